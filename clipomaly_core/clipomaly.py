@@ -1,0 +1,344 @@
+"""The method: frames in, named anomalous instances out.
+
+Source: "Language-Guided Open-World Anomaly Segmentation", arXiv 2512.01427. What the paper leaves open is an
+option, see ``options``.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from open_clip import CLIP
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from clipomaly_core.crops import context_crop, masked_crop
+from clipomaly_core.dense import dense_features, image_embedding
+from clipomaly_core.errors import UserError
+from clipomaly_core.naming import RegionName, name_regions
+from clipomaly_core.options import Options, default_options
+from clipomaly_core.prompts import make_prompts
+from clipomaly_core.regions import Region, connected_regions, region_embeddings
+from clipomaly_core.scores import anomaly_score
+from clipomaly_core.text import TextEncoder, load_templates
+from clipomaly_core.types import UNKNOWN_NAME, FrameResult, Instance
+from clipomaly_core.vocabulary import NameSource, Vocabulary
+from clipomaly_core.weights import Checkpoint, cache_dir, find_checkpoint, load_network
+
+_FINER = 4
+"""Maps are made at so many cells a patch: similarities are upsampled before, not after, they are compared."""
+_CROPS = 64
+"""Crops in one forward pass."""
+
+Frame = npt.NDArray[np.uint8]
+
+
+class Clipomaly:
+    """A CLIP, a vocabulary and options. ``Clipomaly.load`` makes one."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        network: CLIP,
+        vocabulary: Vocabulary,
+        options: Options,
+        device: torch.device,
+    ) -> None:
+        self.name = checkpoint.name
+        self.weights_sha256 = checkpoint.sha256
+        self.embedding_dimension = checkpoint.embedding_dimension
+        self.options = options
+        self._network = network
+        self._device = device
+        self._patch = int(network.visual.patch_size[0])
+        self._mean = torch.tensor(checkpoint.mean, device=device)[:, None, None]
+        self._std = torch.tensor(checkpoint.std, device=device)[:, None, None]
+        self._encoder = TextEncoder(
+            network,
+            checkpoint.architecture,
+            checkpoint.sha256,
+            load_templates(options.templates),
+            cache_dir(),
+        )
+        self._use(vocabulary)
+
+    @classmethod
+    def load(
+        cls,
+        model: str = "nano",
+        *,
+        weights: str | None = None,
+        vocabulary: str | Vocabulary | None = None,
+        device: str = "auto",
+        options: Options | None = None,
+    ) -> "Clipomaly":
+        """Load a model.
+
+        Args:
+            model: ``"nano"`` (built in, for demonstration and tests) or an open_clip name with its pretrained
+                tag, ``"ViT-B-16-quickgelu/openai"``.
+            weights: path or fsspec URL of safetensors or an open_clip checkpoint.
+            vocabulary: a vocabulary, or path or URL of a vocabulary file; the built-in one when ``None``.
+            device: ``auto`` takes an accelerator where there is one; else any torch device.
+            options: the model's defaults when ``None``.
+
+        Raises:
+            UserError: anything of these that is not there or does not fit.
+        """
+        checkpoint = find_checkpoint(model, weights)
+        target = choose_device(device)
+        if not isinstance(vocabulary, Vocabulary):
+            vocabulary = Vocabulary.load(vocabulary)
+        options = options or default_options(model)
+        return cls(checkpoint, load_network(checkpoint, target), vocabulary, options, target)
+
+    @property
+    def batch_size(self) -> int:
+        """How many frames one call should hold: enough to fill the device, few enough for its memory."""
+        return 4 if self._device.type == "cpu" else 32
+
+    def extend(self, names: Iterable[str], source: NameSource = NameSource.USER) -> None:
+        """Add candidate names; costs their text embeddings and nothing else."""
+        self._use(self.vocabulary.extend(names, source))
+
+    def _use(self, vocabulary: Vocabulary) -> None:
+        self._known = make_prompts(self._encoder, [(c.name, *c.synonyms, *c.kinds) for c in vocabulary.known])
+        self._candidates = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.candidates])
+        near = self._near_known(vocabulary)
+        if near:
+            vocabulary = vocabulary.leave_out(near)
+            self._candidates = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.candidates])
+        self.vocabulary = vocabulary
+        self._candidate_names = tuple(c.name for c in vocabulary.candidates)
+
+    def _near_known(self, vocabulary: Vocabulary) -> dict[str, str]:
+        """Dictionary names that mean much the same as a class of V, with the reason. What users gave stays."""
+        if not vocabulary.candidates:
+            return {}
+        cosines = self._known.cosines(self._candidates.embeddings[self._candidates.rows[:, 0]])
+        best, index = cosines.max(dim=-1)
+        return {
+            candidate.name: f"cosine {cosine:.3f} to {vocabulary.known[known].name}, a known class"
+            for candidate, cosine, known in zip(vocabulary.candidates, best.tolist(), index.tolist(), strict=True)
+            if cosine >= self.options.known_cosine and candidate.source is NameSource.DICTIONARY
+        }
+
+    @torch.inference_mode()
+    def __call__(self, frames: Sequence[Frame]) -> list[FrameResult]:
+        """Find and name what V does not cover.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB each; sizes may differ, those of one size go through together.
+
+        Returns:
+            One result a frame, in order. A frame's scores do not depend on the others of the call.
+
+        Raises:
+            UserError: a frame that is not (H, W, 3) uint8.
+        """
+        for frame in frames:
+            if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
+                raise UserError(f"A frame must be (height, width, 3) uint8 RGB, not {frame.shape} {frame.dtype}.")
+        order = sorted(range(len(frames)), key=lambda index: (frames[index].shape, index))
+        results: dict[int, FrameResult] = {}
+        for _, group in groupby(order, key=lambda index: frames[index].shape):
+            indices = list(group)
+            same_size = self._same_size([frames[index] for index in indices])
+            results.update(zip(indices, same_size, strict=True))
+        return [results[index] for index in range(len(frames))]
+
+    def _same_size(self, frames: list[Frame]) -> list[FrameResult]:
+        options = self.options
+        features = self._dense(frames)
+        known = self._finer(self._known.cosines(features))
+        candidates = self._candidates.cosines(features)
+        mass = self._finer(torch.logsumexp(options.logit_scale * candidates, dim=-1, keepdim=True))
+        scores = anomaly_score(options.score, known, mass, options.logit_scale).cpu().numpy()
+
+        least = options.min_area * scores[0].size
+        regions = [connected_regions(score > options.threshold, least, options.max_regions) for score in scores]
+        named = self._name(frames, features, regions)
+        results = []
+        for index, frame in enumerate(frames):
+            chosen = sorted({name.candidate for name in named[index] if name.candidate is not None})
+            words = self._finer(candidates[index : index + 1][..., chosen])
+            labels = torch.cat([known[index : index + 1], words], dim=1).argmax(1)[0]
+            results.append(
+                self._frame_result(
+                    frame.shape[:2],
+                    features[index],
+                    scores[index],
+                    known[index].argmax(0).cpu().numpy().astype(np.int16),
+                    labels.cpu().numpy().astype(np.int16),
+                    chosen,
+                    regions[index],
+                    named[index],
+                )
+            )
+        return results
+
+    def _dense(self, frames: list[Frame]) -> Tensor:
+        height, width = self._working_size(frames[0].shape[0], frames[0].shape[1])
+        pixels = self._pixels(frames)
+        pixels = interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type != "cpu"):
+            return dense_features(
+                self._network.visual,
+                self._normalised(pixels),
+                self.options.attention,
+                self.options.window,
+                self.options.stride,
+            )
+
+    def _working_size(self, height: int, width: int) -> tuple[int, int]:
+        scale = self.options.short_side / min(height, width)
+        rows, columns = (max(1, round(side * scale / self._patch)) for side in (height, width))
+        return rows * self._patch, columns * self._patch
+
+    def _pixels(self, images: Sequence[Frame]) -> Tensor:
+        return torch.from_numpy(np.stack(images)).to(self._device).permute(0, 3, 1, 2)
+
+    def _normalised(self, pixels: Tensor) -> Tensor:
+        return (pixels.float() / 255 - self._mean) / self._std
+
+    @staticmethod
+    def _finer(maps: Tensor) -> Tensor:
+        """(B, h, w, C) on the patch grid → (B, C, 4h, 4w)."""
+        maps = maps.permute(0, 3, 1, 2)
+        if maps.shape[1] == 0:
+            return maps.new_zeros(maps.shape[0], 0, maps.shape[2] * _FINER, maps.shape[3] * _FINER)
+        return interpolate(maps, scale_factor=_FINER, mode="bilinear", align_corners=False)
+
+    def _name(self, frames: list[Frame], features: Tensor, regions: list[list[Region]]) -> list[list[RegionName]]:
+        """Name the regions of all frames of a batch together, so that crops fill the device."""
+        if not any(regions):
+            return [[] for _ in frames]
+        embeddings: list[Tensor] = []
+        crops: list[Frame] = []
+        for frame, feature, found in zip(frames, features, regions, strict=True):
+            if not found:
+                continue
+            masks = torch.from_numpy(np.stack([region.mask for region in found])).to(self._device)
+            embeddings.append(region_embeddings(feature, masks))
+            for region in found:
+                crops.extend(self._crops(frame, region))
+        pairs = self._embed_crops(crops).unflatten(0, (-1, 2))
+        named = name_regions(
+            torch.cat(embeddings),
+            torch.nn.functional.normalize(pairs.mean(1), dim=-1),
+            self._candidates,
+            self._candidate_names,
+            self.options,
+        )
+        rest = iter(named)
+        return [[next(rest) for _ in found] for found in regions]
+
+    def _crops(self, frame: Frame, region: Region) -> tuple[Frame, Frame]:
+        mask = _to_frame(region.mask, frame.shape[:2])
+        bbox = _bounds(mask)
+        size = self.options.crop_size
+        return masked_crop(frame, mask, bbox, size), context_crop(frame, bbox, size, self.options.context)
+
+    def _embed_crops(self, crops: list[Frame]) -> Tensor:
+        parts = []
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type != "cpu"):
+            for start in range(0, len(crops), _CROPS):
+                pixels = self._normalised(self._pixels(crops[start : start + _CROPS]))
+                parts.append(image_embedding(self._network.visual, pixels))
+        return torch.cat(parts)
+
+    def _frame_result(
+        self,
+        size: tuple[int, int],
+        features: Tensor,
+        score: npt.NDArray[np.float32],
+        known_labels: npt.NDArray[np.int16],
+        labels: npt.NDArray[np.int16],
+        chosen: list[int],
+        regions: list[Region],
+        named: list[RegionName],
+    ) -> FrameResult:
+        known = len(self.vocabulary.known)
+        names = [self._candidate_names[index] for index in chosen]
+        # An unknown object has no text to win pixels with: it keeps the region in which it was found.
+        for region, name in zip(regions, named, strict=True):
+            if name.candidate is None:
+                labels[region.mask] = known + len(names)
+        if any(name.candidate is None for name in named):
+            names.append(UNKNOWN_NAME)
+        vocabulary = (*(c.name for c in self.vocabulary.known), *names)
+
+        scaled = cv2.resize(score, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+        full_score = np.clip(scaled, 0, 1).astype(np.float32)
+        enlarged = cv2.resize(known_labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
+        full_labels = enlarged.astype(np.int16)
+        instances = []
+        for label in range(known, len(vocabulary)):
+            for part in connected_regions(labels == label, self.options.min_area * labels.size, labels.size):
+                overlaps = [
+                    int(np.count_nonzero(region.mask & part.mask)) if name.name == vocabulary[label] else 0
+                    for region, name in zip(regions, named, strict=True)
+                ]
+                if not any(overlaps):  # the name won pixels that nothing had called unknown: V reclaims them
+                    continue
+                mask = _to_frame(part.mask, size)
+                full_labels[mask] = label
+                instances.append(self._instance(mask, part, full_score, features, named[int(np.argmax(overlaps))]))
+        instances.sort(key=lambda instance: (-instance.score_max, instance.bbox))
+        return FrameResult(full_score, full_labels, vocabulary, known, self.options.threshold, tuple(instances))
+
+    def _instance(
+        self,
+        mask: npt.NDArray[np.bool_],
+        part: Region,
+        score: npt.NDArray[np.float32],
+        features: Tensor,
+        name: RegionName,
+    ) -> Instance:
+        inside = score[mask]
+        embedding = region_embeddings(features, torch.from_numpy(part.mask).to(self._device)[None])[0]
+        source = "none" if name.candidate is None else self.vocabulary.candidates[name.candidate].source.value
+        return Instance(
+            name=name.name,
+            name_score=name.score,
+            names=name.names,
+            name_source=source,
+            mask=mask,
+            bbox=_bounds(mask),
+            area=int(np.count_nonzero(mask)),
+            score=float(inside.mean()),
+            score_max=float(inside.max()),
+            embedding=embedding.cpu().numpy(),
+        )
+
+
+def choose_device(device: str) -> torch.device:
+    """The torch device for ``auto`` or a device's name.
+
+    Raises:
+        UserError: a device that this machine does not have.
+    """
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return accelerator or torch.device("cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"Device {device!r} is not on this machine; use --device auto or cpu.") from error
+    return chosen
+
+
+def _to_frame(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """A mask of the working grid at the frame's (height, width), with smooth edges and never empty."""
+    scaled = cv2.resize(mask.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    full = scaled >= 0.5
+    return full if full.any() else scaled >= scaled.max()
+
+
+def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return int(x), int(y), int(width), int(height)

@@ -1,0 +1,62 @@
+"""Names for unknown regions: preselection by region embedding, then rescoring with crops.
+
+Preselection as in CAT-Seg (arXiv 2303.11797); "CLIP-Best" of the Clipomaly paper is read as this rescoring.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clipomaly_core.options import Options
+from clipomaly_core.prompts import Prompts
+from clipomaly_core.types import UNKNOWN_NAME, NameScore
+
+_TOP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RegionName:
+    """What a region was called. ``candidate`` indexes W; ``None`` where the margin was too small."""
+
+    candidate: int | None
+    names: tuple[NameScore, ...]
+
+    @property
+    def name(self) -> str:
+        """The name, or "unknown object"."""
+        return self.names[0].name if self.candidate is not None else UNKNOWN_NAME
+
+    @property
+    def score(self) -> float:
+        """Probability of the best candidate, in [0, 1]; 0 where there is none."""
+        return self.names[0].score if self.names else 0.0
+
+
+def name_regions(
+    regions: Tensor, crops: Tensor, candidates: Prompts, names: tuple[str, ...], options: Options
+) -> list[RegionName]:
+    """Choose a name for each region.
+
+    Args:
+        regions: (R, D) float32 region embeddings, L2-normalised.
+        crops: (R, D) float32 crop embeddings, L2-normalised.
+        candidates: prompts of the N candidate names.
+        names: the N candidate names.
+        options: preselect, region_weight, naming_scale and margin are read.
+    """
+    if not names or not len(regions):
+        return [RegionName(None, ())] * len(regions)
+    by_region = candidates.cosines(regions)
+    by_crop = candidates.cosines(crops)
+    kept = by_region.topk(min(options.preselect, len(names)), dim=-1).indices
+    fused = options.region_weight * by_region + (1 - options.region_weight) * by_crop
+    probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
+    best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
+    chosen = kept.gather(1, best.indices)
+    named = []
+    for scores, indices in zip(best.values.tolist(), chosen.tolist(), strict=True):
+        clear = len(scores) == 1 or scores[0] - scores[1] >= options.margin
+        top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
+        named.append(RegionName(indices[0] if clear else None, top))
+    return named

@@ -1,0 +1,85 @@
+"""Every choice of the method that the paper leaves open, by name, with its default."""
+
+from dataclasses import dataclass
+
+from clipomaly_core.dense import ATTENTIONS, Attention
+from clipomaly_core.errors import UsageError
+from clipomaly_core.scores import SCORES, Score
+from clipomaly_core.weights import NANO
+
+METHOD_VERSION = 1
+"""Raised whenever the same options give other results than before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How frames are turned into named instances.
+
+    attention: how dense features are made, see ``dense_features``.
+    window, stride: sliding windows in pixels at the working size; whole frames when ``window`` is ``None``.
+    short_side: the frame's shorter side in pixels at the working size, before rounding to patches.
+    templates: which prompt templates are averaged, ``short`` or ``full``.
+    score: what tells unknown from known, see ``anomaly_score``; ``entropy`` is the paper's.
+    logit_scale: inverse temperature of the softmax over cosines, > 0.
+    threshold: a pixel whose score is above it is unknown, in [0, 1].
+    min_area: smallest instance as a share of the frame's area.
+    max_regions: at most so many regions a frame are named, the largest first.
+    preselect: how many candidates, nearest to the region's embedding, are compared with its crops (CAT-Seg keeps 256).
+    region_weight: share of the region's embedding in a name's score, in [0, 1]; the crops have the rest.
+    crop_size: side of the crops in pixels, a multiple of the patch size.
+    context: border of the context crop as a share of the region's longer side.
+    naming_scale: inverse temperature of the softmax over candidate names, > 0.
+    margin: least difference between the probabilities of the best two names; below it the name is
+        "unknown object".
+    known_cosine: candidates whose text embedding is at least so near to one of V are left out.
+    """
+
+    attention: Attention = "naclip"
+    window: int | None = None
+    stride: int | None = None
+    short_side: int = 448
+    templates: str = "short"
+    score: Score = "entropy"
+    logit_scale: float = 40.0
+    threshold: float = 0.6
+    min_area: float = 0.0004
+    max_regions: int = 100
+    preselect: int = 256
+    region_weight: float = 0.5
+    crop_size: int = 224
+    context: float = 0.5
+    naming_scale: float = 100.0
+    margin: float = 0.05
+    known_cosine: float = 0.97
+    method_version: int = METHOD_VERSION
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a value out of its range."""
+        if self.attention not in ATTENTIONS:
+            raise UsageError(f"Unknown attention {self.attention!r}: use one of {', '.join(ATTENTIONS)}.")
+        if self.score not in SCORES:
+            raise UsageError(f"Unknown score {self.score!r}: use one of {', '.join(SCORES)}.")
+        if self.templates not in ("short", "full"):
+            raise UsageError(f"Unknown templates {self.templates!r}: use short or full.")
+        for name in ("threshold", "min_area", "region_weight", "margin"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"Option {name} is {getattr(self, name)}: it must lie in 0 to 1.")
+        for name in ("short_side", "logit_scale", "max_regions", "preselect", "crop_size", "naming_scale"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
+        if self.context < 0:
+            raise UsageError(f"Option context is {self.context}: it must be 0 or greater.")
+
+
+def default_options(model: str) -> Options:
+    """The defaults for a model: those of ``nano`` were set on the demo fleet's training scenes."""
+    if model.partition("/")[0] == NANO:
+        return Options(
+            short_side=352,
+            score="unknown-mass",
+            logit_scale=20.0,
+            threshold=0.5,
+            crop_size=96,
+            naming_scale=20.0,
+        )
+    return Options()

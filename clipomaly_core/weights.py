@@ -1,0 +1,153 @@
+"""From a model's name, or a file of weights, to an open_clip CLIP ready to run."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import fsspec
+import open_clip
+import torch
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
+
+from clipomaly_core.errors import UsageError, UserError
+
+NANO = "nano"
+_DATA = Path(str(files("clipomaly_core") / "data"))
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Weights that are on this machine, and the network that they fit.
+
+    ``name`` is what the user called the model; ``sha256`` covers the file at ``path``; ``mean`` and ``std``
+    are of RGB in [0, 1].
+    """
+
+    name: str
+    architecture: str
+    path: Path
+    sha256: str
+    embedding_dimension: int
+    quick_gelu: bool
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def cache_dir() -> Path:
+    """Where downloads and text embeddings are kept: ``CLIPOMALY_CACHE``, else under the user's cache."""
+    given = os.environ.get("CLIPOMALY_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(given) if given else Path(base) / "clipomaly"
+
+
+def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint:
+    """Find the weights of a model, downloading them where they are not yet on this machine.
+
+    Args:
+        model: ``"nano"`` or an open_clip name, ``"ViT-B-16-quickgelu/openai"``; with ``weights`` the
+            architecture alone is enough.
+        weights: path or fsspec URL of a safetensors file or open_clip checkpoint for that architecture.
+
+    Raises:
+        UserError: unknown model or tag, weights that cannot be found or fetched.
+    """
+    _register_nano()
+    architecture, _, tag = model.partition("/")
+    config = open_clip.get_model_config(architecture)
+    if config is None:
+        raise UsageError(
+            f"Unknown model {architecture!r}: 'nano' is built in, other names are open_clip's, "
+            "such as ViT-B-16-quickgelu/openai."
+        )
+    if "patch_size" not in config["vision_cfg"]:
+        raise UsageError(f"{architecture} has no ViT image tower; use one such as ViT-B-16 or ViT-L-14.")
+    if weights is not None:
+        path = _fetch(weights)
+    elif architecture == NANO:
+        path = _DATA / "nano.safetensors"
+    else:
+        path = _download(architecture, tag)
+    trained = get_pretrained_cfg(architecture, tag)
+    return Checkpoint(
+        name=model,
+        architecture=architecture,
+        path=path,
+        sha256=_sha256(path),
+        embedding_dimension=int(config["embed_dim"]),
+        quick_gelu=bool(config.get("quick_gelu") or trained.get("quick_gelu")),
+        mean=tuple(trained.get("mean", OPENAI_DATASET_MEAN)),
+        std=tuple(trained.get("std", OPENAI_DATASET_STD)),
+    )
+
+
+def load_network(checkpoint: Checkpoint, device: torch.device) -> open_clip.CLIP:
+    """Build the network and fill it with the checkpoint's weights, in float32 and evaluation mode.
+
+    Raises:
+        UserError: weights of another architecture, or a file that is no checkpoint.
+    """
+    _register_nano()
+    try:
+        network = open_clip.create_model(
+            checkpoint.architecture, pretrained=str(checkpoint.path), force_quick_gelu=checkpoint.quick_gelu
+        )
+    except Exception as error:  # torch and safetensors raise a dozen kinds for a file that is not what it says
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"{checkpoint.path} does not hold weights of {checkpoint.architecture} ({reason[0][:160]}); "
+            "give the architecture it was saved from with --model."
+        ) from error
+    return network.to(device).float().eval().requires_grad_(False)
+
+
+def _register_nano() -> None:
+    if NANO not in open_clip.list_models():
+        open_clip.add_model_config(_DATA / "nano.json")
+
+
+def _download(architecture: str, tag: str) -> Path:
+    tags = list_pretrained_tags_by_model(architecture)
+    if tag not in tags:
+        known = f"pretrained tags are {', '.join(tags)}" if tags else "it has no pretrained weights"
+        raise UsageError(f"Model {architecture!r} needs weights: {known}; or pass --weights FILE.")
+    try:
+        return Path(download_pretrained(get_pretrained_cfg(architecture, tag), cache_dir=None))
+    except Exception as error:  # whatever the hub's client and the network come up with
+        raise UserError(
+            f"Weights {architecture}/{tag} are not on this machine and the hub cannot be reached; "
+            "pass --weights FILE with a local copy, or use --model nano, which is built in."
+        ) from error
+
+
+def _fetch(url: str) -> Path:
+    filesystem, path = fsspec.core.url_to_fs(url)
+    try:
+        if not filesystem.isfile(path):
+            raise FileNotFoundError(path)
+        if isinstance(filesystem, fsspec.get_filesystem_class("file")):
+            return Path(path)
+        version = hashlib.sha256(f"{url} {filesystem.ukey(path)}".encode()).hexdigest()[:16]
+        local = cache_dir() / "weights" / version / path.rsplit("/", 1)[-1]
+        if not local.exists():
+            local.parent.mkdir(parents=True, exist_ok=True)
+            partial = local.with_suffix(f".{os.getpid()}.partial")
+            filesystem.get_file(path, str(partial))
+            partial.replace(local)
+        return local
+    except OSError as error:
+        raise UserError(f"Weights {url} cannot be read ({_reason(error)}); check the path and access.") from error
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or ("not found" if isinstance(error, FileNotFoundError) else str(error))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"Weights {path} cannot be read ({_reason(error)}).") from error

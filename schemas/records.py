@@ -1,0 +1,168 @@
+"""The typed records that cross rooms. Immutable; everything in them can be written as JSON."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from math import ceil
+
+
+class SourceKind(StrEnum):
+    """What a source is: one video file, one tar of images, or one folder of images."""
+
+    VIDEO = "video"
+    TAR = "tar"
+    IMAGES = "images"
+
+
+class TimestampSource(StrEnum):
+    """Where a capture time comes from, most trusted first."""
+
+    SIDECAR = "sidecar"
+    CONTAINER = "container"
+    FILENAME = "filename"
+    MTIME = "mtime"
+
+
+class Outcome(StrEnum):
+    """What became of a source: ``ok`` found something, ``empty`` found nothing, ``partial`` lost some
+    frames, ``failed`` lost all."""
+
+    OK = "ok"
+    EMPTY = "empty"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class FrameStatus(StrEnum):
+    """Whether a sampled frame could be read."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing of an archive that holds frames.
+
+    ``size`` is in bytes; ``etag`` changes when the content does; ``captured`` is the time of the first
+    frame in UTC; ``footage_seconds`` is how much footage it holds (images count as one second each);
+    ``error`` says why it cannot be read, where listing already found out. ``latitude`` and ``longitude``
+    are in degrees, from its sidecar.
+    """
+
+    uri: str
+    size: int
+    etag: str
+    kind: SourceKind
+    drive: str
+    captured: datetime
+    captured_from: TimestampSource
+    footage_seconds: float
+    error: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+    @property
+    def day(self) -> str:
+        """The capture date in UTC, ``YYYY-MM-DD``: the ``dt`` folder of its rows."""
+        return self.captured.astimezone(UTC).strftime("%Y-%m-%d")
+
+    def expected_frames(self, fps: float) -> int:
+        """About how many frames a scan at ``fps`` frames a second samples: every image, and video by its length."""
+        return ceil(self.footage_seconds * (fps if self.kind is SourceKind.VIDEO else 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The sources that one task scans. ``shard_id`` is a short hash of them."""
+
+    shard_id: str
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOutcome:
+    """What became of one source of a shard."""
+
+    uri: str
+    etag: str
+    outcome: Outcome
+    error: str | None
+    frames: int
+    failed_frames: int
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """One Parquet file of a commit; ``path`` is relative to the tables' root."""
+
+    table: str
+    path: str
+    rows: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Busy seconds of each stage of a shard; stages overlap, so they do not add up to its wall time."""
+
+    reading: float
+    inferring: float
+    writing: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """Written last and create-only: a shard is done when, and only when, its record exists."""
+
+    scan_id: str
+    shard_id: str
+    committed: datetime
+    files: tuple[PartFile, ...]
+    sources: tuple[SourceOutcome, ...]
+    seconds: Stages
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRecord:
+    """One generation of rows: everything that can change a row, and the ``scan_id`` hashed from it.
+
+    ``options`` are the method's options by name; ``vocabulary_sha256`` covers every known class, candidate
+    name and synonym. ``created`` and ``code_version`` are told, not hashed.
+    """
+
+    scan_id: str
+    schema_version: int
+    model: str
+    weights_sha256: str
+    embedding_dimension: int
+    vocabulary: tuple[str, ...]
+    vocabulary_sha256: str
+    known_classes: int
+    fps: float
+    options: dict[str, str | float | int | bool | None]
+    code_version: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NameCount:
+    """How often a name was found."""
+
+    name: str
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardResult:
+    """What ``scan_shard`` hands back to the flow: small enough for thousands of them."""
+
+    shard_id: str
+    frames: int
+    instances: int
+    names: tuple[NameCount, ...]
+    sources: tuple[SourceOutcome, ...]
+    seconds: Stages
+    already_committed: bool = False
