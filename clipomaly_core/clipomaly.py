@@ -105,7 +105,7 @@ class Clipomaly:
         self._use(self.vocabulary.extend(names, source))
 
     def _use(self, vocabulary: Vocabulary) -> None:
-        self._known = make_prompts(self._encoder, [(c.name, *c.synonyms, *c.kinds) for c in vocabulary.known])
+        self._known = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.known])
         self._candidates = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.candidates])
         near = self._near_known(vocabulary)
         if near:

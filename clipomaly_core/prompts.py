@@ -28,12 +28,6 @@ class Prompts:
             best = torch.maximum(best, every[..., self.rows[:, column]])
         return best
 
-    def select(self, names: Sequence[int]) -> "Prompts":
-        """The prompts of some names only, in that order."""
-        rows = self.rows[torch.as_tensor(list(names), dtype=torch.int64, device=self.rows.device)]
-        used, position = torch.unique(rows, return_inverse=True)
-        return Prompts(self.embeddings[used], position)
-
 
 def make_prompts(encoder: TextEncoder, names: Sequence[Sequence[str]]) -> Prompts:
     """Embed names given as lists of synonyms, the name itself first."""

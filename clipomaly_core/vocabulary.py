@@ -148,6 +148,7 @@ class Vocabulary:
         )
 
     def _admit(self, candidates: Iterable[Candidate]) -> "Vocabulary":
+        rules = _Rules.of(self.known, self.never_known)
         admitted = list(self.candidates)
         left_out = {lemma(left.name): left for left in self.left_out}
         taken = {lemma(term) for candidate in admitted for term in (candidate.name, *candidate.synonyms)}
@@ -155,7 +156,7 @@ class Vocabulary:
             key = lemma(candidate.name)
             if key in taken or (key in left_out and candidate.source not in _ASKED):
                 continue
-            reason = self._reason(candidate)
+            reason = rules.against(candidate)
             if reason is not None:
                 left_out.setdefault(key, LeftOut(candidate.name, reason))
                 continue
@@ -166,34 +167,41 @@ class Vocabulary:
             admitted.append(replace(candidate, synonyms=tuple(fresh.values())))
         return replace(self, candidates=tuple(admitted), left_out=tuple(left_out.values()))
 
-    def _reason(self, candidate: Candidate) -> str | None:
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What keeps a name out of W, by lemma."""
+
+    words: dict[str, str]  # a class's name and synonyms → the class
+    kinds: dict[str, str]  # its hyponyms → the class
+    exceptions: frozenset[str]
+
+    @classmethod
+    def of(cls, known: tuple[KnownClass, ...], never_known: frozenset[str]) -> "_Rules":
+        return cls(
+            words={lemma(term): entry.name for entry in known for term in (entry.name, *entry.synonyms)},
+            kinds={lemma(kind): entry.name for entry in known for kind in entry.kinds},
+            exceptions=frozenset(lemma(name) for name in never_known),
+        )
+
+    def against(self, candidate: Candidate) -> str | None:
         """Why a candidate cannot be in W, or ``None``."""
-        words, kinds = _known_lemmas(self.known)
-        exceptions = {lemma(name) for name in self.never_known} if self.never_known else frozenset()
         for term in (candidate.name, *candidate.synonyms):
             key = lemma(term)
             subject = "" if term == candidate.name else f"its synonym {term!r} "
-            if key in words:
-                name = words[key]
+            if key in self.words:
+                name = self.words[key]
                 if term == name:
                     return f"{subject}is the known class {name!r}"
                 if key == lemma(name):
                     return f"{subject}shares the lemma {key!r} with the known class {name!r}"
                 return f"{subject}is another word for the known class {name!r}"
-            if candidate.source in _ASKED or key in exceptions:
+            if candidate.source in _ASKED or key in self.exceptions:
                 continue
             for tail in _tails(key):
-                if kind := kinds.get(tail) or words.get(tail):
+                if kind := self.kinds.get(tail) or self.words.get(tail):
                     return f"{subject}is a kind of {kind}"
         return None
-
-
-@lru_cache(maxsize=64)
-def _known_lemmas(known: tuple[KnownClass, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Lemma → class name: of the words for the classes themselves, and of their kinds."""
-    words = {lemma(term): entry.name for entry in known for term in (entry.name, *entry.synonyms)}
-    kinds = {lemma(kind): entry.name for entry in known for kind in entry.kinds}
-    return words, kinds
 
 
 def _tails(key: str) -> Iterator[str]:
@@ -212,19 +220,25 @@ _IRREGULAR = {
     "calves": "calf", "elves": "elf", "halves": "half", "hooves": "hoof", "knives": "knife", "leaves": "leaf",
     "lives": "life", "loaves": "loaf", "scarves": "scarf", "sheaves": "sheaf", "shelves": "shelf",
     "thieves": "thief", "wharves": "wharf", "wives": "wife", "wolves": "wolf",
-    "buses": "bus", "busses": "bus", "gases": "gas", "canvases": "canvas", "atlases": "atlas", "lenses": "lens",
+    "buses": "bus", "gases": "gas", "canvases": "canvas", "lenses": "lens",
     "irises": "iris", "trellises": "trellis", "ibises": "ibis", "pelvises": "pelvis", "mantises": "mantis",
-    "rhinoceroses": "rhinoceros", "thermoses": "thermos", "axes": "axe", "quizzes": "quiz", "fuses": "fuse",
-    "bikinis": "bikini", "emus": "emu", "gnus": "gnu", "jacuzzis": "jacuzzi", "kiwis": "kiwi", "menus": "menu",
-    "okapis": "okapi", "skis": "ski", "taxis": "taxi", "tutus": "tutu", "wapitis": "wapiti",
+    "rhinoceroses": "rhinoceros", "thermoses": "thermos", "axes": "axe", "pickaxes": "pickaxe",
+    "quizzes": "quiz", "fuses": "fuse",
+} | {
+    word + "s": word
+    for word in (
+        "bikini", "coati", "jacuzzi", "kiwi", "okapi", "sari", "ski", "taxi", "wapiti", "zucchini",
+        "coypu", "emu", "gnu", "kudu", "menu", "tutu", "zebu",
+    )
 }
 
 # Singulars that end like plurals, and nouns that have no singular.
 _INVARIABLE = frozenset({
     "asbestos", "barracks", "bellows", "biceps", "binoculars", "canvas", "chaos", "christmas", "clothes",
-    "crossroads", "cyclops", "dungarees", "forceps", "gallows", "gas", "goggles", "headphones", "headquarters",
-    "jeans", "leggings", "lens", "molasses", "news", "overalls", "pajamas", "pampas", "pancreas",
-    "pants", "pliers", "pyjamas", "rhinoceros", "roadworks", "scissors", "secateurs", "shears", "shorts",
+    "crossroads", "cyclops", "dungarees", "forceps", "gallows", "gas", "goggles", "headphones",
+    "headquarters", "jeans", "leggings", "lens", "molasses", "news", "overalls", "pajamas", "pampas",
+    "pancreas", "pants", "pliers", "pyjamas", "rhinoceros", "roadworks", "scissors", "secateurs", "shears",
+    "shorts",
     "species", "sunglasses", "thermos", "tights", "tongs", "trousers", "tweezers", "waders",
     "abdomen", "cyclamen", "omen", "regimen", "specimen", "stamen",
 })
@@ -235,8 +249,8 @@ _PREPOSITIONS = frozenset({"at", "for", "in", "of", "on", "with"})
 _SILENT_E = frozenset({
     "ache", "avalanche", "brioche", "cache", "creche", "moustache", "mustache", "niche", "quiche",
     "canoe", "doe", "floe", "foe", "hoe", "horseshoe", "oboe", "roe", "shoe", "sloe", "snowshoe", "toe",
-    "birdie", "bogie", "bowtie", "brownie", "budgie", "caddie", "collie", "cookie", "genie", "hoodie", "magpie",
-    "movie", "necktie", "pie", "prairie", "selfie", "smoothie", "talkie", "tie", "zombie",
+    "beanie", "birdie", "bogie", "bowtie", "brownie", "budgie", "caddie", "collie", "cookie", "genie",
+    "hoodie", "magpie", "movie", "necktie", "pie", "prairie", "selfie", "smoothie", "talkie", "tie", "zombie",
 })
 # fmt: on
 
@@ -246,8 +260,8 @@ def lemma(name: str) -> str:
     """The form under which two spellings of an English noun, plural or singular, are the same name.
 
     Lower case, single spaces for hyphens and underscores, and the head noun in the singular: the last
-    word, or the one before a preposition. "Traffic-Cones" → "traffic cone", "stacks of tires" → "stack of tires".
-    Rules with lists of exceptions; a plural that none of them knows stays as it is.
+    word, or the one before a preposition. "Traffic-Cones" is "traffic cone", "stacks of tires" is "stack of
+    tires". Rules with lists of exceptions; a plural that none of them knows stays as it is.
     """
     words = name.casefold().replace("-", " ").replace("_", " ").split()
     if words:

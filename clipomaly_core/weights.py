@@ -1,6 +1,7 @@
 """From a model's name, or a file of weights, to an open_clip CLIP ready to run."""
 
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from importlib.resources import files
@@ -113,6 +114,10 @@ def _download(architecture: str, tag: str) -> Path:
     if tag not in tags:
         known = f"pretrained tags are {', '.join(tags)}" if tags else "it has no pretrained weights"
         raise UsageError(f"Model {architecture!r} needs weights: {known}; or pass --weights FILE.")
+    # The client retries for a while and writes a line each time; the one line below says it all.
+    client = logging.getLogger("huggingface_hub")
+    level = client.level
+    client.setLevel(logging.ERROR)
     try:
         return Path(download_pretrained(get_pretrained_cfg(architecture, tag), cache_dir=None))
     except Exception as error:  # whatever the hub's client and the network come up with
@@ -120,6 +125,8 @@ def _download(architecture: str, tag: str) -> Path:
             f"Weights {architecture}/{tag} are not on this machine and the hub cannot be reached; "
             "pass --weights FILE with a local copy, or use --model nano, which is built in."
         ) from error
+    finally:
+        client.setLevel(level)
 
 
 def _fetch(url: str) -> Path:

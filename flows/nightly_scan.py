@@ -1,0 +1,210 @@
+"""The nightly scan: list, plan, scan every shard, tell what was done.
+
+``run_scan`` does it without Prefect (runner ``inline``) or through the flow ``nightly_scan``; both run the same
+shards with the same function and write the same rows.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from prefect import flow
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.futures import PrefectFuture, as_completed
+
+from flows.parameters import Runner, ScanParameters
+from flows.progress import current_reporter
+from flows.runners import make_task_runner, prefect_server
+from flows.shard_task import scan_shard_task
+from schemas.records import Outcome, ScanRecord, Shard, ShardResult, Source, SourceOutcome
+from tasks.archive import list_sources
+from tasks.commits import fold_commits, read_commits, write_scan_record
+from tasks.errors import UserError
+from tasks.model import ModelSettings, describe_model, get_model
+from tasks.plan import plan
+from tasks.scan import scan_shard
+from tasks.scan_record import make_scan_record
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A planned scan: what there is, what of it is done, and the shards that are left."""
+
+    record: ScanRecord
+    sources: tuple[Source, ...]
+    ignored: tuple[str, ...]
+    already_done: tuple[SourceOutcome, ...]
+    shards: tuple[Shard, ...]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a scan did. ``lost`` are shards that ended in an error, with the reason."""
+
+    scan_id: str
+    sources: int = 0
+    ignored: tuple[str, ...] = ()
+    already_done: int = 0
+    frames: int = 0
+    instances: int = 0
+    names: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    troubles: list[SourceOutcome] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def add(self, result: ShardResult) -> None:
+        """Count a finished shard."""
+        self.frames += result.frames
+        self.instances += result.instances
+        for name in result.names:
+            self.names[name.name] += name.instances
+        for source in result.sources:
+            self.outcomes[source.outcome] += 1
+            if source.error:
+                self.troubles.append(source)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether anything at all is scanned, now or before, or there was nothing left to do."""
+        readable = sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.FAILED)
+        return not self.lost and (readable > 0 or self.already_done > 0)
+
+    @property
+    def flawless(self) -> bool:
+        """Whether every source was read whole."""
+        return self.succeeded and not self.troubles
+
+
+def model_settings(parameters: ScanParameters) -> ModelSettings:
+    """The part of the parameters that a worker needs to load the model."""
+    return ModelSettings(
+        parameters.model,
+        parameters.weights,
+        parameters.vocabulary,
+        parameters.device,
+        tuple(sorted(parameters.method.items())),
+    )
+
+
+def prepare(parameters: ScanParameters) -> Night:
+    """List the archive, record the scan and plan what is not committed yet.
+
+    Raises:
+        UserError: archive, tables, model or vocabulary that cannot be used.
+    """
+    listing = list_sources(parameters.archive)
+    record = make_scan_record(describe_model(model_settings(parameters)), fps=parameters.fps)
+    write_scan_record(parameters.tables, record)
+    commits = read_commits(parameters.tables, record.scan_id)
+    shards = plan(listing.sources, commits, parameters.shard_minutes)
+    listed = {(source.uri, source.etag) for source in listing.sources}
+    done = tuple(s for commit in commits for s in commit.sources if (s.uri, s.etag) in listed)
+    return Night(record, listing.sources, listing.ignored, done, tuple(shards))
+
+
+def run_scan(parameters: ScanParameters) -> Summary:
+    """Scan an archive; what the command ``clipomaly scan`` does.
+
+    Raises:
+        UserError: nothing could be begun: the message says why and what to do.
+    """
+    if parameters.runner is not Runner.INLINE:
+        with prefect_server():
+            return nightly_scan(parameters)
+    night = prepare(parameters)
+    summary = _summary_of(night)
+    watch = current_reporter()
+    watch.begin(expected_frames(night.shards, parameters.fps), len(night.shards))
+    if night.shards:
+        model = get_model(model_settings(parameters))
+        for shard in night.shards:
+            try:
+                summary.add(scan_shard(shard, night.record, parameters.tables, model, progress=watch.frames))
+            except Exception as error:  # one shard's trouble is not the night's
+                _lose(summary, shard, error)
+    fold_commits(parameters.tables, night.record.scan_id)
+    return summary
+
+
+@flow(name="nightly-scan", persist_result=False, validate_parameters=True)
+def nightly_scan(parameters: ScanParameters) -> Summary:
+    """Scan an archive with a Prefect task a shard, a progress artifact, and a table of what was done."""
+    if parameters.runner is Runner.INLINE:
+        parameters = parameters.model_copy(update={"runner": Runner.THREADS})
+    night = prepare(parameters)
+    summary = _summary_of(night)
+    watch = current_reporter()
+    watch.begin(expected_frames(night.shards, parameters.fps), len(night.shards))
+    artifact = create_progress_artifact(0.0, key="scan-progress", description=f"Scan of {parameters.archive}")
+    assert isinstance(artifact, UUID)  # a coroutine only where a flow is asynchronous
+    for number, (shard, outcome) in enumerate(_submit(parameters, night), start=1):
+        if isinstance(outcome, ShardResult):
+            summary.add(outcome)
+            watch.frames(outcome.frames)
+        else:
+            _lose(summary, shard, outcome)
+        update_progress_artifact(artifact, progress=100.0 * number / len(night.shards))
+    if not night.shards:
+        update_progress_artifact(artifact, progress=100.0)
+    fold_commits(parameters.tables, night.record.scan_id)
+    _tell(parameters, summary)
+    return summary
+
+
+def _submit(parameters: ScanParameters, night: Night) -> Iterator[tuple[Shard, ShardResult | Exception]]:
+    settings = model_settings(parameters)
+    with make_task_runner(parameters, settings) as runner:
+        futures: dict[PrefectFuture[ShardResult], Shard] = {
+            runner.submit(
+                scan_shard_task,
+                {"shard": shard, "record": night.record, "tables": parameters.tables, "settings": settings},
+            ): shard
+            for shard in night.shards
+        }
+        for future in as_completed(list(futures)):
+            try:
+                yield futures[future], future.result()
+            except Exception as error:  # one shard's trouble is not the night's
+                yield futures[future], error
+
+
+def expected_frames(shards: tuple[Shard, ...], fps: float) -> int:
+    """About how many frames the shards hold, from their footage."""
+    return sum(source.expected_frames(fps) for shard in shards for source in shard.sources)
+
+
+def _summary_of(night: Night) -> Summary:
+    return Summary(night.record.scan_id, len(night.sources), night.ignored, len(night.already_done))
+
+
+def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
+    logger.debug("shard %s", shard.shard_id, exc_info=error)
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    first = shard.sources[0].uri
+    more = f" and {len(shard.sources) - 1} more" if len(shard.sources) > 1 else ""
+    summary.lost.append(f"{first}{more}: {reason.splitlines()[0] if reason else 'unknown error'}")
+
+
+def _tell(parameters: ScanParameters, summary: Summary) -> None:
+    description = f"Scan {summary.scan_id} of {parameters.archive}"
+    counts = {
+        "sources listed": summary.sources,
+        "already scanned": summary.already_done,
+        **{outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
+        "shards lost": len(summary.lost),
+        "frames": summary.frames,
+        "instances": summary.instances,
+    }
+    _table("scan-counts", description, ("what", "count"), counts.items())
+    _table("scan-names", f"{description}: names", ("name", "instances"), summary.names.most_common())
+    troubles = [(source.uri, source.outcome.value, source.error) for source in summary.troubles]
+    lost = [(line, "lost", "run the scan again") for line in summary.lost]
+    _table("scan-failures", f"{description}: failures", ("source", "outcome", "error"), [*troubles, *lost])
+
+
+def _table(key: str, description: str, header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
+    create_table_artifact([dict(zip(header, row, strict=True)) for row in rows], key, description)

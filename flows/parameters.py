@@ -1,0 +1,33 @@
+"""What a scan is asked to do: the parameters of the flow and the options of the command."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Runner(StrEnum):
+    """Who runs the shards: this process without Prefect, or one of Prefect's task runners."""
+
+    INLINE = "inline"
+    THREADS = "threads"
+    PROCESSES = "processes"
+
+
+class ScanParameters(BaseModel):
+    """Parameters of the nightly scan."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    archive: str = Field(description="Where the footage is: a folder, file or any fsspec URL.")
+    tables: str = Field(description="Where the Parquet tables go: a folder or any fsspec URL.")
+    model: str = Field("nano", description="nano, or an open_clip name such as ViT-B-16-quickgelu/openai.")
+    weights: str | None = Field(None, description="Weights file or URL: safetensors or an open_clip checkpoint.")
+    vocabulary: str | None = Field(None, description="Vocabulary file or URL; the built-in one if empty.")
+    fps: float = Field(1.0, gt=0, le=240, description="Frames to scan a second of video.")
+    shard_minutes: float = Field(5.0, gt=0, description="Minutes of footage in one shard.")
+    runner: Runner = Field(Runner.INLINE, description="Who runs the shards.")
+    workers: int | None = Field(None, gt=0, description="Threads or processes at a time.")
+    device: str = Field("auto", description="auto, cpu, cuda, …")
+    method: dict[str, str | float | int | bool | None] = Field(
+        default_factory=dict, description="Options of the method that differ from the model's defaults."
+    )

@@ -1,0 +1,143 @@
+"""What commands print."""
+
+import sys
+from collections.abc import Sequence
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from flows.cli import Format
+from flows.nightly_scan import Summary
+from flows.parameters import ScanParameters
+from tasks.status import ScanStatus
+
+_MOST = 12  # lines of a list before "and n more"
+
+NANO = (
+    "nano is a small model for demonstration and tests, trained on drawn scenes only; "
+    "for real footage give --model and --weights of a real CLIP"
+)
+
+
+def say_nano(model: str, weights: str | None) -> None:
+    """Once per scan: what the built-in model is for."""
+    if model == "nano" and weights is None:
+        print(f"note: {NANO}", file=sys.stderr)
+
+
+def print_summary(summary: Summary, parameters: ScanParameters) -> None:
+    """The last lines of a scan: what was found, then what failed."""
+    console = Console(soft_wrap=True, highlight=False)
+    scanned = sum(summary.outcomes.values())
+    console.print(
+        f"[bold]{summary.frames}[/] frames of {scanned} source{_s(scanned)} scanned, "
+        f"[bold]{summary.instances}[/] instance{_s(summary.instances)} found; scan {summary.scan_id}"
+    )
+    if summary.already_done:
+        console.print(f"{summary.already_done} source{_s(summary.already_done)} had been scanned before: left alone")
+    if summary.names:
+        table = Table("name", "instances", box=None, header_style="dim", pad_edge=False)
+        for name, count in summary.names.most_common(_MOST):
+            table.add_row(name, str(count))
+        console.print(table)
+    if summary.ignored:
+        console.print(
+            f"{len(summary.ignored)} file{_s(len(summary.ignored))} of no known kind passed over: "
+            f"{_some(summary.ignored)}",
+            markup=False,
+        )
+    for trouble in summary.troubles[:_MOST]:
+        console.print(f"[yellow]{trouble.outcome.value}[/] {_escape(trouble.uri)}: {_escape(trouble.error or '')}")
+    if len(summary.troubles) > _MOST:
+        console.print(f"… and {len(summary.troubles) - _MOST} more: clipomaly status {parameters.tables}")
+    for line in summary.lost[:_MOST]:
+        console.print(f"[red]lost[/] {_escape(line)}")
+    if summary.lost:
+        console.print(f"{len(summary.lost)} shard{_s(len(summary.lost))} lost: run the same command again")
+    if summary.instances:
+        console.print(
+            f"next: clipomaly query {parameters.tables} "
+            '"SELECT name, count(*) AS n FROM instances GROUP BY name ORDER BY n DESC"',
+            markup=False,
+        )
+
+
+def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
+    """The state of the tables in a few lines."""
+    console = Console(soft_wrap=True, highlight=False)
+    for scan in scans:
+        console.print(
+            f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frames a second, "
+            f"begun {scan.created:%Y-%m-%d %H:%M} UTC"
+        )
+        outcomes = ", ".join(f"{count} {outcome.value}" for outcome, count in sorted(scan.outcomes.items()))
+        console.print(f"  {scan.shards} shard{_s(scan.shards)} committed; sources: {outcomes or 'none'}")
+        console.print(
+            f"  {scan.frames} frames, {scan.instances} instances; seconds reading "
+            f"{scan.seconds.reading:.1f}, inferring {scan.seconds.inferring:.1f}, "
+            f"writing {scan.seconds.writing:.1f}"
+        )
+        for trouble in scan.troubles[:_MOST]:
+            console.print(
+                f"  [yellow]{trouble.outcome.value}[/] {_escape(trouble.uri)}: {_escape(trouble.error or '')}"
+            )
+        if len(scan.troubles) > _MOST:
+            console.print(f"  … and {len(scan.troubles) - _MOST} more")
+    if not scans:
+        console.print(f"no scan has written to {tables} yet", markup=False)
+
+
+def print_rows(rows: pd.DataFrame, output: Format) -> None:
+    """A query's answer as a table for people, CSV or JSON lines."""
+    match output:
+        case Format.CSV:
+            print(rows.to_csv(index=False), end="")
+        case Format.JSON:
+            print(rows.to_json(orient="records", lines=True, date_format="iso", default_handler=str), end="")
+        case Format.TABLE:
+            table = Table(box=None, header_style="bold", pad_edge=False)
+            for column in rows.columns:
+                numeric = pd.api.types.is_numeric_dtype(rows[column])
+                table.add_column(str(column), justify="right" if numeric else "left")
+            for row in rows.itertuples(index=False):
+                table.add_row(*(_escape(_cell(value)) for value in row))
+            Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def print_models() -> None:
+    """The built-in model and the way to any other."""
+    import open_clip
+
+    from tasks.model import ModelSettings, describe_model
+
+    console = Console(soft_wrap=True, highlight=False)
+    nano = describe_model(ModelSettings())
+    console.print(
+        f"[bold]nano[/]  built in, embeddings of {nano.embedding_dimension}, weights sha256 {nano.weights_sha256[:12]}"
+    )
+    console.print(f"      {NANO}")
+    vits = sorted({name for name, _ in open_clip.list_pretrained() if name.startswith("ViT-") and "SigLIP" not in name})
+    console.print(f"[bold]open_clip[/]  {len(vits)} ViT models with pretrained weights, such as")
+    for name in ("ViT-B-16-quickgelu/openai", "ViT-L-14-quickgelu/openai", "ViT-B-16/laion2b_s34b_b88k"):
+        console.print(f"      --model {name}")
+    console.print("      downloaded from the hub at first use; without a network add --weights FILE")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _some(items: tuple[str, ...]) -> str:
+    shown = ", ".join(item.rstrip("/").rsplit("/", 1)[-1] for item in items[:5])
+    return shown if len(items) <= 5 else f"{shown}, …"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

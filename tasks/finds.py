@@ -1,0 +1,84 @@
+"""The best finds of a scan, as pictures cut from the archive."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.frames import read_frame
+from tasks.masks import decode_mask
+from tasks.pictures import Picture, outline
+from tasks.query import connect
+
+_ASPECT = 16 / 9
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """One instance worth looking at; ``bbox`` is (x, y, width, height) in pixels of its frame."""
+
+    source_uri: str
+    drive: str
+    frame_index: int
+    timestamp: str
+    name: str
+    anomaly_score: float
+    bbox: tuple[int, int, int, int]
+    mask: npt.NDArray[np.bool_]
+
+
+def best_finds(tables: str, count: int) -> list[Find]:
+    """The surest instances, one for each name of each source, large ones first among equals.
+
+    Raises:
+        UserError: no tables there.
+    """
+    with connect(tables) as connection:
+        rows = connection.execute(
+            """
+            SELECT source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S') AS timestamp, name,
+                   anomaly_score, bbox_x, bbox_y, bbox_width, bbox_height, mask_rle, frame_height, frame_width
+            FROM instances
+            QUALIFY row_number() OVER (
+                PARTITION BY source_uri, name ORDER BY anomaly_score * sqrt(area) DESC, frame_index
+            ) = 1
+            ORDER BY name = 'unknown object', anomaly_score * sqrt(area) DESC, source_uri, name
+            LIMIT ?
+            """,
+            [count],
+        ).fetchall()
+    return [
+        Find(
+            source_uri=row[0],
+            drive=row[1],
+            frame_index=row[2],
+            timestamp=row[3],
+            name=row[4],
+            anomaly_score=row[5],
+            bbox=(row[6], row[7], row[8], row[9]),
+            mask=decode_mask(row[10], row[11], row[12]),
+        )
+        for row in rows
+    ]
+
+
+def find_picture(find: Find) -> Picture:
+    """The object in its surroundings, outlined and named: (h, w, 3) uint8 RGB, 16:9.
+
+    Raises:
+        UserError: the frame can no longer be read.
+    """
+    frame = outline(read_frame(find.source_uri, find.frame_index), find.mask, find.name, find.anomaly_score)
+    left, top, right, bottom = _window(find.bbox, frame.shape[0], frame.shape[1])
+    return frame[top:bottom, left:right]
+
+
+def _window(bbox: tuple[int, int, int, int], rows: int, columns: int) -> tuple[int, int, int, int]:
+    """Three times the object, at least a third of the frame, 16:9, moved inside the frame."""
+    x, y, width, height = bbox
+    wide = max(3 * width, 3 * height * _ASPECT, columns / 3)
+    wide = min(wide, columns, rows * _ASPECT)
+    tall = wide / _ASPECT
+    left = float(np.clip(x + width / 2 - wide / 2, 0, columns - wide))
+    top = float(np.clip(y + height / 2 - tall / 2, 0, rows - tall))
+    return round(left), round(top), round(left + wide), round(top + tall)

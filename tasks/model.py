@@ -1,0 +1,99 @@
+"""The model of a process: loaded once, whoever asks."""
+
+from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
+from threading import Lock
+
+from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
+from clipomaly_core.errors import UsageError
+from clipomaly_core.weights import find_checkpoint
+
+Value = str | float | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """Everything needed to load a model again in another process.
+
+    ``method`` holds the options that differ from the model's defaults, sorted by name.
+    """
+
+    model: str = "nano"
+    weights: str | None = None
+    vocabulary: str | None = None
+    device: str = "auto"
+    method: tuple[tuple[str, Value], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What of a model can change a row, known without loading it."""
+
+    model: str
+    weights_sha256: str
+    embedding_dimension: int
+    vocabulary: tuple[str, ...]
+    vocabulary_sha256: str
+    known_classes: int
+    options: tuple[tuple[str, Value], ...]
+
+
+def describe_model(settings: ModelSettings) -> ModelDescription:
+    """Find weights and vocabulary and settle the options, without building the network.
+
+    Raises:
+        UserError: settings that name something that is not there.
+    """
+    options = method_options(settings)
+    vocabulary = Vocabulary.load(settings.vocabulary)
+    checkpoint = find_checkpoint(settings.model, settings.weights)
+    return ModelDescription(
+        model=checkpoint.name,
+        weights_sha256=checkpoint.sha256,
+        embedding_dimension=checkpoint.embedding_dimension,
+        vocabulary=vocabulary.names,
+        vocabulary_sha256=vocabulary.sha256,
+        known_classes=len(vocabulary.known),
+        options=tuple(sorted(asdict(options).items())),
+    )
+
+
+_loading = Lock()
+
+
+def get_model(settings: ModelSettings) -> Clipomaly:
+    """The model for these settings; loaded at the first call of a process, by one thread.
+
+    Raises:
+        UserError: settings that name something that is not there.
+    """
+    with _loading:
+        return _load(settings)
+
+
+@lru_cache(maxsize=1)
+def _load(settings: ModelSettings) -> Clipomaly:
+    return Clipomaly.load(
+        settings.model,
+        weights=settings.weights,
+        vocabulary=settings.vocabulary,
+        device=settings.device,
+        options=method_options(settings),
+    )
+
+
+def method_options(settings: ModelSettings) -> Options:
+    """The model's default options with the settings' own on top.
+
+    Raises:
+        UsageError: an unknown option or a value out of range.
+    """
+    known = {field.name for field in fields(Options)} - {"method_version"}
+    for name, _ in settings.method:
+        if name not in known:
+            raise UsageError(f"Unknown option {name!r} of the method; there are {', '.join(sorted(known))}.")
+    try:
+        # mypy cannot check values by name; the options check themselves.
+        return replace(default_options(settings.model), **dict(settings.method))  # type: ignore[arg-type]
+    except TypeError as error:
+        raise UsageError(f"An option of the method has a value of the wrong type ({error}).") from error

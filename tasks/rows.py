@@ -1,0 +1,123 @@
+"""What the method found → rows of the tables."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date
+
+import numpy as np
+import pyarrow as pa
+
+from clipomaly_core.types import FrameResult
+from schemas.records import FrameStatus, Source
+from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
+from tasks.frames import Frame
+from tasks.masks import encode_mask
+
+Row = dict[str, object]
+
+
+def instance_id(scan_id: str, source: Source, frame_index: int, ordinal: int) -> str:
+    """20 hex digits of a SHA-256: the same instance has the same id whoever finds it."""
+    facts = "\0".join((scan_id, source.uri, source.etag, str(frame_index), str(ordinal)))
+    return hashlib.sha256(facts.encode()).hexdigest()[:20]
+
+
+@dataclass(slots=True)
+class ShardRows:
+    """The rows of a shard as they come, until all are there and can be sorted."""
+
+    scan_id: str
+    embedding_dimension: int
+    names: Counter[str] = field(default_factory=Counter)
+    _rows: dict[Table, list[tuple[date, tuple[str, int, int], Row]]] = field(
+        default_factory=lambda: {table: [] for table in Table}
+    )
+
+    def add(self, source: Source, frame: Frame, result: FrameResult | None) -> int:
+        """Take in a frame with what was found in it (None when it could not be read): number of instances."""
+        where: Row = {
+            "source_uri": source.uri,
+            "drive": source.drive,
+            "frame_index": frame.index,
+            "timestamp": frame.timestamp,
+            "timestamp_source": frame.timestamp_source.value,
+            "latitude": source.latitude,
+            "longitude": source.longitude,
+        }
+        instances = result.instances if result else ()
+        day = frame.timestamp.astimezone(UTC).date()
+        self._rows[Table.FRAMES].append(
+            (day, (source.uri, frame.index, 0), where | _frame_columns(frame, result))
+        )
+        for ordinal, found in enumerate(instances):
+            key = (source.uri, frame.index, ordinal)
+            identity = instance_id(self.scan_id, source, frame.index, ordinal)
+            height, width = found.mask.shape
+            x, y, box_width, box_height = found.bbox
+            row: Row = where | {
+                "instance_id": identity,
+                "name": found.name,
+                "name_score": found.name_score,
+                "names": [{"name": name.name, "score": name.score} for name in found.names],
+                "name_source": found.name_source,
+                "anomaly_score": found.score,
+                "anomaly_score_max": found.score_max,
+                "bbox_x": x,
+                "bbox_y": y,
+                "bbox_width": box_width,
+                "bbox_height": box_height,
+                "area": found.area,
+                "frame_height": height,
+                "frame_width": width,
+                "mask_rle": encode_mask(found.mask),
+            }
+            self._rows[Table.INSTANCES].append((day, key, row))
+            embedding: Row = {"instance_id": identity, "embedding": found.embedding.astype(np.float16)}
+            self._rows[Table.EMBEDDINGS].append((day, key, embedding))
+            self.names[found.name] += 1
+        return len(instances)
+
+    def tables(self) -> Iterator[tuple[Table, date, pa.Table]]:
+        """Each table of each capture day, rows sorted by source, frame and instance.
+
+        Every day that has a frame has all three, so that a glob over any of them finds a file.
+        """
+        schemas = {
+            Table.INSTANCES: INSTANCES,
+            Table.FRAMES: FRAMES,
+            Table.EMBEDDINGS: embeddings_schema(self.embedding_dimension),
+        }
+        version = {b"clipomaly.schema_version": str(SCHEMA_VERSION).encode()}
+        days = sorted({day for day, _, _ in self._rows[Table.FRAMES]})
+        for table, schema in schemas.items():
+            by_day: dict[date, list[Row]] = {day: [] for day in days}
+            for day, _, row in sorted(self._rows[table], key=lambda item: item[:2]):
+                by_day[day].append(row)
+            for day, rows in by_day.items():
+                yield table, day, pa.Table.from_pylist(rows, schema=schema.with_metadata(version))
+
+
+def _frame_columns(frame: Frame, result: FrameResult | None) -> Row:
+    if frame.image is None or result is None:
+        return {
+            "frame_height": None,
+            "frame_width": None,
+            "status": FrameStatus.FAILED.value,
+            "error": frame.error,
+            "instance_count": 0,
+            "anomaly_fraction": None,
+            "anomaly_score_max": None,
+        }
+    height, width = frame.image.shape[:2]
+    return {
+        "frame_height": height,
+        "frame_width": width,
+        "status": FrameStatus.OK.value,
+        "error": None,
+        "instance_count": len(result.instances),
+        # The method's own verdict: what it gave to names outside the known vocabulary.
+        "anomaly_fraction": float(np.mean(result.labels >= result.known_classes)),
+        "anomaly_score_max": float(result.anomaly_score.max()),
+    }

@@ -1,0 +1,49 @@
+"""What a generation of rows is, and the scan_id hashed from it."""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from clipomaly_core.errors import UserError
+from schemas.records import ScanRecord
+from schemas.tables import SCHEMA_VERSION
+from tasks.model import ModelDescription
+
+_ID_LENGTH = 12
+
+
+def make_scan_record(model: ModelDescription, *, fps: float) -> ScanRecord:
+    """Describe a scan. ``scan_id`` is 12 hex digits of the SHA-256 over canonical JSON of the model's
+    description, ``fps`` and the schema version: everything that can change a row. Code version and time are
+    told, not hashed.
+
+    Raises UserError when ``fps`` (frames a second to sample) is not a positive number.
+    """
+    if not (math.isfinite(fps) and fps > 0):
+        raise UserError(f"--fps must be a number above 0, not {fps}.")
+    options = dict(model.options)
+    hashed = asdict(model) | {"options": options, "fps": float(fps), "schema_version": SCHEMA_VERSION}
+    canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return ScanRecord(
+        scan_id=_short(hashlib.sha256(canonical.encode()).hexdigest()),
+        schema_version=SCHEMA_VERSION,
+        model=model.model,
+        weights_sha256=model.weights_sha256,
+        embedding_dimension=model.embedding_dimension,
+        vocabulary=model.vocabulary,
+        vocabulary_sha256=model.vocabulary_sha256,
+        known_classes=model.known_classes,
+        fps=float(fps),
+        options=options,
+        code_version=version("clipomaly"),
+        created=datetime.now(UTC),
+    )
+
+
+def _short(digest: str) -> str:
+    """The first 12 digits that are not all decimal: hive readers would take ``scan=123…`` for a number."""
+    windows = (digest[start : start + _ID_LENGTH] for start in range(len(digest) - _ID_LENGTH + 1))
+    return next(window for window in windows if not window.isdecimal())

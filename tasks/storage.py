@@ -1,0 +1,204 @@
+"""Where archives and tables live: any fsspec URL, and what goes wrong there in words for people."""
+
+import os
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError
+from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from clipomaly_core.errors import UserError
+
+# What a storage backend raises when storage, and not our code, is at fault.
+STORAGE_ERRORS = (OSError, BotoCoreError)
+# Those of them that would meet every file alike, and may be gone the next time.
+OUT_OF_REACH = (BotoCoreError, ConnectionError, TimeoutError)
+
+_PASSWORD_IN_URL = re.compile(r"^[a-z0-9+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in storage: its filesystem, the path there, and the URL that ``locate`` opens again."""
+
+    fs: AbstractFileSystem
+    path: str
+    url: str
+
+    def child(self, name: str) -> "Location":
+        """The place ``name``, a path relative to this one."""
+        return Location(self.fs, f"{self.path.rstrip('/')}/{name}", f"{self.url.rstrip('/')}/{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as a listing shows it: ``name`` relative to what was listed, ``size`` in bytes."""
+
+    name: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+def locate(url: str) -> Location:
+    """Open the filesystem of any fsspec URL or local path.
+
+    Listings are not cached: other workers write while this one reads. Raises UserError for a URL that
+    cannot be served.
+    """
+    if _PASSWORD_IN_URL.match(url):
+        raise UserError(
+            "The URL holds a password, which would be written into every row. Give credentials by the "
+            "environment or the fsspec configuration instead."
+        )
+    if "::" in url:
+        raise UserError(f"Chained URLs cannot be read: {url}. Unpack it, or name the inner storage directly.")
+    try:
+        fs, path = url_to_fs(url, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        raise UserError(f"Cannot open {url}: {reason(error)}") from error
+    return Location(fs, path, fs.unstrip_protocol(path) if is_local(fs) else url)
+
+
+def is_local(fs: AbstractFileSystem) -> bool:
+    """Whether its paths can be opened by programs that know nothing of fsspec."""
+    return isinstance(fs, LocalFileSystem)
+
+
+def is_object_store(fs: AbstractFileSystem) -> bool:
+    """Whether it lists a whole prefix at once and has no folders to make (fsspec's asynchronous ones)."""
+    return isinstance(fs, AsyncFileSystem)
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what an error says, for one-line messages."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def entry(name: str, info: dict[str, Any]) -> Entry:
+    """Read what a filesystem says of a file. The etag is the store's own, or size and modification time."""
+    modified = _modified(info)
+    size = int(info.get("size") or 0)
+    etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
+    return Entry(name, size, etag or f"{size:x}-{round(modified.timestamp() * 1e6):x}", modified)
+
+
+def _modified(info: dict[str, Any]) -> datetime:
+    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = info.get(key)
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(0, UTC)
+
+
+def replace_file(place: Location, data: bytes) -> None:
+    """Write a whole file so that a reader sees the old bytes or the new, never a part.
+
+    Raises UserError when it cannot be written.
+    """
+    try:
+        _make_folder(place)
+        if is_local(place.fs):
+            _through_temporary(place.path, data, os.replace)
+        else:
+            place.fs.pipe_file(place.path, data)
+    except STORAGE_ERRORS as error:
+        raise _cannot_write(place, error) from error
+
+
+def create_file(place: Location, data: bytes) -> bool:
+    """Write a whole file only where there is none; False when another was first.
+
+    Atomic on a local disk (a hard link) and where the store knows conditional writes (S3 does).
+    Raises UserError when it cannot be written.
+    """
+    try:
+        _make_folder(place)
+    except STORAGE_ERRORS as error:
+        raise _cannot_write(place, error) from error
+    try:
+        if is_local(place.fs):
+            _through_temporary(place.path, data, os.link)
+        else:
+            place.fs.pipe_file(place.path, data, mode="create")
+    except FileExistsError:
+        return False
+    except STORAGE_ERRORS as error:
+        raise _cannot_write(place, error) from error
+    return True
+
+
+def _make_folder(place: Location) -> None:
+    # An object store has no folders, and asking it for one could create a bucket.
+    if not is_object_store(place.fs):
+        place.fs.makedirs(place.fs._parent(place.path), exist_ok=True)
+
+
+def _through_temporary(path: str, data: bytes, publish: Callable[[str, str], None]) -> None:
+    folder, name = os.path.split(path)
+    # Hidden and without the suffix: what a killed process leaves behind is in no glob of tables.
+    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        publish(temporary, path)
+    finally:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+
+
+def _cannot_write(place: Location, error: Exception) -> UserError:
+    return UserError(f"Cannot write {place.url}: {reason(error)}. Check that it exists and may be written.")
+
+
+def file_names(folder: Location, suffix: str) -> list[str]:
+    """Sorted names of the files directly in a folder that end in ``suffix``; none when there is no folder.
+
+    Raises UserError when it cannot be read.
+    """
+    try:
+        found = folder.fs.ls(folder.path, detail=False)
+    except FileNotFoundError:
+        return []
+    except STORAGE_ERRORS as error:
+        raise cannot_read(folder, error) from error
+    names = (str(path).rsplit("/", 1)[-1] for path in found)
+    return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
+
+
+def read_file(place: Location) -> bytes:
+    """The bytes of a file. Raises UserError when it cannot be read."""
+    try:
+        data: bytes = place.fs.cat_file(place.path)
+    except STORAGE_ERRORS as error:
+        raise cannot_read(place, error) from error
+    return data
+
+
+def exists(place: Location) -> bool:
+    """Whether there is such a file. Raises UserError when the storage cannot be asked."""
+    try:
+        return bool(place.fs.exists(place.path))
+    except STORAGE_ERRORS as error:
+        raise cannot_read(place, error) from error
+
+
+def cannot_read(place: Location, error: Exception) -> UserError:
+    """The one line for a place that cannot be read."""
+    return UserError(f"Cannot read {place.url}: {reason(error)}. Check the address and your access to it.")

@@ -1,0 +1,81 @@
+import open_clip
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn.functional import normalize
+
+from clipomaly_core.prompts import make_prompts
+from clipomaly_core.text import TextEncoder, load_templates
+from clipomaly_core.weights import find_checkpoint, load_network
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_network(find_checkpoint("nano"), torch.device("cpu"))
+
+
+def make_encoder(network, cache, templates=("a photo of a {}", "{} on the road"), weights="w"):
+    return TextEncoder(network, "nano", weights, templates, cache)
+
+
+def test_embeddings_are_the_mean_over_templates(network, tmp_path):
+    [embedding] = make_encoder(network, tmp_path)(["boar"])
+    texts = open_clip.get_tokenizer("nano")(["a photo of a boar", "boar on the road"])
+    with torch.no_grad():
+        expected = normalize(normalize(network.encode_text(texts), dim=-1).mean(0), dim=-1)
+    torch.testing.assert_close(embedding, expected)
+
+
+def test_a_word_is_embedded_once(network, tmp_path, monkeypatch):
+    make_encoder(network, tmp_path)(["boar", "mattress"])
+    calls = []
+    monkeypatch.setattr(network, "encode_text", lambda texts: calls.append(len(texts)) or torch.ones(len(texts), 4))
+    again = make_encoder(network, tmp_path)
+    again(["mattress", "boar"])
+    assert calls == []
+    again(["ladder"])
+    assert calls == [2]
+
+
+def test_other_templates_or_weights_have_their_own_cache(network, tmp_path):
+    make_encoder(network, tmp_path)(["boar"])
+    make_encoder(network, tmp_path, templates=("{}",))(["boar"])
+    make_encoder(network, tmp_path, weights="other")(["boar"])
+    assert len(list((tmp_path / "text").glob("*.safetensors"))) == 3
+
+
+def test_two_writers_keep_each_others_words(network, tmp_path):
+    one, two = make_encoder(network, tmp_path), make_encoder(network, tmp_path)
+    one(["boar"])
+    two(["ladder"])
+    [file] = (tmp_path / "text").glob("*.safetensors")
+    assert set(load_file(file)) == {"boar", "ladder"}
+
+
+def test_a_broken_or_unwritable_cache_only_costs_time(network, tmp_path, caplog):
+    encoder = make_encoder(network, tmp_path)
+    expected = encoder(["boar"])
+    [file] = (tmp_path / "text").glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:50])
+    torch.testing.assert_close(make_encoder(network, tmp_path)(["boar"]), expected)
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    torch.testing.assert_close(make_encoder(network, blocked)(["boar"]), expected)
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_name_is_as_near_as_its_nearest_synonym(network, tmp_path):
+    encoder = make_encoder(network, tmp_path)
+    prompts = make_prompts(encoder, [("wild boar", "boar", "feral hog"), ("ladder",)])
+    features = normalize(torch.randn(3, 5, network.visual.output_dim), dim=-1)
+    words = encoder(["wild boar", "boar", "feral hog", "ladder"])
+    cosines = features @ words.T
+    expected = torch.stack([cosines[..., :3].amax(-1), cosines[..., 3]], dim=-1)
+    torch.testing.assert_close(prompts.cosines(features), expected)
+
+
+@pytest.mark.parametrize("name", ["short", "full"])
+def test_templates_take_one_word(name):
+    templates = load_templates(name)
+    assert len(set(templates)) == len(templates) >= 7
+    assert all(template.count("{}") == 1 for template in templates)
