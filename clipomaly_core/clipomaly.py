@@ -33,6 +33,9 @@ _FINER = 4
 _CROPS = 64
 """Crops in one forward pass."""
 
+_NO_MASS = -1e4
+"""Logarithm that stands for no mass at all, finite so that it can be interpolated."""
+
 Frame = npt.NDArray[np.uint8]
 
 
@@ -155,7 +158,8 @@ class Clipomaly:
         features = self._dense(frames)
         known = self._finer(self._known.cosines(features))
         candidates = self._candidates.cosines(features)
-        mass = self._finer(torch.logsumexp(options.logit_scale * candidates, dim=-1, keepdim=True))
+        mass = torch.logsumexp(options.logit_scale * candidates, dim=-1, keepdim=True)
+        mass = self._finer(mass.clamp(min=_NO_MASS))
         scores = anomaly_score(options.score, known, mass, options.logit_scale).cpu().numpy()
 
         least = options.min_area * scores[0].size

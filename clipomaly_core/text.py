@@ -60,6 +60,8 @@ class TextEncoder:
             self._known.update(zip(missing, self._embed(missing).cpu(), strict=True))
             self._write()
         device = next(self._network.parameters()).device
+        if not words:
+            return torch.zeros(0, self._network.visual.output_dim, device=device)
         return torch.stack([self._known[word] for word in words]).to(device)
 
     @torch.inference_mode()

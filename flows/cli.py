@@ -93,9 +93,8 @@ def status(tables: Tables) -> None:
 
     Example: clipomaly status s3://fleet/tables
     """
-    from tasks.status import read_status
-
     from flows.terminal import print_status
+    from tasks.status import read_status
 
     print_status(read_status(tables), tables)
 

@@ -135,13 +135,13 @@ def print_evaluation(evaluation: Evaluation, out: Path) -> None:
     if evaluation.flagged is not None:
         console.print(f"normal pixels called unknown: {evaluation.flagged:.2%}")
     if naming := evaluation.naming:
-        table = _table("names, %", "judged", "hit@1", "hit@5", "exact", "synonym", "kind", "said unknown", "said wrong")
+        table = _table("names, %", "judged", "hit@1", "hit@5", "exact", "synonym", "kind", "unknown", "wrong")
         for score in (naming.overall, *naming.categories):
             table.add_row(*_naming_row(score))
         console.print(table)
         console.print(
-            f"{naming.overall.judged} of {naming.instances} instances overlap the truth, "
-            f"in {naming.frames_judged} of {data.frames} frames"
+            f"{naming.overall.judged} of {naming.instances} instances overlap the truth, in {naming.frames_judged} of "
+            f'{data.frames} frames; unknown: called "unknown object", wrong: called by a name that is not accepted'
         )
     if calibration := evaluation.calibration:
         console.print(
@@ -170,12 +170,13 @@ def _naming_row(score: NamingScore) -> tuple[str, ...]:
 
 
 def _table(first: str, *columns: str) -> Table:
-    table = Table(first, box=None, header_style="dim", pad_edge=False, title_justify="left")
+    table = Table(box=None, header_style="dim", pad_edge=False, collapse_padding=True)
+    table.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
 def _percent(value: float | None) -> str:
     # NaN is what the metrics give for a class that is neither true nor predicted.
-    return "–" if value is None or value != value else f"{100 * value:.2f}"
+    return "-" if value is None or value != value else f"{100 * value:.2f}"

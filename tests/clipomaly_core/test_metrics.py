@@ -172,9 +172,7 @@ def test_bounds_and_curve(split: Split, mode: Mode) -> None:
 @given(splits(), st.sampled_from(["exact", "smiyc"]))
 def test_perfect_map(split: Split, mode: Mode) -> None:
     labels = split[1]
-    got = pixel_metrics(
-        [np.where(label == 255, 9, label).astype(np.float32) for label in labels], labels, mode
-    )
+    got = pixel_metrics([np.where(label == 255, 9, label).astype(np.float32) for label in labels], labels, mode)
     assert got == {"auprc": 1.0, "fpr95": 0.0, "best_f1": 1.0, "best_f1_threshold": 1.0}
 
 
@@ -273,9 +271,7 @@ def test_generators_are_read_once() -> None:
     smooth = [cv2.GaussianBlur(score, (9, 9), 0) for score in scores]
     mended = [np.where(label == 255, 0, label) for label in labels]
     mended[0][:12, :12] = 1
-    assert segment_metrics(iter(smooth), iter(mended), threshold=0.5) == segment_metrics(
-        smooth, mended, threshold=0.5
-    )
+    assert segment_metrics(iter(smooth), iter(mended), threshold=0.5) == segment_metrics(smooth, mended, threshold=0.5)
     with pytest.raises(UserError, match="read only once"):
         segment_metrics(iter(smooth), mended)
 
@@ -421,9 +417,7 @@ def test_unknown_iou_by_hand() -> None:
         {"anomaly_iou": 2 / 4, "normal_iou": 3 / 5, "two_class_miou": 0.55}
     )
     everything = unknown_iou([np.ones((2, 2), bool)], [np.ones((2, 2), np.uint8)])
-    assert everything["anomaly_iou"] == everything["two_class_miou"] == 1 and np.isnan(
-        everything["normal_iou"]
-    )
+    assert everything["anomaly_iou"] == everything["two_class_miou"] == 1 and np.isnan(everything["normal_iou"])
 
 
 # Bad input

@@ -89,9 +89,7 @@ def test_templates_hold_the_name_once() -> None:
     assert len(full) >= 24
     for templates in (short, full):
         assert len(set(templates)) == len(templates)
-        assert all(
-            template.count("{}") == 1 and template.format("dog").count("dog") == 1 for template in templates
-        )
+        assert all(template.count("{}") == 1 and template.format("dog").count("dog") == 1 for template in templates)
     with pytest.raises(UsageError, match="long"):
         load_templates("long")
 
@@ -192,9 +190,7 @@ def test_what_the_known_classes_cover_is_left_out(builtin: Vocabulary, name: str
     assert extended.names == builtin.names
 
 
-@pytest.mark.parametrize(
-    "name", ["car tire", "toy cars", "shopping cart", "fallen trees", "photo of a car", "cargo"]
-)
+@pytest.mark.parametrize("name", ["car tire", "toy cars", "shopping cart", "fallen trees", "photo of a car", "cargo"])
 def test_what_only_contains_a_known_word_stays(builtin: Vocabulary, name: str) -> None:
     empty = Vocabulary(builtin.known, never_known=builtin.never_known)
     assert empty.extend([name], NameSource.TAGGER).names[19:] == (name,)
@@ -204,9 +200,7 @@ def test_what_only_contains_a_known_word_stays(builtin: Vocabulary, name: str) -
 def test_who_asks_for_a_kind_of_a_known_class_gets_it(builtin: Vocabulary, source: NameSource) -> None:
     refused = builtin.extend(["taxi", "police car"], NameSource.TAGGER)
     asked = refused.extend(["taxi", "police car", "cars"], source)
-    assert asked.candidates[-2:] == tuple(
-        Candidate(name, (), source, source) for name in ("taxi", "police car")
-    )
+    assert asked.candidates[-2:] == tuple(Candidate(name, (), source, source) for name in ("taxi", "police car"))
     assert reasons(asked) == {"cars": "shares the lemma 'car' with the known class 'car'"}
 
 
@@ -281,7 +275,7 @@ def test_the_digest_sees_all_that_matters() -> None:
 
 
 def test_a_vocabulary_travels_to_another_process(builtin: Vocabulary) -> None:
-    there = pickle.loads(pickle.dumps(builtin))
+    there = pickle.loads(pickle.dumps(builtin))  # noqa: S301
     assert there == builtin
     assert there.sha256 == builtin.sha256
 
@@ -313,9 +307,7 @@ def test_a_file_replaces_the_dictionary(tmp_path: Path, builtin: Vocabulary) -> 
 
 
 def test_a_file_adds_to_the_dictionary(tmp_path: Path, builtin: Vocabulary) -> None:
-    text = (
-        "extends: builtin\ndictionary:\n  mine: [garden ogre, [mattress, mattress topper]]\n  user: [taxi]\n"
-    )
+    text = "extends: builtin\ndictionary:\n  mine: [garden ogre, [mattress, mattress topper]]\n  user: [taxi]\n"
     vocabulary = Vocabulary.load(write(tmp_path, text))
     assert set(vocabulary.names) == set(builtin.names) | {"garden ogre", "taxi"}
     assert vocabulary.candidates[:3] == (

@@ -1,0 +1,20 @@
+"""Procedural dashcam footage with known truth: road scenes, unusual objects, and archives of clips."""
+
+from demo_fleet.archive import PlantedTrack, write_archive
+from demo_fleet.catalogue import HELD_OUT_KINDS, KINDS
+from demo_fleet.classes import CLASSES
+from demo_fleet.kinds import Kind
+from demo_fleet.scene import Planted, Rendered, Scene, sample_scene
+
+__all__ = [
+    "CLASSES",
+    "HELD_OUT_KINDS",
+    "KINDS",
+    "Kind",
+    "Planted",
+    "PlantedTrack",
+    "Rendered",
+    "Scene",
+    "sample_scene",
+    "write_archive",
+]

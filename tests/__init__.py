@@ -1,0 +1,1 @@
+"""Tests mirror the rooms. A package, so that tests/<room> never shadows the room itself."""

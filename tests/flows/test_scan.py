@@ -1,0 +1,175 @@
+"""The main job, from clips to rows."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from tasks.masks import decode_mask
+from tasks.tables import open_table
+
+from .files import part_files, rows
+
+
+def test_real_clips_give_22_frames(clipomaly, shared_data, tmp_path):
+    ran = clipomaly("scan", shared_data / "dashcam", "--out", tmp_path, "--fps", 2, "--runner", "inline")
+    assert ran.code == 0, ran.err
+    frames = open_table(str(tmp_path), "frames").to_table().to_pandas()
+    clips = frames["source_uri"].str.rsplit("/", n=1).str[-1]
+    assert clips.value_counts().to_dict() == {"solidWhiteRight.mp4": 18, "test_video.mp4": 4}
+    assert (frames["status"] == "ok").all()
+    assert "demonstration" in ran.err
+
+
+def test_real_photos_give_36_frames(clipomaly, shared_data, tmp_path):
+    ran = clipomaly("scan", shared_data / "roadanomaly-open" / "frames", "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    frames = open_table(str(tmp_path), "frames").to_table().to_pandas()
+    assert len(frames) == 36
+    assert frames["frame_index"].is_unique
+
+
+def test_every_mask_is_the_one_its_row_tells_of(scanned):
+    instances = open_table(str(scanned), "instances").to_table().to_pandas()
+    for row in instances.itertuples():
+        mask = decode_mask(row.mask_rle, row.frame_height, row.frame_width)
+        ys, xs = mask.nonzero()
+        assert mask.sum() == row.area
+        assert (xs.min(), ys.min()) == (row.bbox_x, row.bbox_y)
+        assert (xs.max() + 1 - xs.min(), ys.max() + 1 - ys.min()) == (row.bbox_width, row.bbox_height)
+
+
+def test_masks_are_those_of_the_model(scanned):
+    """The row's mask against the model run again on the same frame."""
+    from tasks.frames import read_frame
+    from tasks.model import ModelSettings, get_model
+
+    instances = open_table(str(scanned), "instances").to_table().to_pandas()
+    (uri, index), of_frame = next(iter(instances.groupby(["source_uri", "frame_index"])))
+    [result] = get_model(ModelSettings())([read_frame(uri, index)])
+    told = [decode_mask(row.mask_rle, row.frame_height, row.frame_width) for row in of_frame.itertuples()]
+    assert len(told) == len(result.instances)
+    for instance in result.instances:
+        assert any((mask == instance.mask).all() for mask in told)
+
+
+def test_embeddings_are_unit_vectors_of_the_instances(scanned):
+    instances = open_table(str(scanned), "instances").to_table(columns=["instance_id"]).to_pandas()
+    embeddings = open_table(str(scanned), "embeddings").to_table().to_pandas()
+    assert set(embeddings["instance_id"]) == set(instances["instance_id"])
+    lengths = embeddings["embedding"].map(lambda vector: float((vector**2).sum()) ** 0.5)
+    assert lengths.between(0.999, 1.001).all()
+
+
+def test_raw_globs_see_what_open_table_sees(scanned):
+    committed = len(open_table(str(scanned), "instances").to_table())
+    glob = f"{scanned}/instances/**/*.parquet"
+    assert duckdb.sql(f"SELECT count(*) FROM read_parquet('{glob}', hive_partitioning = true)").fetchone() == (
+        committed,
+    )
+    frame = pd.read_parquet(scanned / "instances")
+    assert len(frame) == committed
+    assert {"scan", "dt"} <= set(frame.columns)
+
+
+def test_a_second_run_does_nothing(clipomaly, drawn_archive, scanned):
+    before = {path: path.stat().st_mtime_ns for path in scanned.rglob("*.parquet") if "_checkpoints" not in str(path)}
+    ran = clipomaly("scan", drawn_archive, "--out", scanned, "--fps", 2, "--shard-minutes", 0.04)
+    assert ran.code == 0, ran.err
+    assert "0 frames" in ran.out
+    assert "4 sources had been scanned before" in ran.out
+    after = {path: path.stat().st_mtime_ns for path in scanned.rglob("*.parquet") if "_checkpoints" not in str(path)}
+    assert after == before
+
+
+def test_other_options_are_another_generation(clipomaly, drawn_archive, tmp_path):
+    for score in ("unknown-mass", "entropy"):
+        ran = clipomaly("scan", drawn_archive, "--out", tmp_path, "--fps", 0.5, "--set", f"score={score}")
+        assert ran.code == 0, ran.err
+    assert len(list((tmp_path / "_scans").iterdir())) == 2
+    frames = open_table(str(tmp_path), "frames").to_table()
+    assert len(frames) == 4  # of each source the newest generation only
+    assert len(set(frames["scan"].to_pylist())) == 1
+
+
+@pytest.mark.parametrize("runner", ["threads", "processes"])
+def test_prefect_runners_write_the_same_bytes(clipomaly, drawn_archive, scanned, tmp_path, runner, prefect_home):
+    ran = clipomaly("scan", drawn_archive, "--out", tmp_path, "--fps", 2, "--shard-minutes", 0.04, "--runner", runner)
+    assert ran.code == 0, ran.out + ran.err
+    assert part_files(tmp_path) == part_files(scanned)
+
+
+def test_s3_gives_the_same_rows(clipomaly, drawn_archive, scanned, s3):
+    import fsspec
+
+    store = fsspec.filesystem("s3")
+    store.put(f"{drawn_archive}/", f"{s3}/archive/", recursive=True)
+    ran = clipomaly("scan", f"{s3}/archive", "--out", f"{s3}/tables", "--fps", 2, "--shard-minutes", 0.04)
+    assert ran.code == 0, ran.out + ran.err
+    for table in ("instances", "frames"):
+        assert_frame_equal(rows(f"{s3}/tables", table), rows(str(scanned), table))
+
+
+def test_a_killed_scan_run_again_equals_an_uninterrupted_one(drawn_archive, scanned, tmp_path):
+    command = [sys.executable, "-m", "flows.cli", "scan", str(drawn_archive), "--out", str(tmp_path), "--fps", "2"]
+    command += ["--shard-minutes", "0.04"]
+    with (tmp_path / "log").open("w") as log:
+        scan = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 300
+        while not list(tmp_path.glob("_commits/*/*.json")):
+            assert scan.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.01)
+        os.killpg(scan.pid, signal.SIGKILL)
+        scan.wait()
+    done = len(list(tmp_path.glob("_commits/*/*.json")))
+    assert 0 < done < 4, "killed too late to show anything"
+    committed = len(open_table(str(tmp_path), "frames").to_table())
+    assert committed == 4 * done
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert part_files(tmp_path) == part_files(scanned)
+
+
+def test_prefect_shows_progress_counts_names_and_failures(clipomaly, drawn_archive, tmp_path, prefect_home):
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter
+
+    from flows.runners import prefect_server
+
+    archive = tmp_path / "archive"
+    (archive / "drive").mkdir(parents=True)
+    clip = next(drawn_archive.rglob("*.mp4"))
+    (archive / "drive" / clip.name).write_bytes(clip.read_bytes())
+    (archive / "drive" / "broken.mp4").write_text("not a video")
+    with prefect_server():
+        ran = clipomaly("scan", archive, "--out", tmp_path / "tables", "--runner", "threads")
+        assert ran.code == 0, ran.out + ran.err
+        with get_client(sync_client=True) as client:
+            artifacts = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=ArtifactFilter())}
+    assert artifacts["scan-progress"].data == 100
+    counts = {row["what"]: row["count"] for row in json.loads(artifacts["scan-counts"].data)}
+    assert counts["sources listed"] == 2
+    assert counts["failed"] == 1
+    [failure] = json.loads(artifacts["scan-failures"].data)
+    assert failure["source"].endswith("broken.mp4")
+    named = sum(row["instances"] for row in json.loads(artifacts["scan-names"].data))
+    assert named == counts["instances"]
+
+
+@pytest.fixture
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Prefect database of its own, as on a fresh machine."""
+    from prefect.settings import PREFECT_HOME, temporary_settings
+
+    home = tmp_path_factory.mktemp("prefect")
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    with temporary_settings({PREFECT_HOME: home}):
+        yield home
