@@ -88,7 +88,7 @@ def load_network(checkpoint: Checkpoint, device: torch.device) -> open_clip.CLIP
     """Build the network and fill it with the checkpoint's weights, in float32 and evaluation mode.
 
     Raises:
-        UserError: weights of another architecture, or a file that is no checkpoint.
+        UsageError: weights of another architecture, or a file that is no checkpoint.
     """
     _register_nano()
     try:
@@ -97,7 +97,7 @@ def load_network(checkpoint: Checkpoint, device: torch.device) -> open_clip.CLIP
         )
     except Exception as error:  # torch and safetensors raise a dozen kinds for a file that is not what it says
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
+        raise UsageError(
             f"{checkpoint.path} does not hold weights of {checkpoint.architecture} ({reason[0][:160]}); "
             "give the architecture it was saved from with --model."
         ) from error

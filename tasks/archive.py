@@ -1,6 +1,7 @@
 """What an archive holds: every video, tar of images and folder of images under a URL, as a Source."""
 
 import hashlib
+import math
 import posixpath
 import tarfile
 from collections import defaultdict
@@ -15,6 +16,7 @@ from pymediainfo import MediaInfo
 from clipomaly_core.errors import UserError
 from schemas.records import Source, SourceKind, TimestampSource
 from tasks.capture_time import Sidecar, read_sidecar, time_in_header, time_in_name
+from tasks.edit_list import shown_seconds
 from tasks.storage import (
     OUT_OF_REACH,
     STORAGE_ERRORS,
@@ -124,9 +126,7 @@ def image_members(folder: Location) -> tuple[Entry, ...]:
     infos = folder.fs.ls(folder.path, detail=True)
     named = ((posixpath.basename(str(info["name"]).rstrip("/")), info) for info in infos)
     images = (
-        entry(name, _follow(folder, info))
-        for name, info in named
-        if is_image(name) and info["type"] != "directory"
+        entry(name, _follow(folder, info)) for name, info in named if is_image(name) and info["type"] != "directory"
     )
     return tuple(sorted(images, key=lambda member: member.name))
 
@@ -342,6 +342,8 @@ def _probe_video(file: Any) -> _Probe:
     milliseconds = float(video.duration or general.duration or 0)
     if milliseconds <= 0:
         return _Probe(error="the video has no frames")
+    if general.format in ("MPEG-4", "QuickTime"):
+        milliseconds = min(milliseconds, 1000 * (shown_seconds(file) or math.inf))
     container_time = time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
     return _Probe(milliseconds / 1000, container_time)
 

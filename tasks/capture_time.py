@@ -45,9 +45,7 @@ def time_in_name(name: str) -> datetime | None:
     for match in _TIME_IN_NAME.finditer(name):
         year, _, month, day, hour, _, minute, second = match.groups()
         try:
-            return plausible(
-                datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-            )
+            return plausible(datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC))
         except ValueError:  # digits that are no date
             continue
     return None

@@ -1,5 +1,9 @@
-"""The errors meant for people, for rooms that do not import the core."""
+"""The errors meant for people, for rooms that do not import the core, and the one that is a source's outcome."""
 
 from clipomaly_core.errors import UsageError, UserError
 
-__all__ = ["UsageError", "UserError"]
+__all__ = ["SourceError", "UsageError", "UserError"]
+
+
+class SourceError(Exception):
+    """A source, or what is left of it, cannot be read. One line that says why."""

@@ -237,7 +237,7 @@ def _judged(settings: EvaluationSettings, stage: Path, on_frame: OnFrame) -> Eva
         curves = {"every threshold": ranked.exact, "harness bins": ranked.smiyc}
         draw_precision_recall(stage / CURVE_PR, title, curves)
         draw_roc(stage / CURVE_ROC, title, curves)
-    draw_frames(stage / FRAMES, dataset, survey.frames, read, (survey.low, survey.high))
+    draw_frames(stage / FRAMES, dataset, survey.frames, read)
     return Evaluation(
         created=_now(),
         dataset=facts,

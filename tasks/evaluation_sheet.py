@@ -14,6 +14,8 @@ from tasks.frames import Rgb, read_image
 from tasks.pictures import contact_sheet, heatmap
 
 _SHOWN = 4  # best frames, and as many worst
+_EVERY = 97  # pixel is looked at to find the scale of the scores, which is between these percentiles:
+_SCALE = (1.0, 99.9)
 _TRUTH_COLOUR, _VOID_COLOUR = (235, 64, 52), (110, 110, 120)
 
 
@@ -22,7 +24,6 @@ def draw_frames(
     dataset: Dataset,
     reports: Sequence[FrameReport],
     read: Callable[[int], ScoreMap],
-    span: tuple[float, float],
 ) -> None:
     """Write a PNG with the best and worst frames, each as input, truth and scores.
 
@@ -34,7 +35,6 @@ def draw_frames(
         dataset: the frames.
         reports: one for each frame.
         read: gives a frame's scores by its index.
-        span: least and greatest score of all frames, drawn as black and white.
 
     Raises:
         UserError: an image that cannot be read, or a PNG that cannot be written.
@@ -49,18 +49,20 @@ def draw_frames(
     if not quality:
         return
     order = sorted(quality, key=lambda index: -quality[index][0])
-    low, high = span
+    shown = [place for place in range(len(order)) if place < _SHOWN or place >= len(order) - _SHOWN]
+    # One scale for all, and for a few stray pixels no part of it.
+    sample = np.concatenate([read(order[place]).ravel()[::_EVERY] for place in shown])
+    low, high = np.percentile(sample, _SCALE)
     tiles = []
-    for place, index in enumerate(order):
-        if _SHOWN <= place < len(order) - _SHOWN:
-            continue
+    for place in shown:
+        index = order[place]
         frame, said = dataset.frames[index], Counter(reports[index].names).most_common(3)
         image, label = read_image(str(frame.image)), dataset.anomaly_map(frame)
         captions = [f"scores, {quality[index][1]}", *(f"{count} {name}" for name, count in said)]
         tiles += [
             (image, f"{place + 1} of {len(order)}: {frame.name}"),
             (_truth(image, label), f"truth, {np.mean(label == 1):.1%} anomalous"),
-            (heatmap(image, (read(index) - low) / (high - low)), "; ".join(captions)),
+            (heatmap(image, (read(index) - low) / max(high - low, 1e-12)), "; ".join(captions)),
         ]
     sheet = contact_sheet(tiles, columns=3)
     if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):

@@ -48,9 +48,7 @@ class ShardRows:
         }
         instances = result.instances if result else ()
         day = frame.timestamp.astimezone(UTC).date()
-        self._rows[Table.FRAMES].append(
-            (day, (source.uri, frame.index, 0), where | _frame_columns(frame, result))
-        )
+        self._rows[Table.FRAMES].append((day, (source.uri, frame.index, 0), where | _frame_columns(frame, result)))
         for ordinal, found in enumerate(instances):
             key = (source.uri, frame.index, ordinal)
             identity = instance_id(self.scan_id, source, frame.index, ordinal)

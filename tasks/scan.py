@@ -11,7 +11,6 @@ from queue import Empty, Full, Queue
 from threading import Event
 from typing import Generic, Protocol, TypeVar
 
-from clipomaly_core.errors import UserError
 from clipomaly_core.types import FrameResult
 from schemas.records import (
     CommitRecord,
@@ -25,7 +24,9 @@ from schemas.records import (
     Stages,
 )
 from tasks.commits import is_committed, read_commit, write_commit
-from tasks.frames import Frame, Rgb, SourceError, read_frames
+from tasks.errors import SourceError, UserError
+from tasks.frames import Frame, read_frames
+from tasks.images import Rgb
 from tasks.rows import ShardRows
 from tasks.storage import reason
 from tasks.tables import write_parts
@@ -90,9 +91,7 @@ def _already_committed(tables_url: str, scan_id: str, shard_id: str) -> ShardRes
     return _result(read_commit(tables_url, scan_id, shard_id), names=(), already_committed=True)
 
 
-def _result(
-    commit: CommitRecord, names: tuple[NameCount, ...], already_committed: bool = False
-) -> ShardResult:
+def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committed: bool = False) -> ShardResult:
     return ShardResult(
         shard_id=commit.shard_id,
         frames=sum(source.frames for source in commit.sources),
@@ -126,9 +125,7 @@ class _Tally:
             error = "no frames in it"
         if bad and frames > bad:
             error = f"{bad} of {frames} frames lost: {error}"
-        return SourceOutcome(
-            self.source.uri, self.source.etag, outcome, error, frames, bad, self.counts["instances"]
-        )
+        return SourceOutcome(self.source.uri, self.source.etag, outcome, error, frames, bad, self.counts["instances"])
 
 
 @dataclass(frozen=True, slots=True)

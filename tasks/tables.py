@@ -5,10 +5,9 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import reduce
-from operator import or_
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
@@ -21,6 +20,7 @@ from tasks.storage import Location, is_local, locate, replace_file
 
 # Each value differs from all others here: a dictionary or least and greatest value only cost space.
 _INCOMPRESSIBLE = ("mask_rle", "embedding")
+_SEPARATOR = "\n"  # in no id, and in no address that storage hands out
 
 
 def write_parts(
@@ -96,12 +96,8 @@ def open_table(tables_url: str, table: str, *, scan_id: str | None = None) -> ds
     if not superseded:
         return dataset
     if wanted is Table.EMBEDDINGS:
-        rule = _superseded_embeddings(tables, superseded)
-    else:
-        rule = _any(
-            shard.is_this & ds.field("source_uri").isin(sorted(shard.superseded)) for shard in superseded
-        )
-    return dataset.filter(~rule)
+        return dataset.filter(~_superseded_embeddings(tables, superseded))
+    return dataset.filter(~_superseded_rows(superseded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +106,6 @@ class _LiveShard:
 
     commit: CommitRecord
     superseded: frozenset[str]
-
-    @property
-    def is_this(self) -> ds.Expression:
-        """True for the rows of this shard."""
-        return (ds.field("scan") == self.commit.scan_id) & (ds.field("shard") == self.commit.shard_id)
 
 
 def _live_shards(commits: Sequence[CommitRecord]) -> list[_LiveShard]:
@@ -159,7 +150,9 @@ def _dataset(tables: Location, table: Table, schema: pa.Schema, shards: Iterable
         parquet.make_fragment(
             tables.child(file.path).path,
             filesystem,
-            shard.is_this & (ds.field("dt") == pa.scalar(_day(file))),
+            (ds.field("scan") == shard.commit.scan_id)
+            & (ds.field("shard") == shard.commit.shard_id)
+            & (ds.field("dt") == pa.scalar(_day(file))),
             file_size=file.size,
         )
         for shard in shards
@@ -174,14 +167,24 @@ def _day(file: PartFile) -> date:
     return date.fromisoformat(folder.removeprefix("dt="))
 
 
+def _superseded_rows(shards: Sequence[_LiveShard]) -> ds.Expression:
+    """True for rows of superseded sources, in tables that name the source.
+
+    One look-up in a set, and not a term for each shard: those would all be weighed for every file.
+    """
+    keys = [
+        _SEPARATOR.join((shard.commit.scan_id, shard.commit.shard_id, uri))
+        for shard in shards
+        for uri in sorted(shard.superseded)
+    ]
+    parts = (ds.field("scan"), ds.field("shard"), ds.field("source_uri"))
+    key = pc.binary_join_element_wise(*parts, _SEPARATOR)
+    return ds.field("shard").isin([shard.commit.shard_id for shard in shards]) & key.isin(keys)
+
+
 def _superseded_embeddings(tables: Location, shards: Sequence[_LiveShard]) -> ds.Expression:
     """Embeddings carry no source: the instances of the same shards tell which are superseded."""
     instances = _dataset(tables, Table.INSTANCES, _schema(Table.INSTANCES, 0), shards)
-    rule = _any(shard.is_this & ds.field("source_uri").isin(sorted(shard.superseded)) for shard in shards)
-    ids = instances.to_table(columns=["instance_id"], filter=rule)["instance_id"]
+    ids = instances.to_table(columns=["instance_id"], filter=_superseded_rows(shards))["instance_id"]
     # The id covers the generation and the etag: it names one row of the table, whatever its shard.
     return ds.field("instance_id").isin(ids.combine_chunks())
-
-
-def _any(rules: Iterable[ds.Expression]) -> ds.Expression:
-    return reduce(or_, rules)

@@ -1,0 +1,216 @@
+"""The training of nano: what it learns from is right, and it learns."""
+
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from clipomaly_core.dense import dense_features
+from training.nano.augment import nameless, photometric
+from training.nano.concepts import load_concepts
+from training.nano.data import (
+    CLASSES,
+    HELD_OUT_SEED,
+    NAMELESS,
+    UNKNOWN,
+    Scenes,
+    Truth,
+    make_batch,
+)
+from training.nano.losses import dense_loss, naming_loss, prior
+from training.nano.model import (
+    create_nano,
+    encode_texts,
+    read_checkpoint,
+    window_features,
+    write_checkpoint,
+)
+from training.nano.text import strangers, train_text, vocabulary_words
+from training.nano.train import Settings, train
+
+KINDS = 3
+
+
+def coloured_scene(seed: int) -> Truth:
+    """A grey road under a blue sky, and squares whose colour is their kind."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((360, 640), np.uint8)
+    labels[:150] = 10
+    image = np.where(labels[..., None] == 10, (90, 140, 220), (110, 110, 110)).astype(np.uint8)
+    image += rng.integers(0, 20, image.shape, np.uint8)
+    instances, kinds = np.zeros((360, 640), np.int32), {}
+    for instance in (1, 2, 3):
+        y, x, kind = (
+            int(rng.integers(160, 290)),
+            200 * (instance - 1) + int(rng.integers(120)),
+            int(rng.integers(KINDS)),
+        )
+        place = slice(y, y + 60), slice(x, x + 60)
+        image[place] = ((250, 20, 20), (20, 230, 20), (240, 220, 0))[kind]
+        labels[place], instances[place], kinds[instance] = UNKNOWN, instance, kind
+    return Truth(image, labels, instances, kinds)
+
+
+@pytest.fixture(scope="module")
+def concepts():
+    return load_concepts()
+
+
+def test_window_of_the_whole_frame_is_dense_features():
+    torch.manual_seed(0)
+    model = create_nano().eval()
+    images = torch.randn(2, 3, 352, 640)
+    zero = torch.zeros(2, dtype=torch.int64)
+    with torch.no_grad():
+        ours = window_features(model.visual, images, zero, zero)
+        theirs = dense_features(model.visual, images, attention="naclip")
+    torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+
+
+def test_a_window_knows_its_place():
+    model = create_nano().eval()
+    images = torch.randn(1, 3, 176, 320).expand(2, -1, -1, -1)
+    with torch.no_grad():
+        features = window_features(model.visual, images, torch.tensor([0, 11]), torch.tensor([0, 20]))
+    assert (features[0] - features[1]).abs().max() > 1e-4
+
+
+def test_texts_without_padding_embed_the_same():
+    model = create_nano().eval()
+    tokens = open_clip.get_tokenizer("nano")(["dog", "a photo of a very large cardboard box", "tire"])
+    with torch.no_grad():
+        torch.testing.assert_close(encode_texts(model, tokens), model.encode_text(tokens, normalize=True))
+
+
+def test_checkpoint_comes_back_and_is_small(tmp_path: Path):
+    torch.manual_seed(1)
+    model = create_nano().eval()
+    path = tmp_path / "nano.safetensors"
+    write_checkpoint(model.state_dict(), path)
+    assert path.stat().st_size <= 15_000_000
+    assert not list(tmp_path.glob("*.partial"))
+    loaded = read_checkpoint(path)
+    tokens = open_clip.get_tokenizer("nano")(["dog"])
+    with torch.no_grad():
+        same = loaded.encode_text(tokens, normalize=True) @ model.encode_text(tokens, normalize=True).T
+    assert same.item() > 0.9999
+
+
+def test_batch_truth():
+    batch = make_batch([coloured_scene(seed) for seed in range(6)], False, np.random.default_rng(0))
+    assert batch.windows.shape == (6, 3, 176, 320) and batch.windows.dtype == torch.uint8
+    torch.testing.assert_close(batch.shares.sum(-1), torch.ones(6, 11, 20))  # no void in these scenes
+    assert len(batch.regions) == len(batch.region_windows) == len(batch.region_kinds) > 0
+    # An instance covers no more of a patch than what is planted there.
+    planted = batch.shares[batch.region_windows][..., CLASSES]
+    assert (batch.regions <= planted + 1e-6).all()
+    assert batch.crops.shape[1:] == (3, 96, 96) and len(batch.crops) == len(batch.crop_labels)
+    assert set(batch.crop_labels.tolist()) <= {NAMELESS, *range(CLASSES, CLASSES + KINDS)}
+    assert (batch.tops <= 11).all() and (batch.lefts <= 20).all()
+
+
+def test_void_counts_for_nothing():
+    scene = coloured_scene(0)
+    scene.labels[:] = 255
+    batch = make_batch(
+        [Truth(scene.image, scene.labels, np.zeros_like(scene.instances), {})], True, _without_nameless()
+    )
+    assert batch.windows.shape == (1, 3, 352, 640)
+    assert batch.shares.sum() == 0
+
+
+def _without_nameless() -> np.random.Generator:
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        rng.random()
+        if rng.random() >= 0.35:
+            return np.random.default_rng(seed)
+    raise AssertionError("no seed without a nameless shape")
+
+
+def test_batches_repeat_with_their_seed():
+    first, second = (make_batch([coloured_scene(0)] * 3, False, np.random.default_rng(5)) for _ in range(2))
+    assert torch.equal(first.windows, second.windows) and torch.equal(first.crops, second.crops)
+
+
+def test_held_out_seeds_cannot_be_trained_on():
+    scenes = Scenes(coloured_scene, HELD_OUT_SEED - 1, 1, np.random.default_rng(0))
+    scenes.draw()
+    with pytest.raises(ValueError, match="held out"):
+        scenes.draw()
+
+
+def test_augmentations_keep_the_shape():
+    image = coloured_scene(0).image
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        changed = photometric(image, rng)
+        assert changed.shape == image.shape and changed.dtype == np.uint8
+        pasted, mask = nameless(image, rng)
+        outside = ~np.pad(mask, 8, mode="edge")[8:-8, 8:-8]
+        outside &= np.array(np.abs(pasted.astype(int) - image).sum(-1) == 0) | ~mask
+        assert pasted.shape == image.shape and mask.shape == image.shape[:2]
+        assert (np.abs(pasted.astype(int) - image).sum(-1)[~mask] > 0).mean() < 0.02  # soft rim only
+
+
+def test_concepts_of_v_and_drawn_kinds_lie_apart(concepts):
+    drawn = torch.cat([concepts.known, concepts.kinds])
+    cosines = drawn @ drawn.T - torch.eye(len(drawn))
+    assert cosines.max() < 0.25  # what kinds of one category share
+    assert (concepts.known @ concepts.others.T).abs().max() < 1e-4
+    again = load_concepts()
+    torch.testing.assert_close(again.others, concepts.others, atol=0, rtol=0)
+
+
+def test_held_out_kinds_are_words_only(concepts):
+    drawn = {words[0] for words in concepts.kind_words}
+    spoken = {word for words in concepts.other_words for word in words}
+    for name in ("kangaroo", "suitcase", "wheelchair"):
+        assert name not in drawn
+        assert name in spoken
+
+
+def test_strangers_are_words_of_no_concept(concepts):
+    words, rows, weights = vocabulary_words(concepts)
+    assert len(words) == len(rows) == len(weights)
+    assert not set(strangers({word.lower() for word in words})) & {word.lower() for word in words}
+
+
+def test_losses_fall_where_the_answer_is_right(concepts):
+    shares = torch.zeros(1, 1, 2, CLASSES + 1)
+    shares[0, 0, 0, 4] = shares[0, 0, 1, CLASSES] = 1
+    frequency = prior(shares)
+    right = torch.stack([concepts.known[4], concepts.kinds[1]])[None, None]
+    wrong = right.flip(2)
+    assert dense_loss(right, concepts, shares, frequency, 0.0) < 0.2
+    assert dense_loss(wrong, concepts, shares, frequency, 0.0) > 5
+    label = torch.tensor([CLASSES + 1])
+    assert naming_loss(concepts.kinds[1:2], label, concepts) < naming_loss(concepts.kinds[2:3], label, concepts)
+    nameless_label = torch.tensor([NAMELESS])
+    far = naming_loss(concepts.known[:1], nameless_label, concepts)
+    assert far < naming_loss(concepts.kinds[:1], nameless_label, concepts)
+
+
+def test_the_text_tower_learns_where_words_lie(concepts):
+    before, after = (train_text(0, steps) for steps in (1, 40))
+    words = [words[0] for words in concepts.known_words]
+    tokens = open_clip.get_tokenizer("nano")(words)
+    right = []
+    for weights in (before, after):
+        model = create_nano().eval()
+        model.load_state_dict(weights, strict=False)
+        with torch.no_grad():
+            right.append((encode_texts(model, tokens) * concepts.known).sum(-1).mean().item())
+    assert right[1] > right[0] + 0.2
+
+
+def test_training_learns_and_resumes(tmp_path: Path):
+    run = train(Settings(seed=0, minutes=0.3, out=tmp_path), coloured_scene)
+    dense = [entry.dense for entry in run.log]
+    assert np.mean(dense[-5:]) < 0.7 * np.mean(dense[:3])
+    assert {"state.pt", "curves.png"} <= {file.name for file in tmp_path.iterdir()}
+    resumed = train(Settings(seed=0, minutes=0.35, out=tmp_path), coloured_scene)
+    assert resumed.step > run.step and len(resumed.log) == resumed.step
+    assert [entry.dense for entry in resumed.log[: run.step]] == dense

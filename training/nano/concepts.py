@@ -1,0 +1,84 @@
+"""Where names lie: one fixed unit vector for each class of V, each planted kind and each word of the dictionary.
+
+Learning both towers at once from random weights stalls: a random text tower gives all texts nearly one direction,
+and the image tower follows it. With fixed targets the image tower learns what things look like, and the text tower,
+on its own, which words mean them.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from clipomaly_core.vocabulary import Vocabulary, lemma
+from demo_fleet import HELD_OUT_KINDS, KINDS, Kind
+
+DIMENSION = 128
+_FAMILY = 0.45
+"""Share of its category in a word's vector: what names of one category have in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concepts:
+    """Targets, L2-normalised: ``known`` (19, D), ``kinds`` (K, D), ``others`` (N, D), and the words of each row."""
+
+    known: Tensor
+    kinds: Tensor
+    others: Tensor
+    known_words: tuple[tuple[str, ...], ...]
+    kind_words: tuple[tuple[str, ...], ...]
+    other_words: tuple[tuple[str, ...], ...]
+
+
+def training_kinds() -> tuple[Kind, ...]:
+    """The kinds that training may see."""
+    return tuple(kind for kind in KINDS if kind.name not in HELD_OUT_KINDS)
+
+
+def load_concepts() -> Concepts:
+    """The targets for the built-in vocabulary. The same every time: words are placed by their hash.
+
+    V, the categories and the training kinds are orthogonal to each other. All other words, the held-out kinds among
+    them, lie at random places, but orthogonal to V, so that a word that was never drawn attracts nothing known.
+    """
+    vocabulary = Vocabulary.load()
+    category_of = {lemma(word): c.category for c in vocabulary.candidates for word in (c.name, *c.synonyms)}
+    categories = sorted({c.category for c in vocabulary.candidates})
+    kinds = training_kinds()
+    taken = {lemma(word) for kind in kinds for word in (kind.name, *kind.synonyms)}
+    others = [c for c in vocabulary.candidates if not taken & {lemma(word) for word in (c.name, *c.synonyms)}]
+
+    count = len(vocabulary.known)
+    basis = torch.linalg.qr(torch.randn(DIMENSION, DIMENSION, generator=torch.Generator().manual_seed(0)))[0]
+    known, families, own = basis.split([count, len(categories), DIMENSION - count - len(categories)])
+    family = dict(zip(categories, families, strict=True))
+    kind_rows = [
+        _placed(own[row], family.get(category_of.get(lemma(kind.name), "nature"), families[0]))
+        for row, kind in enumerate(kinds)
+    ]
+    other_rows = []
+    for candidate in others:
+        vector = _by_hash(candidate.name)
+        vector = normalize(vector - known.T @ (known @ vector), dim=0)
+        other_rows.append(_placed(vector, family[candidate.category]))
+    return Concepts(
+        known=known,
+        kinds=torch.stack(kind_rows),
+        others=torch.stack(other_rows),
+        known_words=tuple((c.name, *c.synonyms, *c.kinds) for c in vocabulary.known),
+        kind_words=tuple((kind.name, *kind.synonyms) for kind in kinds),
+        other_words=tuple((c.name, *c.synonyms) for c in others),
+    )
+
+
+def _placed(own: Tensor, family: Tensor) -> Tensor:
+    return normalize((1 - _FAMILY**2) ** 0.5 * own + _FAMILY * family, dim=0)
+
+
+def _by_hash(word: str) -> Tensor:
+    seed = int.from_bytes(sha256(word.encode()).digest()[:8], "big")
+    vector = np.random.default_rng(seed).standard_normal(DIMENSION).astype(np.float32)
+    return normalize(torch.from_numpy(vector), dim=0)

@@ -1,0 +1,233 @@
+"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --minutes 40 --out DIR``.
+
+Writes ``state.pt`` (averaged weights among it; a run that was cut off goes on from it) and ``curves.png``.
+``training.nano.text`` trains the text tower, ``training.nano.assemble`` puts both into one checkpoint.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from clipomaly_core.dense import image_embedding
+from training.nano.concepts import load_concepts, training_kinds
+from training.nano.data import CLASSES, Batch, Batches, Render
+from training.nano.fleet import fleet_scenes
+from training.nano.losses import (
+    CROP,
+    REGION,
+    accuracy,
+    dense_loss,
+    naming_loss,
+    prior,
+    region_embeddings,
+    region_labels,
+)
+from training.nano.model import create_nano, normalised, whiten_patches, window_features
+from training.nano.muon import Muon
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+_AVERAGE = 0.998
+_WARM_UP = 40  # steps
+_FIRST = 24  # batches whose patches are whitened
+_HELPED = 0.5  # share of the training in which frequencies are told, less and less
+_SAVE_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One run. ``minutes`` of training in all, over all resumed parts; whole frames are used after the share
+    ``windows_until`` of them; ``reuse``: how often a scene is used for each one rendered."""
+
+    seed: int
+    minutes: float
+    out: Path
+    threads: int = 1
+    batch: int = 4
+    rate: float = 8e-4
+    matrix_rate: float = 3e-3
+    reuse: int = 4
+    windows_until: float = 0.85
+
+
+@dataclass(slots=True)
+class Progress:
+    """One step: the parts of its loss, and shares of patches."""
+
+    dense: float
+    region: float
+    crop: float
+    accuracy: float  # of patches of V, over V
+    found: float  # of planted patches, called unknown
+
+
+class Run:
+    """The state of a training: weights, their moving average, optimizers, what was measured on the way."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.concepts = load_concepts()
+        torch.manual_seed(settings.seed)
+        self.model = create_nano().train()
+        self.visual = self.model.visual
+        self.visual.conv1.weight.requires_grad_(False)
+        hidden = [p for p in self.visual.transformer.parameters() if p.ndim == 2]
+        chosen = {id(p) for p in hidden}
+        rest = [p for p in self.visual.parameters() if p.requires_grad and id(p) not in chosen]
+        self.optimizers = (
+            Muon(hidden, lr=settings.matrix_rate, weight_decay=0.01),
+            torch.optim.AdamW(rest, lr=settings.rate, betas=(0.9, 0.95), weight_decay=0.0),
+        )
+        self.rates = (settings.matrix_rate, settings.rate)
+        self.average: dict[str, Tensor] = {}
+        self.frequency: Tensor | None = None
+        self.step = 0
+        self.seconds = 0.0
+        self.log: list[Progress] = []
+
+    @property
+    def progress(self) -> float:
+        """Share of the training time that is over, in [0, 1]."""
+        return min(1.0, self.seconds / (60 * self.settings.minutes))
+
+    def prepare(self, batches: list[Batch]) -> None:
+        """What comes before the first step: patch filters and class frequencies, from the first batches."""
+        whiten_patches(self.visual, normalised(torch.cat([batch.windows for batch in batches]), self.model))
+        self.frequency = prior(torch.cat([batch.shares for batch in batches]))
+        self.average = {key: value.detach().clone() for key, value in self.visual.state_dict().items()}
+
+    def learn(self, batch: Batch) -> None:
+        """One step."""
+        warm = min(1.0, (self.step + 1) / _WARM_UP)
+        decay = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * warm * decay
+        loss, done = self._loss(batch)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.visual.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        kept = min(_AVERAGE, (1 + self.step) / (10 + self.step))
+        for key, value in self.visual.state_dict().items():
+            self.average[key].lerp_(value, 1 - kept)
+        self.step += 1
+        self.log.append(done)
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, Progress]:
+        assert self.frequency is not None
+        concepts = self.concepts
+        self.frequency = self.frequency.lerp(prior(batch.shares), 0.01)
+        features = window_features(self.visual, normalised(batch.windows, self.model), batch.tops, batch.lefts)
+        told = max(0.0, 1 - self.progress / _HELPED)
+        dense = dense_loss(features, concepts, batch.shares, self.frequency, told)
+        regions = region_embeddings(features, batch.regions, batch.region_windows)
+        region = naming_loss(regions, region_labels(batch.region_kinds, CLASSES), concepts)
+        crops = image_embedding(self.visual, normalised(batch.crops, self.model))
+        crop = naming_loss(crops, batch.crop_labels, concepts)
+        parts = dense.item(), region.item(), crop.item()
+        return dense + REGION * region + CROP * crop, Progress(*parts, *accuracy(features, concepts, batch.shares))
+
+    def save(self) -> None:
+        """Write state and curves."""
+        out = self.settings.out
+        state = {
+            "visual": self.visual.state_dict(),
+            "average": self.average,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "frequency": self.frequency,
+            "step": self.step,
+            "seconds": self.seconds,
+            "log": [astuple(entry) for entry in self.log],
+        }
+        partial = out / "state.partial"
+        torch.save(state, partial)
+        partial.replace(out / "state.pt")
+        draw_curves(self.log, out / "curves.png")
+
+    def resume(self) -> None:
+        """Go on from ``state.pt`` where there is one."""
+        file = self.settings.out / "state.pt"
+        if not file.exists():
+            return
+        state = torch.load(file, weights_only=True)
+        self.visual.load_state_dict(state["visual"])
+        self.average = state["average"]
+        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(own)
+        self.frequency, self.step, self.seconds = state["frequency"], state["step"], state["seconds"]
+        self.log = [Progress(*entry) for entry in state["log"]]
+
+
+def draw_curves(log: list[Progress], path: Path) -> None:
+    """What was measured over steps, smoothed, as a PNG."""
+    figure, axes = plt.subplots(1, 5, figsize=(18, 3.4), layout="constrained")
+    for axis, field in zip(axes.flat, fields(Progress), strict=True):
+        values = np.array([getattr(entry, field.name) for entry in log])
+        values = values[np.isfinite(values)]
+        if not len(values):
+            continue
+        width = max(1, len(values) // 100)
+        smooth = np.convolve(values, np.ones(width) / width, "valid")
+        axis.plot(np.linspace(width, len(log), len(smooth)), smooth)
+        axis.set(title=field.name, xlabel="step")
+        axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def train(settings: Settings, render: Render) -> Run:
+    """Train until the minutes are over, saving on the way."""
+    torch.set_num_threads(settings.threads)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    run = Run(settings)
+    run.resume()
+    whole = torch.zeros(1, dtype=torch.int64).share_memory_()
+    stream = Batches(render, settings.seed, run.step, settings.batch, settings.reuse, whole)
+    batches: Iterator[Batch] = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=3))
+    if run.step == 0:
+        run.prepare([next(batches) for _ in range(_FIRST)])
+    saved = run.seconds
+    while run.progress < 1:
+        started = time.monotonic()
+        whole.fill_(int(run.progress > settings.windows_until))
+        batch = next(batches)
+        waited = time.monotonic() - started
+        run.learn(batch)
+        run.seconds += time.monotonic() - started
+        if run.step % 50 == 0:
+            means = np.nanmean([astuple(entry) for entry in run.log[-50:]], axis=0)
+            told = "  ".join(f"{field.name} {mean:.3f}" for field, mean in zip(fields(Progress), means, strict=True))
+            print(f"{run.seconds / 60:5.1f} min  step {run.step}  {told}  waited {waited:.2f} s", flush=True)
+        if run.seconds - saved > _SAVE_SECONDS:
+            run.save()
+            saved = run.seconds
+    run.save()
+    return run
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    settings = Settings(arguments.seed, arguments.minutes, arguments.out, arguments.threads)
+    train(settings, fleet_scenes([kind.name for kind in training_kinds()]))
+
+
+if __name__ == "__main__":
+    main()
