@@ -30,6 +30,8 @@ from clipomaly_core.weights import Checkpoint, cache_dir, find_checkpoint, load_
 
 _FINER = 4
 """Maps are made at so many cells a patch: similarities are upsampled before, not after, they are compared."""
+_LONGEST = 6
+"""A frame's longer side is at most so many times its shorter one; slivers beyond it are squeezed, not a crash."""
 _CROPS = 64
 """Crops in one forward pass."""
 
@@ -199,7 +201,8 @@ class Clipomaly:
 
     def _working_size(self, height: int, width: int) -> tuple[int, int]:
         scale = self.options.short_side / min(height, width)
-        rows, columns = (max(1, round(side * scale / self._patch)) for side in (height, width))
+        most = _LONGEST * self.options.short_side // self._patch
+        rows, columns = (min(most, max(1, round(side * scale / self._patch))) for side in (height, width))
         return rows * self._patch, columns * self._patch
 
     def _pixels(self, images: Sequence[Frame]) -> Tensor:

@@ -177,9 +177,7 @@ def evaluate(
     fps: Annotated[float | None, typer.Option(help="Frames a second of video, for --format footage.")] = None,
     device: Device = None,
     method: Method = None,
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file as for scan; flags win over it.")
-    ] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file as for scan; flags win over it.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("evaluation"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -193,9 +191,7 @@ def evaluate(
     from flows.evaluate import EvaluationRequest, run_evaluate
 
     run_evaluate(
-        EvaluationRequest(
-            dataset, dataset_format, out, scores, names, split, limit, calibrate, as_json
-        ),
+        EvaluationRequest(dataset, dataset_format, out, scores, names, split, limit, calibrate, as_json),
         {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device, "fps": fps},
         method or [],
         config,
@@ -249,3 +245,7 @@ def _explain(error: Exception) -> int:
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()

@@ -13,5 +13,5 @@ def encode_mask(mask: npt.NDArray[np.bool_]) -> bytes:
 
 def decode_mask(mask_rle: bytes, height: int, width: int) -> npt.NDArray[np.bool_]:
     """The (height, width) bool mask of a row, of its ``mask_rle``, ``frame_height`` and ``frame_width``."""
-    decoded: npt.NDArray[np.uint8] = coco_mask.decode({"size": [height, width], "counts": mask_rle})
+    decoded: npt.NDArray[np.uint8] = coco_mask.decode({"size": [height, width], "counts": bytes(mask_rle)})
     return decoded.astype(np.bool_)

@@ -1,8 +1,10 @@
 """The model of a process: loaded once, whoever asks."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from threading import Lock
+
+from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
 from clipomaly_core.errors import UsageError
@@ -92,8 +94,10 @@ def method_options(settings: ModelSettings) -> Options:
     for name, _ in settings.method:
         if name not in known:
             raise UsageError(f"Unknown option {name!r} of the method; there are {', '.join(sorted(known))}.")
+    values = asdict(default_options(settings.model)) | dict(settings.method)
     try:
-        # mypy cannot check values by name; the options check themselves.
-        return replace(default_options(settings.model), **dict(settings.method))  # type: ignore[arg-type]
-    except TypeError as error:
-        raise UsageError(f"An option of the method has a value of the wrong type ({error}).") from error
+        return TypeAdapter(Options).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = str(first["loc"][0]) if first["loc"] else "value"
+        raise UsageError(f"Option {option} of the method is {values.get(option)!r}: {first['msg']}.") from error

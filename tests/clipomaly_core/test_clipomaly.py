@@ -88,6 +88,12 @@ def test_results_do_not_depend_on_the_batch(any_model):
         assert [i.name for i in alone.instances] == [i.name for i in result.instances]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 3), (17, 23)])
+def test_odd_sizes_are_no_crash(any_model, size):
+    [result] = any_model([np.full((*size, 3), 90, np.uint8)])
+    assert result.anomaly_score.shape == result.labels.shape == size
+
+
 @pytest.mark.parametrize("score", SCORES)
 def test_every_score_runs(random_weights, score):
     [result] = make_model(random_weights, score=score)([frame_of(1)])

@@ -412,7 +412,7 @@ scan_all(sys.argv[1], make_scan_record(description(), fps=2.0), sys.argv[2])
 """
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

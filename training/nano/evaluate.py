@@ -15,7 +15,7 @@ import torch
 
 from clipomaly_core import Clipomaly, Instance
 from clipomaly_core.metrics import known_class_iou, pixel_metrics
-from clipomaly_core.options import default_options
+from clipomaly_core.options import Options, default_options
 from clipomaly_core.types import UNKNOWN_NAME
 from demo_fleet import HELD_OUT_KINDS, KINDS
 from training.nano.concepts import training_kinds
@@ -63,11 +63,8 @@ class Figures:
     iou: tuple[float, ...]
 
 
-def evaluate(weights: Path, kinds: Sequence[str], frames: int, first_seed: int, threshold: float | None) -> Figures:
+def evaluate(weights: Path, kinds: Sequence[str], frames: int, first_seed: int, options: Options) -> Figures:
     """Figures of a checkpoint on scenes in which only these kinds are planted."""
-    options = default_options("nano")
-    if threshold is not None:
-        options = replace(options, threshold=threshold)
     scenes = [fleet_scenes(kinds)(first_seed + index) for index in range(frames)]
     model = Clipomaly.load("nano", weights=str(weights), device="cpu", options=options)
     results = [model([scene.image])[0] for scene in scenes]
@@ -123,12 +120,15 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--threshold", type=float)
+    parser.add_argument("--first-seed", type=int, default=HELD_OUT_SEED, help="choose options below the default")
+    parser.add_argument("--set", dest="options", action="append", default=[], metavar="NAME=NUMBER")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     seen = [kind.name for kind in training_kinds()]
+    own = {name: float(value) for name, value in (option.split("=") for option in arguments.options)}
+    options = replace(default_options("nano"), **own)  # type: ignore[arg-type]
     for title, kinds, offset in (("seen", seen, 0), ("held-out", sorted(HELD_OUT_KINDS), 100_000)):
-        figures = evaluate(arguments.weights, kinds, arguments.frames, HELD_OUT_SEED + offset, arguments.threshold)
+        figures = evaluate(arguments.weights, kinds, arguments.frames, arguments.first_seed + offset, options)
         print(title, json.dumps(asdict(figures), indent=1), flush=True)
 
 
