@@ -169,7 +169,8 @@ class Clipomaly:
         named = self._name(frames, features, regions)
         results = []
         for index, frame in enumerate(frames):
-            chosen = sorted({name.candidate for name in named[index] if name.candidate is not None})
+            kept = [pair for pair in zip(regions[index], named[index], strict=True) if not pair[1].reclaimed]
+            chosen = sorted({name.candidate for _, name in kept if name.candidate is not None})
             words = self._finer(candidates[index : index + 1][..., chosen])
             labels = torch.cat([known[index : index + 1], words], dim=1).argmax(1)[0]
             results.append(
@@ -180,8 +181,7 @@ class Clipomaly:
                     known[index].argmax(0).cpu().numpy().astype(np.int16),
                     labels.cpu().numpy().astype(np.int16),
                     chosen,
-                    regions[index],
-                    named[index],
+                    kept,
                 )
             )
         return results
@@ -236,6 +236,7 @@ class Clipomaly:
         named = name_regions(
             torch.cat(embeddings),
             torch.nn.functional.normalize(pairs.mean(1), dim=-1),
+            self._known,
             self._candidates,
             self._candidate_names,
             self.options,
@@ -265,17 +266,18 @@ class Clipomaly:
         known_labels: npt.NDArray[np.int16],
         labels: npt.NDArray[np.int16],
         chosen: list[int],
-        regions: list[Region],
-        named: list[RegionName],
+        regions: list[tuple[Region, RegionName]],
     ) -> FrameResult:
         known = len(self.vocabulary.known)
         names = [self._candidate_names[index] for index in chosen]
-        # An unknown object has no text to win pixels with: it keeps the region in which it was found.
-        for region, name in zip(regions, named, strict=True):
-            if name.candidate is None:
-                labels[region.mask] = known + len(names)
-        if any(name.candidate is None for name in named):
+        if any(name.candidate is None for _, name in regions):
             names.append(UNKNOWN_NAME)
+        if self.options.reclaim == "region":
+            labels = known_labels.copy()
+        for region, name in regions:
+            # An unknown object has no text to win pixels with: it keeps the region in which it was found.
+            if name.candidate is None or self.options.reclaim == "region":
+                labels[region.mask] = known + names.index(name.name)
         vocabulary = (*(c.name for c in self.vocabulary.known), *names)
 
         scaled = cv2.resize(score, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
@@ -287,13 +289,13 @@ class Clipomaly:
             for part in connected_regions(labels == label, self.options.min_area * labels.size, labels.size):
                 overlaps = [
                     int(np.count_nonzero(region.mask & part.mask)) if name.name == vocabulary[label] else 0
-                    for region, name in zip(regions, named, strict=True)
+                    for region, name in regions
                 ]
                 if not any(overlaps):  # the name won pixels that nothing had called unknown: V reclaims them
                     continue
                 mask = _to_frame(part.mask, size)
                 full_labels[mask] = label
-                instances.append(self._instance(mask, part, full_score, features, named[int(np.argmax(overlaps))]))
+                instances.append(self._instance(mask, part, full_score, features, regions[int(np.argmax(overlaps))][1]))
         instances.sort(key=lambda instance: (-instance.score_max, instance.bbox))
         return FrameResult(full_score, full_labels, vocabulary, known, self.options.threshold, tuple(instances))
 

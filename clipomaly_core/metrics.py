@@ -368,9 +368,7 @@ class ConfusionMatrix:
         guess = prediction[judged].astype(np.int64)
         unknown = self.known_classes
         if true.size and not 0 <= true.min() <= true.max() <= unknown:
-            raise UserError(
-                f"A label map holds {true.min()} to {true.max()}; use 0 to {unknown}, or {VOID} for void."
-            )
+            raise UserError(f"A label map holds {true.min()} to {true.max()}; use 0 to {unknown}, or {VOID} for void.")
         guess[(guess < 0) | (guess > unknown)] = unknown
         size = unknown + 1
         self.counts += np.bincount(true * size + guess, minlength=size * size).reshape(size, size)

@@ -17,10 +17,12 @@ _TOP = 5
 
 @dataclass(frozen=True, slots=True)
 class RegionName:
-    """What a region was called. ``candidate`` indexes W; ``None`` where the margin was too small."""
+    """What a region was called. ``candidate`` indexes W; ``None`` where the margin was too small. ``reclaimed`` where a
+    class of V fits the region better than any candidate."""
 
     candidate: int | None
     names: tuple[NameScore, ...]
+    reclaimed: bool = False
 
     @property
     def name(self) -> str:
@@ -34,13 +36,14 @@ class RegionName:
 
 
 def name_regions(
-    regions: Tensor, crops: Tensor, candidates: Prompts, names: tuple[str, ...], options: Options
+    regions: Tensor, crops: Tensor, known: Prompts, candidates: Prompts, names: tuple[str, ...], options: Options
 ) -> list[RegionName]:
     """Choose a name for each region.
 
     Args:
         regions: (R, D) float32 region embeddings, L2-normalised.
         crops: (R, D) float32 crop embeddings, L2-normalised.
+        known: prompts of V, which may reclaim a region.
         candidates: prompts of the N candidate names.
         names: the N candidate names.
         options: preselect, region_weight, naming_scale and margin are read.
@@ -48,15 +51,16 @@ def name_regions(
     if not names or not len(regions):
         return [RegionName(None, ())] * len(regions)
     by_region = candidates.cosines(regions)
-    by_crop = candidates.cosines(crops)
     kept = by_region.topk(min(options.preselect, len(names)), dim=-1).indices
-    fused = options.region_weight * by_region + (1 - options.region_weight) * by_crop
+    fused = torch.lerp(candidates.cosines(crops), by_region, options.region_weight)
+    fused_known = torch.lerp(known.cosines(crops), known.cosines(regions), options.region_weight)
+    reclaimed = (fused_known.amax(1) > fused.gather(1, kept).amax(1)).tolist()
     probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
     best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
     chosen = kept.gather(1, best.indices)
     named = []
-    for scores, indices in zip(best.values.tolist(), chosen.tolist(), strict=True):
+    for scores, indices, lost in zip(best.values.tolist(), chosen.tolist(), reclaimed, strict=True):
         clear = len(scores) == 1 or scores[0] - scores[1] >= options.margin
         top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
-        named.append(RegionName(indices[0] if clear else None, top))
+        named.append(RegionName(indices[0] if clear else None, top, lost))
     return named

@@ -38,4 +38,6 @@ def make_prompts(encoder: TextEncoder, names: Sequence[Sequence[str]]) -> Prompt
         own = list(range(start, start + len(synonyms)))
         rows.append(own + [start] * (widest - len(own)))
         start += len(own)
-    return Prompts(embeddings, torch.tensor(rows, dtype=torch.int64, device=embeddings.device).reshape(len(names), widest))
+    return Prompts(
+        embeddings, torch.tensor(rows, dtype=torch.int64, device=embeddings.device).reshape(len(names), widest)
+    )

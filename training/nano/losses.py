@@ -11,7 +11,7 @@ from training.nano.data import NAMELESS
 
 SCALE = 20.0
 """The logit scale: of training, and of the checkpoint."""
-OUTLIER, REGION, CROP = 0.15, 0.6, 0.8
+OUTLIER, REGION, CROP = 0.15, 1.0, 1.5
 _SMOOTHING = 0.05
 
 
