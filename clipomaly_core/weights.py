@@ -63,7 +63,7 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
             f"Unknown model {architecture!r}: 'nano' is built in, other names are open_clip's, "
             "such as ViT-B-16-quickgelu/openai."
         )
-    if "patch_size" not in config["vision_cfg"]:
+    if not isinstance(config["vision_cfg"].get("patch_size"), int):
         raise UsageError(f"{architecture} has no ViT image tower; use one such as ViT-B-16 or ViT-L-14.")
     if weights is not None:
         path = _fetch(weights)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +12,7 @@ from tasks.pictures import Picture, outline
 from tasks.query import connect
 
 _ASPECT = 16 / 9
+_WIDTH = 768
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,18 @@ def best_finds(tables: str, count: int) -> list[Find]:
 
 
 def find_picture(find: Find) -> Picture:
-    """The object in its surroundings, outlined and named: (h, w, 3) uint8 RGB, 16:9.
+    """The object in its surroundings, outlined and named: (432, 768, 3) uint8 RGB.
 
     Raises:
         UserError: the frame can no longer be read.
     """
-    frame = outline(read_frame(find.source_uri, find.frame_index), find.mask, find.name, find.anomaly_score)
+    frame = read_frame(find.source_uri, find.frame_index)
     left, top, right, bottom = _window(find.bbox, frame.shape[0], frame.shape[1])
-    return frame[top:bottom, left:right]
+    part, mask = frame[top:bottom, left:right], find.mask[top:bottom, left:right]
+    # Enlarged before it is drawn on, so that lines and letters are as sharp in every picture.
+    picture = cv2.resize(part, (_WIDTH, round(_WIDTH / _ASPECT)), interpolation=cv2.INTER_CUBIC)
+    outlined = cv2.resize(mask.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    return outline(np.asarray(picture, np.uint8), outlined, find.name, find.anomaly_score)
 
 
 def _window(bbox: tuple[int, int, int, int], rows: int, columns: int) -> tuple[int, int, int, int]:
