@@ -1,6 +1,7 @@
 """An archive and a scan that most tests of this room start from."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def archive(tmp_path: Path) -> Path:
         json.dumps({"captured": "2026-11-22T03:16:05Z", "latitude": 48.1, "longitude": 11.5})
     )
     write_video(root / "drive-b" / "20261123_080000.avi", codec="MJPG")
-    write_images(root / "drive-b" / "photos")
+    for photo in write_images(root / "drive-b" / "photos").iterdir():
+        os.utime(photo, (1_795_350_000, 1_795_350_000))  # 2026-11-22: the plan must not depend on today's date
     write_tar(root / "drive-b" / "2026-11-23T09-00-00.tar", {f"{n}.png": image_bytes(n, ".png") for n in range(4)})
     return root
