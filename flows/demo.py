@@ -6,7 +6,7 @@ import cv2
 from rich.console import Console
 
 from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
-from flows.cli import Format
+from flows.commands.arguments import Format
 from flows.nightly_scan import run_scan
 from flows.parameters import Runner, ScanParameters
 from flows.progress import TerminalProgress

@@ -7,7 +7,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli import Format
+from flows.commands.arguments import Format
 from flows.nightly_scan import Summary
 from flows.parameters import ScanParameters
 from tasks.status import ScanStatus

@@ -195,7 +195,9 @@ def train(settings: Settings, render: Render) -> Run:
     run.resume()
     whole = torch.zeros(1, dtype=torch.int64).share_memory_()
     stream = Batches(render, settings.seed, run.step, settings.batch, settings.reuse, whole)
-    batches: Iterator[Batch] = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=3))
+    # Not forked: OpenCV and torch have threads by now, and a lock that one of them holds would never open again.
+    loader = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=3, multiprocessing_context="spawn")
+    batches: Iterator[Batch] = iter(loader)
     if run.step == 0:
         run.prepare([next(batches) for _ in range(_FIRST)])
     saved = run.seconds

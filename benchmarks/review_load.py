@@ -1,0 +1,192 @@
+"""How quickly the review page answers: many items, several reviewers, on loopback.
+
+    python benchmarks/review_load.py --items 100000 --reviewers 8 --seconds 60
+
+Fills a queue, starts the server in a process of its own, and lets each reviewer work as the page does: lease
+the items that come next, look at their crop and mask, decide, and now and then undo, filter, and ask for
+progress. Prints the latency of each kind of request as JSON; exits 1 when the 95th percentile of next
+or decide is above the limit. Think time between decisions is 0.2 s unless told otherwise: faster than people.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import secrets
+import socket
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from review import Queue
+from review.reviewers import add_reviewer
+from review.web.server import serve
+from schemas.review import ReviewItem, State
+from tests.review.samples import make_item
+
+NAMES = [f"thing {number}" for number in range(300)]
+
+
+def fill(url: str, count: int) -> None:
+    """A queue of ``count`` items: 300 names with a long tail, 40 drives, 16 kB of crop each."""
+    base = [make_item(number) for number in range(12)]
+    rng = random.Random(0)
+
+    def items() -> Iterator[ReviewItem]:
+        for number in range(count):
+            name = NAMES[min(int(rng.expovariate(1 / 25)), len(NAMES) - 1)]
+            yield replace(
+                base[number % 12],
+                item_id=f"item{number:07d}",
+                name=name,
+                drive=f"drive-{number % 40:02d}",
+                cluster=f"{name}-{number % 7}",
+                rank=rng.random(),
+                score=round(0.5 + rng.random() / 2, 4),
+            )
+
+    with Queue.open(url) as queue:
+        if queue.count(states=tuple(State)) >= count:
+            return  # filled by an earlier run
+        queue.set_vocabulary([f"class {number}" for number in range(19)], NAMES)
+        queue.enqueue(items())
+
+
+class Reviewer(threading.Thread):
+    """One person at one browser, who never tires."""
+
+    def __init__(self, base: str, name: str, token: str, until: float, think: float) -> None:
+        super().__init__(daemon=True)
+        self.base, self.name_, self.token, self.until, self.think = base, name, token, until, think
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.problems: list[str] = []
+
+    def run(self) -> None:
+        rng = random.Random(self.name_)
+        with httpx.Client(base_url=self.base, timeout=30) as client:
+            csrf = _between(client.get("/sign-in").text, 'name="csrf" value="', '"')
+            client.post("/sign-in", data={"name": self.name_, "token": self.token, "csrf": csrf})
+            page = self._timed("page", client.get, "/", headers={"Accept": "text/html"})
+            headers = {"X-CSRF-Token": _between(page.text, 'name="csrf" content="', '"')}
+            waiting: list[str] = []
+            turn = 0
+            while time.monotonic() < self.until:
+                filters = {"name": rng.choice(NAMES[:40])} if turn % 50 == 49 else {}
+                body = {"filters": filters, "count": max(1, 4 - len(waiting)), "holding": waiting}
+                leased = self._timed("next", client.post, "/api/lease", json=body, headers=headers)
+                for item in leased.json()["items"]:
+                    waiting.append(item["item_id"])
+                    self._timed("crop", client.get, f"/items/{item['item_id']}/crop.jpg")
+                    self._timed("mask", client.get, f"/items/{item['item_id']}/mask.png")
+                if waiting:
+                    verdict = rng.choice(["accept", "accept", "not an object", "unsure"])
+                    body = {"items": [waiting.pop(0)], "verdict": verdict}
+                    self._timed("decide", client.post, "/api/decide", json=body, headers=headers)
+                if turn % 20 == 19:
+                    self._timed("undo", client.post, "/api/undo", json={}, headers=headers)
+                if turn % 10 == 9:
+                    self._timed("progress", client.get, "/api/progress")
+                turn += 1
+                time.sleep(rng.expovariate(1 / self.think) if self.think else 0)
+
+    def _timed(self, kind, call, path, **options):
+        start = time.perf_counter()
+        answer = call(path, **options)
+        self.seconds[kind].append(time.perf_counter() - start)
+        if answer.status_code >= 400:
+            self.problems.append(f"{path}: {answer.status_code} {answer.text[:200]}")
+        return answer
+
+
+def _between(text: str, before: str, after: str) -> str:
+    return text.split(before, 1)[1].split(after, 1)[0]
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def measure(url: str, reviewers: int, seconds: float, think: float) -> dict[str, object]:
+    """Latencies in milliseconds by kind of request."""
+    with Queue.open(url) as queue:
+        prefix = secrets.token_hex(3)
+        people = [f"reviewer-{prefix}-{number}" for number in range(reviewers)]
+        tokens = {name: add_reviewer(queue, name) for name in people}
+    port = _free_port()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(url,), kwargs={"port": port}, daemon=True)
+    server.start()
+    base = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                httpx.get(f"{base}/healthz", timeout=5)
+                break
+            except httpx.TransportError:
+                time.sleep(0.2)
+        until = time.monotonic() + seconds
+        threads = [Reviewer(base, name, token, until, think) for name, token in tokens.items()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        server.terminate()
+        server.join()
+    merged: dict[str, list[float]] = defaultdict(list)
+    for thread in threads:
+        for kind, times in thread.seconds.items():
+            merged[kind] += times
+    problems = [problem for thread in threads for problem in thread.problems]
+    return {
+        "requests": {
+            kind: {
+                "count": len(times),
+                "p50_ms": round(1000 * statistics.median(times), 1),
+                "p95_ms": round(1000 * statistics.quantiles(times, n=20)[-1], 1),
+                "max_ms": round(1000 * max(times), 1),
+            }
+            for kind, times in sorted(merged.items())
+            if len(times) > 1
+        },
+        "problems": problems[:5],
+    }
+
+
+def main() -> int:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--reviewers", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--think", type=float, default=0.2, help="mean seconds between decisions of one reviewer")
+    parser.add_argument("--queue", help="a queue to fill and keep (a file, postgresql://...)")
+    parser.add_argument("--limit-ms", type=float, default=100)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        url = options.queue or str(Path(folder) / "queue.db")
+        start = time.monotonic()
+        fill(url, options.items)
+        filled = time.monotonic() - start
+        result = measure(url, options.reviewers, options.seconds, options.think)
+    facts = {"items": options.items, "reviewers": options.reviewers, "fill_seconds": round(filled, 1)}
+    print(json.dumps(facts | result, indent=2))
+    requests = result["requests"]
+    slow = [kind for kind in ("next", "decide") if requests[kind]["p95_ms"] > options.limit_ms]
+    return 1 if slow or result["problems"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

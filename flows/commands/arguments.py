@@ -1,0 +1,26 @@
+"""Arguments that several commands share."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+Tables = Annotated[str, typer.Argument(help="Where the Parquet tables are: a folder or any fsspec URL.")]
+Model = Annotated[
+    str | None, typer.Option(help="[bold]nano[/] (built in) or an open_clip name: ViT-B-16-quickgelu/openai.")
+]
+Weights = Annotated[str | None, typer.Option(help="Weights file or URL: safetensors or an open_clip checkpoint.")]
+VocabularyFile = Annotated[str | None, typer.Option("--vocabulary", help="Vocabulary YAML, file or URL.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, …")]
+Method = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="An option of the method, such as score=entropy; repeatable."),
+]
+
+
+class Format(StrEnum):
+    """How ``query`` prints."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"

@@ -1,0 +1,19 @@
+"""``clipomaly demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.parameters import Runner
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the clips, tables and pictures.")] = Path("demo"),
+    runner: Annotated[Runner, typer.Option(help="Who runs the shards.")] = Runner.THREADS,
+) -> None:
+    """Make a small archive of dashcam clips, scan it, and show what was found."""
+    from flows.demo import run_demo
+
+    if not run_demo(out, runner):
+        raise typer.Exit(1)

@@ -1,0 +1,54 @@
+"""``clipomaly scan``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.arguments import Device, Method, Model, VocabularyFile, Weights
+from flows.parameters import Runner
+
+
+def scan(
+    archive: Annotated[str, typer.Argument(help="Footage: a folder, file or any fsspec URL.")],
+    out: Annotated[str, typer.Option("--out", help="Where the Parquet tables go: a folder or any fsspec URL.")],
+    model: Model = None,
+    weights: Weights = None,
+    vocabulary: VocabularyFile = None,
+    fps: Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")] = None,
+    shard_minutes: Annotated[float | None, typer.Option(help="Minutes of footage in a shard (default 5).")] = None,
+    runner: Annotated[Runner | None, typer.Option(help="Who runs the shards (default inline).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
+    device: Device = None,
+    method: Method = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when any source could not be read whole.")] = False,
+) -> None:
+    """Scan an archive of footage into Parquet tables.
+
+    Running it again scans only what is new or was cut off.
+
+    Example: clipomaly scan s3://fleet/2026-11-22 --out s3://fleet/tables --fps 2 --runner processes
+    """
+    from flows.config import scan_parameters
+    from flows.nightly_scan import run_scan
+    from flows.progress import TerminalProgress
+    from flows.terminal import print_summary, say_nano
+
+    given = {
+        "model": model,
+        "weights": weights,
+        "vocabulary": vocabulary,
+        "fps": fps,
+        "shard_minutes": shard_minutes,
+        "runner": runner,
+        "workers": workers,
+        "device": device,
+    }
+    parameters = scan_parameters(archive, out, given, method or [], config)
+    say_nano(parameters.model, parameters.weights)
+    with TerminalProgress():
+        summary = run_scan(parameters)
+    print_summary(summary, parameters)
+    if not summary.succeeded or (strict and not summary.flawless):
+        raise typer.Exit(1)

@@ -1,0 +1,221 @@
+"""The database under the queue: opening, migrating, and transactions that outlast a short absence."""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from review.errors import BadInputError, ReviewError, UnavailableError
+
+Result = TypeVar("Result")
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x636C6970  # an arbitrary number that every migrating process agrees on
+_BUSY_SECONDS = 5.0
+_LONGEST_WAIT = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Database:
+    """One SQLite file or PostgreSQL database, migrated to this version.
+
+    ``patience`` is for how many seconds a transaction is tried again while the database is away or busy.
+    """
+
+    def __init__(self, url: str, patience: float) -> None:
+        self.url = _parse(url)
+        self.patience = patience
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engine = _engine(self.url)
+        # SQLite has one writer. Threads of this process queue here, where waking up takes microseconds;
+        # SQLite's own waiting sleeps up to 100 ms at a time. Other processes meet at the file's lock.
+        self._one_writer = threading.Lock()
+        self._retrying(self._migrate)
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self._engine.dispose()
+
+    def write(self, work: Callable[[Connection], Result], *, durable: bool = True) -> Result:
+        """Run ``work`` in a transaction that may change rows.
+
+        One that is not ``durable`` need not have reached the disk when this returns: a power cut may take it
+        back, whole, but nothing else does. That saves the wait for the disk where little would be lost.
+        It runs again when the database goes away, even where the commit may have come through: ``work``
+        must be one that may be repeated. Raises UnavailableError when patience runs out.
+        """
+
+        def attempt() -> Result:
+            options = {"durable": durable}
+            with self._writing(), self._engine.connect().execution_options(**options) as connection, connection.begin():
+                if not (durable or self.is_sqlite):
+                    connection.execute(text("SET LOCAL synchronous_commit TO off"))
+                return work(connection)
+
+        return self._retrying(attempt)
+
+    def read(self, work: Callable[[Connection], Result]) -> Result:
+        """Run ``work`` in a transaction that changes nothing."""
+
+        def attempt() -> Result:
+            with self._engine.connect().execution_options(reads_only=True) as connection:
+                return work(connection)
+
+        return self._retrying(attempt)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._one_writer.acquire(timeout=max(self.patience, _BUSY_SECONDS)):
+            raise UnavailableError(f"{self._name} is busy with another change. Try again in a moment.")
+        try:
+            yield
+        finally:
+            self._one_writer.release()
+
+    def _retrying(self, attempt: Callable[[], Result]) -> Result:
+        deadline = time.monotonic() + self.patience
+        wait = 0.05
+        while True:
+            try:
+                return attempt()
+            except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+                if not _passes(error):
+                    raise ReviewError(f"{self._name} cannot be used: {_reason(error)}.") from error
+                if time.monotonic() + wait > deadline:
+                    raise UnavailableError(
+                        f"{self._name} does not answer ({_reason(error)}). Nothing was changed; try again "
+                        "when it is back."
+                    ) from error
+                logger.warning("%s: %s; trying again", self._name, _reason(error))
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+            except IntegrityError:
+                raise  # says something to whoever wrote the row
+            except DBAPIError as error:
+                raise ReviewError(f"{self._name} cannot be used: {_reason(error)}.") from error
+
+    @property
+    def _name(self) -> str:
+        return f"The queue {self.url.database if self.is_sqlite else self.url.render_as_string()}"
+
+    def _migrate(self) -> None:
+        from alembic.config import Config
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        scripts = ScriptDirectory(str(_MIGRATIONS))
+        known = {script.revision for script in scripts.walk_revisions()}
+        with self._engine.connect().execution_options(reads_only=True) as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current is None:
+                self._refuse_foreign(connection)
+        if current == scripts.get_current_head():
+            return
+        with self._writing(), self._engine.begin() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current is not None and current not in known:
+                raise ReviewError(
+                    f"{self._name} was written by a newer version of clipomaly (schema {current}; this one "
+                    f"knows up to {scripts.get_current_head()}). Install that version."
+                )
+            from alembic import command
+
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+            command.upgrade(config, "head")
+
+    def _refuse_foreign(self, connection: Connection) -> None:
+        # PostgreSQL databases are often shared; an SQLite file with tables of its own is something else.
+        if self.is_sqlite and connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar():
+            raise ReviewError(f"{self._name} is an SQLite file of something else. Name another file.")
+
+
+def _parse(url: str) -> URL:
+    if "://" not in url:
+        url = f"sqlite:///{url}"
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise BadInputError(f"{url!r} is no queue: give a file or postgresql://user@host/database.") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            if parsed.database in (None, "", ":memory:"):
+                raise BadInputError("A queue in memory would be lost: give a file, such as queue.db.")
+            if not Path(str(parsed.database)).absolute().parent.is_dir():
+                raise BadInputError(f"The folder of {parsed.database} does not exist. Make it first.")
+            return parsed.set(drivername="sqlite+pysqlite")
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+psycopg")
+    raise BadInputError(f"A queue is an SQLite file or a postgresql:// address, not {parsed.get_backend_name()}://.")
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        try:
+            return create_engine(
+                url,
+                pool_pre_ping=True,
+                pool_size=10,
+                max_overflow=30,
+                pool_timeout=10,
+                connect_args={"connect_timeout": 5},
+            )
+        except ModuleNotFoundError as error:
+            raise ReviewError("PostgreSQL needs its driver: pip install 'clipomaly[postgres]'.") from error
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=30,
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where _begin_sqlite says
+    for pragma in (
+        "journal_mode=WAL",
+        "foreign_keys=ON",
+        "cache_size=-65536",
+        "mmap_size=268435456",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get("reads_only"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('durable', True) else 'NORMAL'}")
+    # A transaction that reads first and writes later would fail when another wrote in between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _reason(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    return str(cause).strip().split("\n")[0].rstrip(".") or type(cause).__name__
+
+
+def _passes(error: Exception) -> bool:
+    """Whether waiting may help."""
+    reason = _reason(error)
+    if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error):
+        return "locked" in reason or "busy" in reason
+    return not any(final in reason for final in ("authentication failed", "does not exist", "no password"))

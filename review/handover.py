@@ -1,0 +1,160 @@
+"""What the exchange with annotation tools shares: pictures that go out, labels that come back."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from review.errors import BadInputError, ConflictError, UnknownItemError
+from review.masks import Mask, decode_rle
+from review.pictures import FrameGoneError, Pictures, crop_size
+from review.queue import JUDGED, OPEN, Queue
+from schemas.review import QueuedItem, Verdict
+
+LARGEST_FILE = 1024 * 1024 * 1024
+# Labels that stand for a verdict and not for a name.
+VERDICT_LABELS = {verdict.value: verdict for verdict in (Verdict.NOT_AN_OBJECT, Verdict.UNSURE)}
+
+_SUBPIXELS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOut:
+    """One item on its way out: its picture in ``images/<item_id>.jpg`` and the mask on that picture.
+
+    The picture is the whole frame where the archive has it, else the stored crop. ``label`` is the decided
+    name, the verdict where it names nothing, or the suggestion while nothing is decided.
+    """
+
+    queued: QueuedItem
+    file_name: str
+    mask: Mask
+    label: str
+    whole_frame: bool
+
+    @property
+    def judged(self) -> bool:
+        """Whether ``label`` is what a person said."""
+        return self.queued.status.state in JUDGED
+
+    @property
+    def item_id(self) -> str:
+        """The id of the item."""
+        return self.queued.item.item_id
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What an annotation tool says of an item."""
+
+    item_id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """``problems`` says in one line each what was not taken in; nothing that stands was changed."""
+
+    decided: int
+    unchanged: int
+    problems: tuple[str, ...]
+
+
+def hand_out(queue: Queue, folder: Path, pictures: Pictures, *, judged: bool) -> Iterator[HandedOut]:
+    """Write the picture of each judged (or still open) item below ``folder``, and yield it.
+
+    Raises BadInputError when the folder cannot be written.
+    """
+    images = folder / "images"
+    try:
+        images.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"{folder} cannot be made: {error.strerror}. Name another folder.") from error
+    for queued in queue.walk(JUDGED if judged else OPEN):
+        item, status = queued.item, queued.status
+        try:
+            picture, whole = pictures.full_frame(item), True
+        except FrameGoneError:
+            picture, whole = item.crop_jpeg, False
+        file_name = f"{item.item_id}.jpg"
+        (images / file_name).write_bytes(picture)
+        label = status.name or (status.verdict.value if status.verdict else item.name)
+        yield HandedOut(queued, file_name, _mask_on(queued, whole), label, whole)
+
+
+def take_in(queue: Queue, labels: Iterable[Label], reviewer: str, problems: Iterable[str] = ()) -> Imported:
+    """Make decisions of labels. What is decided already stays, and is told when it says otherwise."""
+    decided = unchanged = 0
+    wrong = list(problems)
+    for one in labels:
+        try:
+            status = queue.item(one.item_id).status
+            stands = status.name or (status.verdict.value if status.verdict else "")
+            if status.state in JUDGED and one.label.casefold() == stands.casefold():
+                unchanged += 1
+                continue
+            verdict = VERDICT_LABELS.get(one.label, Verdict.RELABEL)
+            queue.decide(reviewer, one.item_id, verdict, one.label if verdict is Verdict.RELABEL else None)
+            decided += 1
+        except (UnknownItemError, ConflictError, BadInputError) as error:
+            wrong.append(f"{one.item_id[:64]}: {error}")
+    return Imported(decided, unchanged, tuple(wrong))
+
+
+def one_label_each(found: Iterable[Label]) -> tuple[list[Label], list[str]]:
+    """An item that a tool gave several labels has none; told as a problem."""
+    by_item: dict[str, set[str]] = {}
+    for one in found:
+        by_item.setdefault(one.item_id, set()).add(one.label)
+    labels = [Label(item_id, *names) for item_id, names in by_item.items() if len(names) == 1]
+    problems = [
+        f"{item_id[:64]}: it has {len(names)} different labels ({', '.join(sorted(names))[:200]})"
+        for item_id, names in by_item.items()
+        if len(names) > 1
+    ]
+    return labels, problems
+
+
+def polygons(mask: Mask) -> list[npt.NDArray[np.float64]]:
+    """The outlines of a mask as (N, 2) arrays of x, y in pixels, along the pixels' outer edges.
+
+    Holes are filled: neither COCO nor Label Studio polygons can have any.
+    """
+    fine = np.pad(mask, 1).astype(np.uint8).repeat(_SUBPIXELS, 0).repeat(_SUBPIXELS, 1)
+    outlines, _ = cv2.findContours(fine, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    height, width = mask.shape
+    found: list[npt.NDArray[np.float64]] = []
+    for outline in outlines:
+        simple = cv2.approxPolyDP(outline, _SUBPIXELS / 4, closed=True).reshape(-1, 2)
+        if len(simple) >= 3:
+            points = (simple.astype(np.float64) + 0.5) / _SUBPIXELS - 1
+            found.append(np.clip(points, 0, (width, height)))
+    return found
+
+
+def read_json(path: Path) -> object:
+    """A JSON file. Raises BadInputError."""
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInputError(f"{path} is larger than {LARGEST_FILE // 2**20} MiB.")
+        content: object = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"{path} is no JSON file: {error}.") from error
+    return content
+
+
+def _mask_on(queued: QueuedItem, whole: bool) -> Mask:
+    item = queued.item
+    mask = decode_rle(item.mask_rle, item.frame_height, item.frame_width)
+    if whole:
+        return mask
+    view = item.crop_box
+    height, width = crop_size(item)
+    part = mask[view.y : view.y + view.height, view.x : view.x + view.width].astype(np.uint8)
+    return np.asarray(cv2.resize(part * 255, (width, height)) > 127, np.bool_)

@@ -1,0 +1,1 @@
+"""Alembic migrations of the queue, run when a queue is opened."""

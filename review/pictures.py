@@ -1,0 +1,185 @@
+"""The pictures of an item: its stored crop and mask, and what the archive still has of its frames."""
+
+import io
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from review.errors import UnknownItemError
+from review.masks import decode_rle
+from review.queue import Queue
+from schemas.review import Box, ReviewItem
+
+Rgb = npt.NDArray[np.uint8]
+
+_CACHE_BYTES = 192 * 1024 * 1024
+_FRAME_WIDTH = 1600
+_READERS = 2
+_LATER = 15.0  # seconds until a frame that could not be read is tried again
+_TINT = (0, 229, 255)  # hardly anything on a road is cyan
+
+
+class FrameGoneError(Exception):
+    """The archive does not have the frame any more, or cannot be reached. One line that says which."""
+
+
+class FrameSource(Protocol):
+    """Whoever can read frames of the archive."""
+
+    def read(self, source_uri: str, frame_index: int) -> Rgb:
+        """The frame as (H, W, 3) uint8 RGB. Raises FrameGoneError."""
+
+
+class Pictures:
+    """Pictures by item id, cached. Without ``frames`` there is only what the queue stores."""
+
+    def __init__(self, queue: Queue, frames: FrameSource | None = None) -> None:
+        self._queue = queue
+        self._frames = frames
+        self._cache = _ByteCache(_CACHE_BYTES)
+        self._gone: OrderedDict[tuple[str, int], tuple[float, str]] = OrderedDict()
+        self._reading = threading.BoundedSemaphore(_READERS)
+
+    @property
+    def has_frames(self) -> bool:
+        """Whether there is an archive to ask at all."""
+        return self._frames is not None
+
+    def crop(self, item_id: str) -> bytes:
+        """The stored crop: JPEG. Raises UnknownItemError."""
+        return self._cache.get(f"crop {item_id}", lambda: self._queue.item(item_id).item.crop_jpeg)
+
+    def mask(self, item_id: str) -> bytes:
+        """A transparent PNG that fits over the crop: the object tinted and rimmed. Raises UnknownItemError."""
+        return self._cache.get(f"mask {item_id}", lambda: _overlay(self._queue.item(item_id).item))
+
+    def frame(self, item_id: str) -> bytes:
+        """The whole frame, at most 1600 wide: JPEG. Raises UnknownItemError and FrameGoneError."""
+
+        def make() -> bytes:
+            item = self._queue.item(item_id).item
+            return _jpeg(_shrink(self._read(item, item.frame_index), _FRAME_WIDTH))
+
+        return self._cache.get(f"frame {item_id}", make)
+
+    def full_frame(self, item: ReviewItem) -> bytes:
+        """The whole frame at its own size, for handing over: JPEG, not cached. Raises FrameGoneError."""
+        frame = self._read(item, item.frame_index)
+        if frame.shape[:2] != (item.frame_height, item.frame_width):
+            raise FrameGoneError("The archive has another picture there now.")
+        return _jpeg(frame)
+
+    def track_frame(self, item_id: str, number: int) -> bytes:
+        """The surroundings of the object on frame ``number`` of its track: JPEG.
+
+        Raises UnknownItemError, also when the track is shorter, and FrameGoneError.
+        """
+
+        def make() -> bytes:
+            item = self._queue.item(item_id).item
+            if not 0 <= number < len(item.track):
+                raise UnknownItemError(f"The track of item {item_id} has {len(item.track)} frames.")
+            seen = item.track[number]
+            frame = self._read(item, seen.frame_index)
+            view = _view_like(item.crop_box, seen.box, frame.shape[1], frame.shape[0])
+            cut = frame[view.y : view.y + view.height, view.x : view.x + view.width]
+            return _jpeg(_shrink(cut, 640))
+
+        return self._cache.get(f"track {number} {item_id}", make)
+
+    def _read(self, item: ReviewItem, index: int) -> Rgb:
+        if self._frames is None:
+            raise FrameGoneError("No archive is connected. What is stored with the item is shown.")
+        key = (item.source_uri, index)
+        until, reason = self._gone.get(key, (0.0, ""))
+        if until > time.monotonic():
+            raise FrameGoneError(reason)
+        with self._reading:
+            try:
+                return self._frames.read(item.source_uri, index)
+            except FrameGoneError as error:
+                self._gone[key] = (time.monotonic() + _LATER, str(error))
+                if len(self._gone) > 10_000:
+                    self._gone.popitem(last=False)
+                raise
+
+
+class _ByteCache:
+    """The pictures asked for last, up to a number of bytes."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._bytes = 0
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str, make: Callable[[], bytes]) -> bytes:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = make()
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self._bytes += len(made)
+            while self._bytes > self._most:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+        return made
+
+
+def crop_size(item: ReviewItem) -> tuple[int, int]:
+    """(height, width) of the stored crop in its own pixels."""
+    with Image.open(io.BytesIO(item.crop_jpeg)) as picture:
+        return picture.height, picture.width
+
+
+def _overlay(item: ReviewItem) -> bytes:
+    height, width = crop_size(item)
+    view = item.crop_box
+    part = decode_rle(item.mask_rle, item.frame_height, item.frame_width)[
+        view.y : view.y + view.height, view.x : view.x + view.width
+    ].astype(np.uint8)
+    mask = (cv2.resize(part * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127).astype(np.uint8)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    thick = max(2, round(max(width, height) / 320))
+    overlay = np.zeros((height, width, 4), np.uint8)
+    overlay[mask > 0] = (*_TINT[::-1], 32)
+    # A light line on a dark one is seen on any ground.
+    cv2.drawContours(overlay, outlines, -1, (24, 20, 16, 150), 2 * thick + 1, cv2.LINE_AA)
+    cv2.drawContours(overlay, outlines, -1, (*_TINT[::-1], 255), thick, cv2.LINE_AA)
+    return _encode(".png", overlay)
+
+
+def _view_like(view: Box, box: Box, width: int, height: int) -> Box:
+    """A window as large as ``view`` around ``box``, kept inside a frame."""
+    wide, high = min(view.width, width), min(view.height, height)
+    x = min(max(0, box.x + box.width // 2 - wide // 2), width - wide)
+    y = min(max(0, box.y + box.height // 2 - high // 2), height - high)
+    return Box(x, y, wide, high)
+
+
+def _shrink(picture: Rgb, width: int) -> Rgb:
+    if picture.shape[1] <= width:
+        return picture
+    size = (width, max(1, round(picture.shape[0] * width / picture.shape[1])))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _jpeg(picture: Rgb) -> bytes:
+    return _encode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
+def _encode(kind: str, picture: npt.NDArray[np.uint8] | cv2.typing.MatLike) -> bytes:
+    # An overlay is mostly nothing: the least effort packs it as small.
+    done, data = cv2.imencode(kind, picture, [cv2.IMWRITE_PNG_COMPRESSION, 1] if kind == ".png" else [])
+    if not done:
+        raise ValueError(f"a picture of shape {picture.shape} cannot be written as {kind}")
+    return data.tobytes()

@@ -1,0 +1,80 @@
+"""Reviewers and their tokens. Only a salted scrypt hash of a token is kept."""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from review.errors import BadInputError, ConflictError
+from review.names import check_reviewer
+from review.queue import Queue
+from review.tables import reviewers
+
+# 16 MiB and about 50 ms a try.
+_COST, _BLOCK, _LANES = 2**14, 8, 1
+_LONGEST_TOKEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """A person who may sign in. ``credential`` changes whenever the token does."""
+
+    name: str
+    created_at: datetime
+    credential: str
+
+
+def add_reviewer(queue: Queue, name: str) -> str:
+    """Let a person in: the token they sign in with, which is shown here and never again.
+
+    Raises ConflictError when there is one of that name; names differ in more than case.
+    """
+    check_reviewer(name)
+    if name.casefold() in (reviewer.name.casefold() for reviewer in list_reviewers(queue)):
+        raise ConflictError(f"There is a reviewer {name} already. Remove them first to give a new token.")
+    token = secrets.token_urlsafe(24)
+    row = {"name": name, "token_hash": _hash(token, secrets.token_bytes(16)), "created_at": datetime.now(UTC)}
+    try:
+        queue.database.write(lambda connection: connection.execute(insert(reviewers), row))
+    except IntegrityError as error:
+        raise ConflictError(f"There is a reviewer {name} already.") from error
+    return token
+
+
+def remove_reviewer(queue: Queue, name: str) -> None:
+    """Let a person in no longer; their sessions end, what they decided stays. Raises BadInputError."""
+    statement = delete(reviewers).where(reviewers.c.name == name)
+    if not queue.database.write(lambda connection: connection.execute(statement).rowcount):
+        raise BadInputError(f"There is no reviewer {name[:64]!r}.")
+    queue.release(name)
+
+
+def list_reviewers(queue: Queue) -> tuple[Reviewer, ...]:
+    """Who may sign in, by name."""
+    query = select(reviewers).order_by(reviewers.c.name)
+    rows = queue.database.read(lambda connection: connection.execute(query).mappings().all())
+    return tuple(Reviewer(row["name"], row["created_at"], _fingerprint(row["token_hash"])) for row in rows)
+
+
+def check_token(queue: Queue, name: str, token: str) -> Reviewer | None:
+    """The reviewer when name and token belong together. Takes as long whether or not there is such a name."""
+    query = select(reviewers).where(reviewers.c.name == name)
+    row = queue.database.read(lambda connection: connection.execute(query).mappings().first())
+    kept = row["token_hash"] if row else _hash("", b"no reviewer here")
+    salt = base64.b64decode(kept.split("$")[1])
+    matches = hmac.compare_digest(kept, _hash(token[:_LONGEST_TOKEN], salt))
+    return Reviewer(row["name"], row["created_at"], _fingerprint(kept)) if row and matches else None
+
+
+def _hash(token: str, salt: bytes) -> str:
+    digest = hashlib.scrypt(token.encode(), salt=salt, n=_COST, r=_BLOCK, p=_LANES, dklen=32)
+    return f"scrypt-{_COST}-{_BLOCK}-{_LANES}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+
+
+def _fingerprint(token_hash: str) -> str:
+    return hashlib.sha256(token_hash.encode()).hexdigest()[:16]

@@ -1,0 +1,168 @@
+"""How far the review is, in numbers."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import sqrt
+
+from sqlalchemy import Column, ColumnElement, Connection, case, func, select
+
+from review.tables import items
+from schemas.review import State, Verdict
+
+_OPEN = (State.PENDING, State.LEASED, State.SNOOZED)
+_JUDGED = (State.DECIDED, State.EXPORTED)
+_NINETY_FIVE = 1.959964  # quantile of the normal distribution for a two-sided 95 % interval
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many items are in a state."""
+
+    state: State
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class NightProgress:
+    """The items that came in on one UTC date: how many, and how many of them are judged. Duplicates aside."""
+
+    night: str
+    items: int
+    judged: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerProgress:
+    """What one reviewer judged, and how much of it today (UTC)."""
+
+    reviewer: str
+    judged: int
+    today: int
+
+
+@dataclass(frozen=True, slots=True)
+class NameProgress:
+    """A name: how many open items it is suggested for, and how many items were judged to be it."""
+
+    name: str
+    open: int
+    judged: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriveProgress:
+    """A drive and how many of its items are open."""
+
+    drive: str
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCount:
+    """How often a verdict was given."""
+
+    verdict: Verdict
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """The share of real unknown objects (accepted or relabelled) among all instances.
+
+    Estimated from the items drawn at random that were judged, the unsure ones aside: ``share`` with its
+    95 % Wilson interval from ``low`` to ``high`` in [0, 1]; None while there are none.
+    """
+
+    judged: int
+    share: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The whole of it. Nights newest first, reviewers and names busiest first."""
+
+    states: tuple[StateCount, ...]
+    verdicts: tuple[VerdictCount, ...]
+    nights: tuple[NightProgress, ...]
+    reviewers: tuple[ReviewerProgress, ...]
+    names: tuple[NameProgress, ...]
+    drives: tuple[DriveProgress, ...]
+    precision: Precision
+
+    def items(self, *states: State) -> int:
+        """How many items are in these states."""
+        return sum(count.items for count in self.states if count.state in states)
+
+
+def read_stats(connection: Connection, now: datetime) -> Stats:
+    """Count, within the transaction of ``connection``."""
+    by_state = _counts(connection, items.c.state)
+    return Stats(
+        tuple(StateCount(state, by_state.get(state, 0)) for state in State),
+        _verdicts(connection),
+        _nights(connection),
+        _reviewers(connection, now),
+        _names(connection),
+        _drives(connection),
+        _precision(connection),
+    )
+
+
+def _counts(connection: Connection, column: Column[str], *conditions: ColumnElement[bool]) -> dict[str, int]:
+    rows = connection.execute(select(column, func.count()).where(*conditions).group_by(column))
+    return {key: count for key, count in rows}
+
+
+def _verdicts(connection: Connection) -> tuple[VerdictCount, ...]:
+    by_verdict = _counts(connection, items.c.verdict, items.c.state.in_(_JUDGED))
+    return tuple(VerdictCount(verdict, by_verdict.get(verdict, 0)) for verdict in Verdict)
+
+
+def _nights(connection: Connection) -> tuple[NightProgress, ...]:
+    judged = func.sum(case((items.c.state.in_(_JUDGED), 1), else_=0))
+    rows = connection.execute(
+        select(items.c.night, func.count(), judged)
+        .where(items.c.state != State.DUPLICATE)
+        .group_by(items.c.night)
+        .order_by(items.c.night.desc())
+    )
+    return tuple(NightProgress(night, count, int(done)) for night, count, done in rows)
+
+
+def _reviewers(connection: Connection, now: datetime) -> tuple[ReviewerProgress, ...]:
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = func.sum(case((items.c.decided_at >= midnight, 1), else_=0))
+    count = func.count()
+    rows = connection.execute(
+        select(items.c.decided_by, count, today)
+        .where(items.c.decided_by.is_not(None))
+        .group_by(items.c.decided_by)
+        .order_by(count.desc(), items.c.decided_by)
+    )
+    return tuple(ReviewerProgress(reviewer, judged, int(recent)) for reviewer, judged, recent in rows)
+
+
+def _names(connection: Connection) -> tuple[NameProgress, ...]:
+    still_open = _counts(connection, items.c.name, items.c.state.in_(_OPEN))
+    judged = _counts(connection, items.c.decided_name, items.c.state.in_(_JUDGED), items.c.decided_name.is_not(None))
+    both = {name: NameProgress(name, still_open.get(name, 0), judged.get(name, 0)) for name in still_open | judged}
+    return tuple(sorted(both.values(), key=lambda name: (-name.open - name.judged, name.name)))
+
+
+def _drives(connection: Connection) -> tuple[DriveProgress, ...]:
+    by_drive = _counts(connection, items.c.drive, items.c.state.in_(_OPEN))
+    return tuple(DriveProgress(drive, by_drive[drive]) for drive in sorted(by_drive))
+
+
+def _precision(connection: Connection) -> Precision:
+    by_verdict = _counts(connection, items.c.verdict, items.c.state.in_(_JUDGED), items.c.drawn_at_random.is_(True))
+    real = by_verdict.get(Verdict.ACCEPT, 0) + by_verdict.get(Verdict.RELABEL, 0)
+    judged = sum(by_verdict.values()) - by_verdict.get(Verdict.UNSURE, 0)
+    if not judged:
+        return Precision(0, None, None, None)
+    share, z = real / judged, _NINETY_FIVE
+    middle = (share + z * z / (2 * judged)) / (1 + z * z / judged)
+    reach = z / (1 + z * z / judged) * sqrt(share * (1 - share) / judged + z * z / (4 * judged**2))
+    return Precision(judged, share, max(0.0, middle - reach), min(1.0, middle + reach))

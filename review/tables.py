@@ -1,0 +1,131 @@
+"""The tables of the queue as SQLAlchemy sees them. What changes here needs a migration beside it."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware datetime, kept in UTC. SQLite has no time zones: there the naive text is UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+# What lists, filters and leases read: narrow rows, so that 100,000 of them are few pages.
+items = Table(
+    "items",
+    metadata,
+    Column("item_id", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("rank", Float, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("drive", Text, nullable=False),
+    Column("timestamp", Utc, nullable=False),
+    Column("cluster", Text),
+    Column("drawn_at_random", Boolean, nullable=False),
+    Column("enqueued_at", Utc, nullable=False),
+    Column("night", String(10), nullable=False),  # YYYY-MM-DD, the UTC date of enqueueing
+    Column("holder", String(100)),
+    Column("until", Utc),
+    Column("verdict", String(16)),
+    Column("decided_name", String(100)),
+    Column("decided_by", String(100)),
+    Column("decided_at", Utc),
+    Column("duplicate_of", String(64), ForeignKey("items.item_id")),
+)
+Index("items_by_rank", items.c.state, items.c.rank.desc(), items.c.item_id)
+Index("items_by_name", items.c.state, items.c.name, items.c.rank.desc(), items.c.item_id)
+Index("items_by_drive", items.c.state, items.c.drive, items.c.rank.desc(), items.c.item_id)
+Index("items_by_cluster", items.c.state, items.c.cluster, items.c.rank.desc(), items.c.item_id)
+Index("items_by_until", items.c.state, items.c.until)
+Index("items_by_night", items.c.night, items.c.state)
+Index("items_by_reviewer", items.c.decided_by, items.c.decided_at)
+
+# What only showing or exporting one item reads.
+contents = Table(
+    "contents",
+    metadata,
+    Column("item_id", String(64), ForeignKey("items.item_id"), primary_key=True),
+    Column("scan_id", Text, nullable=False),
+    Column("source_uri", Text, nullable=False),
+    Column("frame_index", BigInteger, nullable=False),
+    Column("frame_height", Integer, nullable=False),
+    Column("frame_width", Integer, nullable=False),
+    Column("box", JSON, nullable=False),
+    Column("crop_box", JSON, nullable=False),
+    Column("names", JSON, nullable=False),
+    Column("track_id", Text),
+    Column("track", JSON, nullable=False),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Column("mask_rle", LargeBinary, nullable=False),
+    Column("crop_jpeg", LargeBinary, nullable=False),
+    Column("embedding", LargeBinary),
+)
+
+# Append-only: triggers refuse UPDATE and DELETE.
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("action_id", String(64), nullable=False),
+    Column("item_id", String(64), ForeignKey("items.item_id"), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("before", JSON(none_as_null=True)),
+    Column("after", JSON, nullable=False),
+    Column("undoes", BigInteger, ForeignKey("events.event_id"), unique=True),
+    sqlite_autoincrement=True,
+)
+Index("events_by_item", events.c.item_id, events.c.event_id)
+Index("events_by_action", events.c.action_id)
+Index("events_by_actor", events.c.actor, events.c.event_id)
+
+# The names offered while typing; ``known`` are the classes of the known vocabulary.
+names = Table(
+    "names",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("known", Boolean, nullable=False),
+)
+
+reviewers = Table(
+    "reviewers",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("token_hash", Text, nullable=False),
+    Column("created_at", Utc, nullable=False),
+)

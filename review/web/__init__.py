@@ -1,0 +1,1 @@
+"""The review page: FastAPI over a queue."""

@@ -1,0 +1,126 @@
+"""What the pages and the API share, and the dependencies that let a request in."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Depends, Header, Request
+from fastapi.templating import Jinja2Templates
+
+from review.pictures import Pictures
+from review.queue import KnownName, Queue
+from review.statistics import Stats
+from review.web.limits import SignInLimit
+from review.web.sessions import COOKIE, Session, Sessions
+
+FOLDER = Path(__file__).parent
+Value = TypeVar("Value")
+_RECENT, _OLDEST = 3.0, 15.0  # seconds
+
+
+class SignInNeededError(Exception):
+    """The request comes from nobody we know."""
+
+
+class ForgedError(Exception):
+    """The request lacks the token of our own pages."""
+
+
+class Recent(Generic[Value]):
+    """A value that is found anew every few seconds; less often where finding it takes long.
+
+    While one thread finds it the others go on with the one before.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._changes = 0
+        self._kept: tuple[Value, float, int] | None = None  # the value, until when, after how many changes
+
+    def forget(self) -> None:
+        """Whoever asks from now on gets a new one."""
+        self._changes += 1
+
+    def get(self, find: Callable[[], Value]) -> Value:
+        """The value of now, or of a moment ago."""
+        kept = self._usable()
+        if kept is not None and (time.monotonic() < kept[1] or not self._lock.acquire(blocking=False)):
+            return kept[0]
+        if kept is None:
+            self._lock.acquire()
+        try:
+            kept = self._usable()
+            if kept is not None and time.monotonic() < kept[1]:
+                return kept[0]
+            start, changes = time.monotonic(), self._changes
+            value = find()
+            took = time.monotonic() - start
+            self._kept = (value, start + took + min(max(_RECENT, 20 * took), _OLDEST), changes)
+            return value
+        finally:
+            self._lock.release()
+
+    def _usable(self) -> tuple[Value, float, int] | None:
+        kept = self._kept
+        return kept if kept is not None and kept[2] == self._changes else None
+
+
+@dataclass(slots=True)
+class Site:
+    """One running page over one queue. ``https`` when a proxy before it speaks TLS."""
+
+    queue: Queue
+    pictures: Pictures
+    sessions: Sessions
+    https: bool
+    # Many may sit behind one address; guessing at one name from there is another matter.
+    address_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=30))
+    name_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=5))
+    hashing: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(2))
+    templates: Jinja2Templates = field(default_factory=lambda: Jinja2Templates(FOLDER / "templates"))
+    _stats: "Recent[Stats]" = field(default_factory=lambda: Recent())
+    _names: "Recent[tuple[KnownName, ...]]" = field(default_factory=lambda: Recent())
+
+    def stats(self) -> Stats:
+        """The numbers of the queue, a few seconds old: all reviewers ask for them all the time."""
+        return self._stats.get(self.queue.stats)
+
+    def names(self) -> tuple[KnownName, ...]:
+        """The vocabulary, a few seconds old."""
+        return self._names.get(self.queue.vocabulary)
+
+    def forget_names(self) -> None:
+        """A name was typed: whoever types next is offered it."""
+        self._names.forget()
+
+
+def get_site(request: Request) -> Site:
+    """The site of the app."""
+    site: Site = request.app.state.site
+    return site
+
+
+def get_session(request: Request, site: Annotated[Site, Depends(get_site)]) -> Session:
+    """The session of a reviewer. Raises SignInNeededError."""
+    session = site.sessions.load(request.cookies.get(COOKIE))
+    if session is None or not session.reviewer:
+        raise SignInNeededError
+    return session
+
+
+def get_changing_session(
+    session: Annotated[Session, Depends(get_session)],
+    x_csrf_token: Annotated[str, Header(max_length=200)],
+) -> Session:
+    """The session of a reviewer whose request was made by a page of ours. Raises ForgedError too."""
+    if not session.allows(x_csrf_token):
+        raise ForgedError
+    return session
+
+
+TheSite = Annotated[Site, Depends(get_site)]
+Signed = Annotated[Session, Depends(get_session)]
+Changing = Annotated[Session, Depends(get_changing_session)]

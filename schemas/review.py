@@ -1,0 +1,172 @@
+"""The records of the review queue that cross rooms: what mining hands in, what people decided, what was done."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where an item of the queue stands."""
+
+    PENDING = "pending"
+    LEASED = "leased"
+    DECIDED = "decided"
+    SNOOZED = "snoozed"
+    DUPLICATE = "duplicate"
+    EXPORTED = "exported"
+
+
+class Verdict(StrEnum):
+    """What a person said of an item.
+
+    ``accept`` the suggested name is right; ``relabel`` it is another unknown thing, with a name; ``known``
+    it is of a class of the known vocabulary; ``not an object`` it is nothing; ``unsure`` cannot be told.
+    """
+
+    ACCEPT = "accept"
+    RELABEL = "relabel"
+    KNOWN = "known"
+    NOT_AN_OBJECT = "not an object"
+    UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class NameScore:
+    """A suggested name and its score in [0, 1]."""
+
+    name: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of a frame in whole pixels, from its upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFrame:
+    """One frame on which the object of an item was seen, and where on it."""
+
+    frame_index: int
+    timestamp: datetime
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """One object for a person to judge, with all that is needed to judge it when the archive is gone.
+
+    ``item_id`` is 1 to 64 of ``A-Z a-z 0-9 _ -`` and stays the same when the same object is handed in again.
+    ``rank`` orders the queue, highest first; ``score`` is the anomaly score in [0, 1]. ``box`` is the object
+    on the frame and ``mask_rle`` its mask: COCO compressed run lengths of the whole frame
+    (``frame_height`` x ``frame_width``). ``crop_jpeg`` shows ``crop_box`` of the frame, at any resolution.
+    ``track`` lists the frames of the object in order of time, the item's own included. ``embedding`` is a
+    vector of little-endian float16, or None. ``cluster`` is shared by look-alikes. ``drawn_at_random`` marks
+    the share that was not chosen by rank, from which precision is estimated.
+
+    ``duplicate_of`` names the item that shows the same object already. ``supersedes`` names items of older
+    scans that this one replaces as long as nobody judged or holds them.
+    """
+
+    item_id: str
+    scan_id: str
+    source_uri: str
+    drive: str
+    frame_index: int
+    timestamp: datetime
+    frame_height: int
+    frame_width: int
+    box: Box
+    mask_rle: bytes
+    crop_jpeg: bytes
+    crop_box: Box
+    name: str
+    names: tuple[NameScore, ...]
+    score: float
+    rank: float
+    track_id: str | None = None
+    track: tuple[TrackFrame, ...] = ()
+    latitude: float | None = None
+    longitude: float | None = None
+    embedding: bytes | None = None
+    cluster: str | None = None
+    drawn_at_random: bool = False
+    duplicate_of: str | None = None
+    supersedes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStatus:
+    """The part of an item that changes.
+
+    ``holder`` has the item until ``until`` while it is leased; ``until`` of a snoozed item is when it comes
+    back. ``verdict``, ``name``, ``decided_by`` and ``decided_at`` belong to decided and exported items;
+    ``name`` is None where the verdict names nothing.
+    """
+
+    state: State
+    holder: str | None = None
+    until: datetime | None = None
+    verdict: Verdict | None = None
+    name: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    duplicate_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedItem:
+    """An item as it stands in the queue."""
+
+    item: ReviewItem
+    status: ItemStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided. ``name`` is None where the verdict names nothing."""
+
+    item_id: str
+    verdict: Verdict
+    name: str | None
+    reviewer: str
+    decided_at: datetime
+
+
+class EventKind(StrEnum):
+    """What happened to an item."""
+
+    ENQUEUED = "enqueued"
+    SUPERSEDED = "superseded"
+    LEASED = "leased"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    WOKEN = "woken"
+    DECIDED = "decided"
+    SNOOZED = "snoozed"
+    UNDONE = "undone"
+    EXPORTED = "exported"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Who changed an item, when, from what to what.
+
+    The events of one call share an ``action_id``. ``undoes`` is the ``event_id`` that an undo takes back.
+    ``before`` is None for the first event of an item.
+    """
+
+    event_id: int
+    action_id: str
+    item_id: str
+    at: datetime
+    actor: str
+    kind: EventKind
+    before: ItemStatus | None
+    after: ItemStatus
+    undoes: int | None = None
