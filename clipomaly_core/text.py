@@ -28,6 +28,31 @@ def load_templates(name: str) -> tuple[str, ...]:
     return tuple(yaml.safe_load(text)[name])
 
 
+def encode_texts(network: open_clip.CLIP, tokens: Tensor) -> Tensor:
+    """The text tower without what comes after the longest text.
+
+    Attention is causal and the end token is pooled, so the padding behind it changes nothing but the time: names in
+    prompts are about ten tokens of 77. Towers of another kind go their own way.
+
+    Args:
+        network: the CLIP.
+        tokens: (N, L) int64 of its tokenizer.
+
+    Returns:
+        (N, D) float32, L2-normalised.
+    """
+    if not isinstance(network, open_clip.CLIP) or network.attn_mask is None or network.text_pool_type != "argmax":
+        return normalize(network.encode_text(tokens).float(), dim=-1)
+    ends = tokens.argmax(dim=-1)  # the end token has the highest id
+    length = int(ends.max()) + 1
+    x = network.token_embedding(tokens[:, :length]) + network.positional_embedding[:length]
+    x = network.ln_final(network.transformer(x, attn_mask=network.attn_mask[:length, :length]))
+    pooled = x[torch.arange(len(x), device=x.device), ends]
+    projection = network.text_projection
+    embedded = projection(pooled) if isinstance(projection, torch.nn.Linear) else pooled @ projection
+    return normalize(embedded.float(), dim=-1)
+
+
 class TextEncoder:
     """Embeds words with one CLIP and one list of templates."""
 
@@ -72,7 +97,7 @@ class TextEncoder:
         for start in range(0, len(words), step):
             batch = words[start : start + step]
             texts = [template.format(word) for word in batch for template in self._templates]
-            embedded = normalize(self._network.encode_text(self._tokenizer(texts).to(device)).float(), dim=-1)
+            embedded = encode_texts(self._network, self._tokenizer(texts).to(device))
             means.append(normalize(embedded.unflatten(0, (len(batch), -1)).mean(1), dim=-1))
         return torch.cat(means)
 

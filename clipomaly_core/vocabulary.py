@@ -431,18 +431,6 @@ class _Nodes:
         raise UsageError(f"{self._where}, line {node.start_mark.line + 1}: {problem}.")
 
 
-def load_templates(name: str = "short") -> tuple[str, ...]:
-    """The built-in prompt templates, each with one ``{}`` for the name: ``short`` (7) or ``full``.
-
-    Raises:
-        UsageError: there is no such list.
-    """
-    templates = yaml.safe_load((files("clipomaly_core") / "data" / "templates.yaml").read_text("utf-8"))
-    if name not in templates:
-        raise UsageError(f"Unknown templates {name!r}: use {' or '.join(templates)}.")
-    return tuple(templates[name])
-
-
 def _tidy(name: str) -> str:
     tidy = " ".join(name.split())
     if not tidy:

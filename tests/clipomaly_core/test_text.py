@@ -5,7 +5,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
 from clipomaly_core.prompts import make_prompts
-from clipomaly_core.text import TextEncoder, load_templates
+from clipomaly_core.text import TextEncoder, encode_texts, load_templates
 from clipomaly_core.weights import find_checkpoint, load_network
 
 
@@ -29,12 +29,20 @@ def test_embeddings_are_the_mean_over_templates(network, tmp_path):
 def test_a_word_is_embedded_once(network, tmp_path, monkeypatch):
     make_encoder(network, tmp_path)(["boar", "mattress"])
     calls = []
-    monkeypatch.setattr(network, "encode_text", lambda texts: calls.append(len(texts)) or torch.ones(len(texts), 4))
+    monkeypatch.setattr(
+        "clipomaly_core.text.encode_texts", lambda _, texts: calls.append(len(texts)) or torch.ones(len(texts), 4)
+    )
     again = make_encoder(network, tmp_path)
     again(["mattress", "boar"])
     assert calls == []
     again(["ladder"])
     assert calls == [2]
+
+
+def test_padding_left_out_changes_nothing(network):
+    tokens = open_clip.get_tokenizer("nano")(["car", "a photo of a very long sentence about a traffic cone"])
+    with torch.no_grad():
+        torch.testing.assert_close(encode_texts(network, tokens), network.encode_text(tokens, normalize=True))
 
 
 def test_other_templates_or_weights_have_their_own_cache(network, tmp_path):

@@ -90,23 +90,6 @@ def window_features(visual: VisionTransformer, images: Tensor, tops: Tensor, lef
     return normalize(features, dim=-1).unflatten(1, (rows, columns))
 
 
-def encode_texts(model: CLIP, tokens: Tensor) -> Tensor:
-    """``encode_text`` without the padding: attention is causal, so what follows the end changes nothing.
-
-    Args:
-        model: the CLIP.
-        tokens: (N, L) int64 of the tokenizer.
-
-    Returns:
-        (N, D) float32, L2-normalised.
-    """
-    ends = tokens.argmax(dim=-1)  # the end token has the highest id
-    length = int(ends.max()) + 1
-    x = model.token_embedding(tokens[:, :length]) + model.positional_embedding[:length]
-    x = model.ln_final(model.transformer(x, attn_mask=model.attn_mask[:length, :length]))
-    return normalize(x[torch.arange(len(x)), ends] @ model.text_projection, dim=-1)
-
-
 def normalised(pixels: Tensor, model: CLIP) -> Tensor:
     """(B, 3, H, W) uint8 → float32 with the model's mean and deviation."""
     preprocess = model.visual.preprocess_cfg

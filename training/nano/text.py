@@ -15,10 +15,10 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from clipomaly_core.vocabulary import load_templates
+from clipomaly_core.text import encode_texts, load_templates
 from training.nano.concepts import Concepts, load_concepts
 from training.nano.losses import SCALE
-from training.nano.model import create_nano, encode_texts
+from training.nano.model import create_nano
 
 _BATCH = 192
 _STRANGERS = 48  # words of no concept a step
