@@ -83,6 +83,30 @@ def test_every_exception_is_one(builtin: Vocabulary) -> None:
     assert kept.extend(sorted(builtin.never_known), NameSource.TAGGER).left_out == ()
 
 
+# ---------------------------------------------------------------------------------------------------- lemmas
+
+
+@pytest.mark.parametrize(
+    ("plural", "singular"),
+    [
+        ("dogs", "dog"), ("boxes", "box"), ("branches", "branch"), ("bushes", "bush"),
+        ("mattresses", "mattress"),
+        ("buses", "bus"), ("horses", "horse"), ("houses", "house"), ("hoses", "hose"), ("vases", "vase"),
+        ("geese", "goose"), ("mice", "mouse"), ("oxen", "ox"), ("wolves", "wolf"), ("calves", "calf"),
+        ("leaves", "leaf"), ("scarves", "scarf"), ("gloves", "glove"), ("stoves", "stove"),
+        ("sleeves", "sleeve"),
+        ("ponies", "pony"), ("buggies", "buggy"), ("dollies", "dolly"), ("trolleys", "trolley"),
+        ("ties", "tie"),
+        ("magpies", "magpie"), ("potatoes", "potato"), ("shoes", "shoe"), ("canoes", "canoe"),
+        ("pianos", "piano"),
+        ("policemen", "policeman"), ("women", "woman"), ("people", "person"), ("children", "child"),
+        ("skis", "ski"), ("taxis", "taxi"), ("emus", "emu"), ("hippopotamuses", "hippopotamus"),
+        ("coaches", "coach"), ("peaches", "peach"), ("parties", "party"), ("tornadoes", "tornado"),
+        ("Traffic-Cones", "traffic cone"), ("shopping_carts", "shopping cart"),
+        ("stacks of tires", "stack of tires"),
+        ("bales", "bale"), ("axes", "axe"), ("knives", "knife"), ("lenses", "lens"), ("quizzes", "quiz"),
+    ],
+)  # fmt: skip
 def test_plurals_have_the_lemma_of_their_singular(plural: str, singular: str) -> None:
     assert lemma(plural) == singular == lemma(singular.title())
 
