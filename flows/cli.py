@@ -10,6 +10,7 @@ from flows.commands.demo import demo
 from flows.commands.evaluate import evaluate
 from flows.commands.models import models
 from flows.commands.query import query
+from flows.commands.review import review
 from flows.commands.scan import scan
 from flows.commands.segment import segment
 from flows.commands.status import status
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 for command in (scan, status, query, segment, evaluate, models, demo):
     app.command()(command)
+app.add_typer(review, name="review")
 
 
 def main() -> None:
@@ -38,12 +40,13 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> int:
+    from review.errors import BadInputError, ReviewError
     from tasks.errors import UsageError, UserError
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    if isinstance(error, UserError):
+    if isinstance(error, UserError | ReviewError):
         console.print(f"[bold red]error:[/] {_plain(str(error))}")
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, UsageError | BadInputError) else 1
     console.print(
         f"[bold red]error:[/] {_plain(f'{type(error).__name__}: {error}')}; this is not expected: "
         "run again with CLIPOMALY_DEBUG=1 and report what it shows."

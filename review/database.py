@@ -29,12 +29,16 @@ class Database:
     """One SQLite file or PostgreSQL database, migrated to this version.
 
     ``patience`` is for how many seconds a transaction is tried again while the database is away or busy.
+    With ``create`` a queue is made where there is none; else BadInputError is raised.
     """
 
-    def __init__(self, url: str, patience: float) -> None:
+    def __init__(self, url: str, patience: float, create: bool = True) -> None:
         self.url = _parse(url)
         self.patience = patience
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._create = create
+        if self.is_sqlite and not create and not Path(str(self.url.database)).exists():
+            raise self._no_queue()
         self._engine = _engine(self.url)
         # SQLite has one writer. Threads of this process queue here, where waking up takes microseconds;
         # SQLite's own waiting sleeps up to 100 ms at a time. Other processes meet at the file's lock.
@@ -121,6 +125,8 @@ class Database:
             current = MigrationContext.configure(connection).get_current_revision()
             if current is None:
                 self._refuse_foreign(connection)
+                if not self._create:
+                    raise self._no_queue()
         if current == scripts.get_current_head():
             return
         with self._writing(), self._engine.begin() as connection:
@@ -137,6 +143,10 @@ class Database:
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
             command.upgrade(config, "head")
+
+    def _no_queue(self) -> BadInputError:
+        place = self.url.database if self.is_sqlite else self.url.render_as_string()
+        return BadInputError(f"There is no queue at {place}. Check the address, or fill it first: clipomaly mine.")
 
     def _refuse_foreign(self, connection: Connection) -> None:
         # PostgreSQL databases are often shared; an SQLite file with tables of its own is something else.

@@ -27,7 +27,9 @@ from review.queue import Queue
 FILE_NAME = "tasks.json"
 CONFIG_NAME = "labeling-config.xml"
 
-# How Label Studio packs them: bits of a value, and of the four lengths a run may have.
+IMAGE_ROOT = "/data/local-files/?d=images/"  # where Label Studio serves files of its own disk
+
+# How Label Studio packs brush strokes: bits of a value, and of the four lengths a run may have.
 _BITS = 8
 _RUN_BITS = [3, 4, 8, 16]
 _LABELS = ("polygonlabels", "brushlabels", "rectanglelabels", "keypointlabels", "labels", "choices")
@@ -40,7 +42,7 @@ def export_label_studio(
     *,
     judged: bool = True,
     brush: bool = False,
-    image_root: str = "/data/local-files/?d=images/",
+    image_root: str = IMAGE_ROOT,
     actor: str = "export",
 ) -> int:
     """Write ``tasks.json``, its labeling configuration and ``images/`` into ``folder``; how many tasks.

@@ -2,13 +2,40 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from review.errors import BadInputError
 
 LONGEST = 100
 
+MOST_OFFERED = 12
+
 _REVIEWER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,62}[A-Za-z0-9])?")
 _ITEM = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownName:
+    """A name offered while typing; ``known`` when it is a class of the known vocabulary."""
+
+    name: str
+    known: bool
+
+
+def complete_name(names: Iterable[KnownName], typed: str, known: bool = False) -> list[KnownName]:
+    """Names that begin with what was typed, then those with a word that does, then those that hold it.
+
+    At most 12; with ``known`` only, and all, the classes of the known vocabulary that fit.
+    """
+    wanted = " ".join(typed.lower().split())
+    ranked = []
+    for offered in names:
+        name = offered.name.lower()
+        if wanted in name and (offered.known or not known):
+            place = 0 if name.startswith(wanted) else 1 if f" {wanted}" in name else 2
+            ranked.append((place, name, offered))
+    return [offered for *_, offered in sorted(ranked, key=lambda one: one[:2])[: None if known else MOST_OFFERED]]
 
 
 def clean_name(name: str) -> str:

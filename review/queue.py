@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from review.database import Database
 from review.errors import BadInputError, ConflictError, UnknownItemError
 from review.filters import Filters
-from review.names import check_reviewer, clean_name
+from review.names import KnownName, check_reviewer, clean_name
 from review.rows import (
     content_columns,
     decision_of,
@@ -49,14 +49,6 @@ class Enqueued:
     unchanged: int = 0
     duplicates: int = 0
     superseded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class KnownName:
-    """A name offered while typing; ``known`` when it is a class of the known vocabulary."""
-
-    name: str
-    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +89,10 @@ class Queue:
         *,
         lease: timedelta = timedelta(minutes=5),
         patience: float = 15.0,
+        create: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> "Queue":
-        """Open a queue, making it where there is none and upgrading one of an older version.
+        """Open a queue, upgrading one of an older version, and with ``create`` making it where there is none.
 
         ``url`` is a file (SQLite) or ``postgresql://user@host/database``. A lease lasts ``lease`` unless
         renewed; ``patience`` is for how many seconds a call waits for a database that is away.
@@ -108,7 +101,7 @@ class Queue:
         """
         if lease <= timedelta(0):
             raise BadInputError("A lease must last longer than no time at all.")
-        return cls(Database(url, patience), lease, clock)
+        return cls(Database(url, patience, create), lease, clock)
 
     def close(self) -> None:
         """Give back the database's connections."""
@@ -544,6 +537,26 @@ class Queue:
         if not found:
             raise UnknownItemError(_unknown(item_id))
         return found[0]
+
+    def list_items(
+        self,
+        filters: Filters = EVERYTHING,
+        states: Sequence[State] = OPEN,
+        count: int = 20,
+        *,
+        skip: int = 0,
+    ) -> tuple[QueuedItem, ...]:
+        """Up to ``count`` items in these states, highest rank first, without holding them."""
+        if not 1 <= count <= 500 or skip < 0:
+            raise BadInputError("Between 1 and 500 items can be listed at once.")
+        query = (
+            select(items.c.item_id)
+            .where(items.c.state.in_(states), *filters.conditions())
+            .order_by(items.c.rank.desc(), items.c.item_id)
+            .limit(count)
+            .offset(skip)
+        )
+        return self.database.read(partial(self._read_chosen, query=query))
 
     def walk(self, states: Sequence[State], filters: Filters = EVERYTHING) -> Iterator[QueuedItem]:
         """All items in these states, in order of their ids, a few hundred in memory at a time."""

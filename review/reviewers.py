@@ -1,6 +1,7 @@
 """Reviewers and their tokens. Only a salted scrypt hash of a token is kept."""
 
 import base64
+import getpass
 import hashlib
 import hmac
 import secrets
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from review.errors import BadInputError, ConflictError
+from review.errors import BadInputError, ConflictError, ReviewError
 from review.names import check_reviewer
 from review.queue import Queue
 from review.tables import reviewers
@@ -27,6 +28,14 @@ class Reviewer:
     name: str
     created_at: datetime
     credential: str
+
+
+def local_user() -> str:
+    """Under which name somebody reviews who did not sign in: that of their account on this machine."""
+    try:
+        return check_reviewer(getpass.getuser())
+    except (OSError, KeyError, ReviewError):
+        return "local"
 
 
 def add_reviewer(queue: Queue, name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 
+from review.names import complete_name
 from review.pictures import FrameGoneError
 from review.web.messages import (
     DecideAnswer,
@@ -47,7 +48,6 @@ _ERRORS: dict[int | str, dict[str, object]] = {
     }.items()
 }
 _KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
-_MOST_NAMES = 12
 
 api = APIRouter(responses=_ERRORS)
 
@@ -108,15 +108,8 @@ def offer_names(
     known: bool = False,
 ) -> NamesAnswer:
     """Names that begin with what was typed, then those with a word that does, then those that hold it."""
-    wanted = " ".join(typed.lower().split())
-    ranked = []
-    for offered in site.names():
-        name = offered.name.lower()
-        if wanted in name and (offered.known or not known):
-            place = 0 if name.startswith(wanted) else 1 if f" {wanted}" in name else 2
-            ranked.append((place, name, offered))
-    best = sorted(ranked, key=lambda one: one[:2])[: None if known else _MOST_NAMES]
-    return NamesAnswer(names=[OfferedName(name=offered.name, known=offered.known) for *_, offered in best])
+    offered = complete_name(site.names(), typed, known)
+    return NamesAnswer(names=[OfferedName(name=one.name, known=one.known) for one in offered])
 
 
 @api.get("/api/progress")
@@ -137,7 +130,7 @@ def progress(site: TheSite, session: Signed) -> ProgressAnswer:
 @api.get("/api/items/{item_id}")
 def get_item(item_id: WantedItem, site: TheSite, session: Signed) -> ItemAnswer:
     """One item as it stands."""
-    return item_answer(site.queue.item(item_id), site.pictures)
+    return item_answer(site.queue.item(item_id), site.pictures.has_frames)
 
 
 @api.get("/api/items/{item_id}/events")
@@ -190,5 +183,5 @@ def healthy(site: TheSite) -> dict[str, str]:
 
 
 def _leased(found: tuple[QueuedItem, ...], site: TheSite) -> LeaseAnswer:
-    answers = [item_answer(queued, site.pictures) for queued in found]
+    answers = [item_answer(queued, site.pictures.has_frames) for queued in found]
     return LeaseAnswer(items=answers, seconds=site.queue.lease_time.total_seconds())

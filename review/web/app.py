@@ -1,6 +1,5 @@
 """The application: queue and pictures in, ASGI out."""
 
-import getpass
 import logging
 import secrets
 from collections.abc import Collection
@@ -12,10 +11,9 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from review.errors import ConflictError, ReviewError, UnavailableError, UnknownItemError
-from review.names import check_reviewer
 from review.pictures import FrameSource, Pictures
 from review.queue import Queue
-from review.reviewers import list_reviewers
+from review.reviewers import list_reviewers, local_user
 from review.web.api import api
 from review.web.limits import Guard
 from review.web.pages import pages, render, set_cookie, sign_in_address
@@ -42,7 +40,7 @@ def create_app(
     frames; without it the page shows the stored crops and says so. ``secret`` signs the sessions: give
     one to keep people signed in over restarts or across several servers. ``https`` marks cookies for TLS only.
     """
-    open_to = None if list_reviewers(queue) else _local_user()
+    open_to = None if list_reviewers(queue) else local_user()
     sessions = Sessions(queue, secret or secrets.token_urlsafe(32), open_to)
     app = FastAPI(
         title="Clipomaly review",
@@ -64,13 +62,6 @@ def create_app(
     app.add_exception_handler(StarletteHTTPException, _http_error)
     app.add_exception_handler(Exception, _unforeseen)
     return app
-
-
-def _local_user() -> str:
-    try:
-        return check_reviewer(getpass.getuser())
-    except (OSError, KeyError, ReviewError):
-        return "local"
 
 
 def _answer(request: Request, status: int, message: str) -> Response:

@@ -6,7 +6,6 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from review.filters import Filters
-from review.pictures import Pictures
 from schemas.review import Event, ItemStatus, QueuedItem, State, Verdict
 
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -235,8 +234,8 @@ class ProgressAnswer(BaseModel):
     mine_today: int
 
 
-def item_answer(queued: QueuedItem, pictures: Pictures) -> ItemAnswer:
-    """An item for the page."""
+def item_answer(queued: QueuedItem, has_frames: bool) -> ItemAnswer:
+    """An item for the page; ``has_frames`` says whether its whole frames may be asked for."""
     item = queued.item
     return ItemAnswer(
         item_id=item.item_id,
@@ -263,7 +262,7 @@ def item_answer(queued: QueuedItem, pictures: Pictures) -> ItemAnswer:
         latitude=item.latitude,
         longitude=item.longitude,
         cluster=item.cluster,
-        has_frames=pictures.has_frames,
+        has_frames=has_frames,
         status=status_answer(queued.status),
     )
 

@@ -10,8 +10,9 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Header, Request
 from fastapi.templating import Jinja2Templates
 
+from review.names import KnownName
 from review.pictures import Pictures
-from review.queue import KnownName, Queue
+from review.queue import Queue
 from review.statistics import Stats
 from review.web.limits import SignInLimit
 from review.web.sessions import COOKIE, Session, Sessions

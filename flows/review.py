@@ -1,0 +1,100 @@
+"""The review queue with the archive behind it: what ``clipomaly review`` and scripts put together."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from review.coco import export_coco, import_coco
+from review.handover import Imported
+from review.label_studio import IMAGE_ROOT, export_label_studio, import_label_studio
+from review.pictures import FrameGoneError, Pictures, Rgb
+from review.queue import Queue
+from review.web.server import serve
+from tasks.errors import UserError
+from tasks.frames import read_frame
+from tasks.storage import locate
+
+
+class ArchiveFrames:
+    """Reads the frames of items again, where their sources lie.
+
+    Only below ``archives`` (folders or any fsspec URL), where any are named.
+    """
+
+    def __init__(self, archives: Sequence[str] = ()) -> None:
+        self._roots = tuple(locate(archive).url.rstrip("/") for archive in archives)
+
+    def read(self, source_uri: str, frame_index: int) -> Rgb:
+        """The frame as (H, W, 3) uint8 RGB. Raises FrameGoneError."""
+        if self._roots and not any(_lies_below(source_uri, root) for root in self._roots):
+            raise FrameGoneError("Its footage lies outside of the archive that this page was given.")
+        try:
+            return read_frame(source_uri, frame_index)
+        except UserError as error:
+            raise FrameGoneError(str(error)) from error
+
+
+def _lies_below(uri: str, root: str) -> bool:
+    return (uri == root or uri.startswith(f"{root}/")) and ".." not in uri.split("/")
+
+
+def serve_page(
+    queue_url: str, host: str, port: int, archives: Sequence[str], lease: timedelta, https: bool, with_frames: bool
+) -> None:
+    """Serve the page until interrupted. Raises ReviewError and UserError."""
+    frames = ArchiveFrames(archives) if with_frames else None
+    serve(queue_url, host=host, port=port, frames=frames, lease=lease, https=https, ready=_say_address)
+
+
+def _say_address(address: str) -> None:
+    print(f"review page: {address} (stop with Ctrl-C)", flush=True)
+
+
+def hand_over(
+    queue: Queue,
+    tool: str,
+    folder: Path,
+    *,
+    judged: bool = True,
+    exact: bool = False,
+    image_root: str = IMAGE_ROOT,
+    archives: Sequence[str] = (),
+) -> int:
+    """Write the judged items (or the open ones) for ``coco`` or ``label-studio``; how many there were.
+
+    ``exact`` masks are run lengths (COCO) or brush strokes (Label Studio) in place of polygons. Raises
+    ReviewError and UserError.
+    """
+    pictures = Pictures(queue, ArchiveFrames(archives))
+    if tool == "coco":
+        return export_coco(queue, folder, pictures, judged=judged, rle=exact)
+    return export_label_studio(queue, folder, pictures, judged=judged, brush=exact, image_root=image_root)
+
+
+def take_back(queue: Queue, tool: str, path: Path, reviewer: str) -> Imported:
+    """Read decisions from an export of ``coco`` or ``label-studio``. Raises ReviewError."""
+    return (import_coco if tool == "coco" else import_label_studio)(queue, path, reviewer)
+
+
+def write_pictures(queue: Queue, item_id: str, folder: Path, archives: Sequence[str] = ()) -> list[str]:
+    """Write what the page shows of an item into ``folder``: crop, mask, whole frame and track.
+
+    Returns one line for each picture that the archive has no more. Raises ReviewError and UserError.
+    """
+    pictures = Pictures(queue, ArchiveFrames(archives))
+    item = queue.item(item_id).item
+    wanted = {"crop.jpg": pictures.crop, "mask.png": pictures.mask, "frame.jpg": pictures.frame}
+    for number in range(len(item.track)):
+        wanted[f"track-{number:03d}.jpg"] = partial(pictures.track_frame, number=number)
+    missing = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, make in wanted.items():
+            try:
+                (folder / name).write_bytes(make(item_id))
+            except FrameGoneError as error:
+                missing.append(f"no {name}: {error}")
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error.strerror}. Name another folder.") from error
+    return missing

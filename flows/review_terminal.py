@@ -1,0 +1,173 @@
+"""What the review commands print: tables for people, or the JSON of the page's API."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pydantic import BaseModel, TypeAdapter
+from rich.console import Console
+from rich.table import Table
+
+from review.names import KnownName
+from review.queue import Cluster
+from review.reviewers import Reviewer
+from review.statistics import Stats
+from review.web.messages import DecisionAnswer, event_answer, item_answer
+from schemas.review import Decision, Event, ItemStatus, QueuedItem, State
+
+_MOST_NAMES = 15
+
+
+def print_items(queued: Sequence[QueuedItem], as_json: bool) -> None:
+    """Items, a line each."""
+    if as_json:
+        _dump([item_answer(one, has_frames=True) for one in queued])
+        return
+    table = _table("item", "name", "score", "drive", "captured (UTC)", "state")
+    for one in queued:
+        item = one.item
+        moment = f"{item.timestamp:%Y-%m-%d %H:%M:%S}"
+        table.add_row(item.item_id, item.name, f"{item.score:.2f}", item.drive, moment, _told(one.status))
+    _print(table, "nothing waits" if not queued else None)
+
+
+def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> None:
+    """One item with its history."""
+    if as_json:
+        history = [event_answer(event).model_dump(mode="json") for event in events]
+        print(json.dumps(item_answer(queued, has_frames=True).model_dump(mode="json") | {"events": history}, indent=2))
+        return
+    item = queued.item
+    facts = Table.grid(padding=(0, 2))
+    names = ", ".join(f"{name.name} {name.score:.2f}" for name in item.names)
+    place = "not recorded" if item.latitude is None else f"{item.latitude:.5f}, {item.longitude:.5f}"
+    for label, value in (
+        ("item", item.item_id),
+        ("name", item.name),
+        ("suggested", names),
+        ("score", f"{item.score:.2f}"),
+        ("drive", item.drive),
+        ("when", f"{item.timestamp:%Y-%m-%d %H:%M:%S} UTC"),
+        ("where", place),
+        ("footage", f"frame {item.frame_index} of {item.source_uri}"),
+        ("track", f"{len(item.track)} frame{'' if len(item.track) == 1 else 's'}"),
+        ("now", _told(queued.status)),
+    ):
+        facts.add_row(label, value)
+    _print(facts)
+    past = _table("when (UTC)", "what", "who", "before", "after")
+    for event in events:
+        before = _told(event.before) if event.before else ""
+        past.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind.value, event.actor, before, _told(event.after))
+    _print(past)
+
+
+def print_decisions(decisions: Sequence[Decision], as_json: bool) -> None:
+    """What was recorded."""
+    if as_json:
+        _dump([DecisionAnswer.model_validate(one, from_attributes=True) for one in decisions])
+        return
+    for one in decisions:
+        print(f"{one.item_id}: {one.verdict.value}{f', {one.name}' if one.name else ''}")
+
+
+def print_groups(groups: Sequence[Cluster], as_json: bool) -> None:
+    """Groups of look-alikes, a line each."""
+    if as_json:
+        _dump_records(groups)
+        return
+    table = _table("cluster", "name", "items", "one of them")
+    for one in groups:
+        table.add_row(one.cluster, one.name, str(one.items), one.example)
+    _print(table, "no look-alikes wait" if not groups else None)
+
+
+def print_names(names: Sequence[KnownName], as_json: bool) -> None:
+    """Names, a line each."""
+    if as_json:
+        _dump_records(names)
+        return
+    for one in names:
+        print(f"{one.name}{' (known class)' if one.known else ''}")
+
+
+def print_reviewers(reviewers: Sequence[Reviewer], as_json: bool) -> None:
+    """Who may sign in."""
+    if as_json:
+        print(json.dumps([{"name": one.name, "created_at": one.created_at.isoformat()} for one in reviewers], indent=2))
+        return
+    table = _table("reviewer", "since (UTC)")
+    for one in reviewers:
+        table.add_row(one.name, f"{one.created_at:%Y-%m-%d %H:%M}")
+    _print(table, "nobody signs in: whoever runs the page on this machine judges" if not reviewers else None)
+
+
+def print_stats(stats: Stats, as_json: bool) -> None:
+    """How far the review is."""
+    if as_json:
+        print(TypeAdapter(Stats).dump_json(stats, indent=2).decode())
+        return
+    waiting, judged = stats.items(State.PENDING, State.LEASED), stats.items(State.DECIDED, State.EXPORTED)
+    away, duplicates = stats.items(State.SNOOZED), stats.items(State.DUPLICATE)
+    print(f"{waiting:,} waiting, {judged:,} judged, {away:,} snoozed, {duplicates:,} duplicates")
+    share = stats.precision
+    if share.share is not None and share.low is not None and share.high is not None:
+        print(
+            f"real unknown objects: {100 * share.share:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %, "
+            f"from {share.judged} judged items drawn at random)"
+        )
+    nights = _table("night", "items", "judged")
+    for night in stats.nights[:_MOST_NAMES]:
+        nights.add_row(night.night, f"{night.items:,}", f"{night.judged:,}")
+    reviewers = _table("reviewer", "today", "in all")
+    for one in stats.reviewers:
+        reviewers.add_row(one.reviewer, f"{one.today:,}", f"{one.judged:,}")
+    verdicts = _table("verdict", "items")
+    for verdict in stats.verdicts:
+        verdicts.add_row(verdict.verdict.value, f"{verdict.items:,}")
+    names = _table("name", "open", "judged")
+    for name in stats.names[:_MOST_NAMES]:
+        names.add_row(name.name, f"{name.open:,}", f"{name.judged:,}")
+    for table in (nights, reviewers, verdicts, names):
+        if table.row_count:
+            print()
+            _print(table)
+    if len(stats.names) > _MOST_NAMES:
+        print(f"… and {len(stats.names) - _MOST_NAMES:,} more names")
+
+
+def _told(status: ItemStatus) -> str:
+    parts = [status.state.value]
+    if status.holder:
+        parts.append(f"by {status.holder}")
+    if status.until:
+        parts.append(f"until {status.until:%d %b %H:%M}")
+    if status.verdict:
+        parts.append(f"{status.verdict.value}{f' {status.name}' if status.name else ''} by {status.decided_by}")
+    if status.duplicate_of:
+        parts.append(f"of {status.duplicate_of}")
+    return " ".join(parts)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        numeric = column in ("score", "items", "judged", "open", "today", "in all")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    return table
+
+
+def _print(table: Table, empty: str | None = None) -> None:
+    # Without markup: people typed these names, and a bracket in them is a bracket.
+    console = Console(markup=False, highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console.width = 400
+    console.print(empty if empty is not None else table)
+
+
+def _dump(answers: Sequence[BaseModel]) -> None:
+    print(json.dumps([answer.model_dump(mode="json") for answer in answers], indent=2))
+
+
+def _dump_records(records: Sequence[Cluster] | Sequence[KnownName]) -> None:
+    print(json.dumps([asdict(record) for record in records], indent=2))
