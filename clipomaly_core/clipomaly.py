@@ -25,7 +25,7 @@ from clipomaly_core.regions import Region, connected_regions, region_embeddings
 from clipomaly_core.scores import anomaly_score
 from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.types import UNKNOWN_NAME, FrameResult, Instance
-from clipomaly_core.vocabulary import NameSource, Vocabulary
+from clipomaly_core.vocabulary import ASKED, NameSource, Vocabulary
 from clipomaly_core.weights import Checkpoint, cache_dir, find_checkpoint, load_network
 
 _FINER = 4
@@ -120,7 +120,7 @@ class Clipomaly:
         self._candidate_names = tuple(c.name for c in vocabulary.candidates)
 
     def _near_known(self, vocabulary: Vocabulary) -> dict[str, str]:
-        """Dictionary names that mean much the same as a class of V, with the reason. What users gave stays."""
+        """Candidates that mean much the same as a class of V, with the reason. What a person asked for stays."""
         if not vocabulary.candidates:
             return {}
         cosines = self._known.cosines(self._candidates.embeddings[self._candidates.rows[:, 0]])
@@ -128,7 +128,7 @@ class Clipomaly:
         return {
             candidate.name: f"cosine {cosine:.3f} to {vocabulary.known[known].name}, a known class"
             for candidate, cosine, known in zip(vocabulary.candidates, best.tolist(), index.tolist(), strict=True)
-            if cosine >= self.options.known_cosine and candidate.source is NameSource.DICTIONARY
+            if cosine >= self.options.known_cosine and candidate.source not in ASKED
         }
 
     @torch.inference_mode()

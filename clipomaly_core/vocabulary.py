@@ -39,8 +39,8 @@ class NameSource(StrEnum):
     PROMOTED = "promoted"
 
 
-# A person asked for these names: being a kind of a known class is no reason to refuse them.
-_ASKED = frozenset({NameSource.USER, NameSource.PROMOTED})
+ASKED = frozenset({NameSource.USER, NameSource.PROMOTED})
+"""A person asked for names of these sources: being a kind of a known class is no reason to refuse them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,16 @@ class Vocabulary:
             UsageError: the file cannot be read, or holds a duplicate, an empty name, a wrong type or an
                 unknown key; the message has file and line.
         """
+        return cls._of(_File() if url is None else _parse(_read(url), url))
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "Vocabulary":
+        """The vocabulary that a file's text gives; ``where`` names the file in errors. Raises as ``load``."""
+        return cls._of(_parse(text, where))
+
+    @classmethod
+    def _of(cls, file: "_File") -> "Vocabulary":
         cityscapes, dictionary = _builtin("cityscapes.yaml"), _builtin("dictionary.yaml")
-        file = _File() if url is None else _parse(_read(url), url)
         candidates = file.candidates or ()
         if file.candidates is None or file.extends:
             # The file's own entries go first: where both have a name, what the user wrote of it holds.
@@ -154,7 +162,7 @@ class Vocabulary:
         taken = {lemma(term) for candidate in admitted for term in (candidate.name, *candidate.synonyms)}
         for candidate in candidates:
             key = lemma(candidate.name)
-            if key in taken or (key in left_out and candidate.source not in _ASKED):
+            if key in taken or (key in left_out and candidate.source not in ASKED):
                 continue
             reason = rules.against(candidate)
             if reason is not None:
@@ -196,7 +204,7 @@ class _Rules:
                 if key == lemma(name):
                     return f"{subject}shares the lemma {key!r} with the known class {name!r}"
                 return f"{subject}is another word for the known class {name!r}"
-            if candidate.source in _ASKED or key in self.exceptions:
+            if candidate.source in ASKED or key in self.exceptions:
                 continue
             for tail in _tails(key):
                 if kind := self.kinds.get(tail) or self.words.get(tail):
@@ -378,7 +386,7 @@ class _Nodes:
         seen: dict[str, int] = {}
         candidates = []
         for category, entries in self._mapping(node).items():
-            source = NameSource(category) if category in _ASKED else NameSource.DICTIONARY
+            source = NameSource(category) if category in ASKED else NameSource.DICTIONARY
             for entry in self._sequence(entries):
                 if isinstance(entry, yaml.SequenceNode):
                     name, *synonyms = self._names(entry, seen) or self._fail(entry, "an entry without a name")

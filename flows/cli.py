@@ -14,6 +14,7 @@ from flows.commands.review import review
 from flows.commands.scan import scan
 from flows.commands.segment import segment
 from flows.commands.status import status
+from flows.commands.vocabulary import vocabulary
 
 app = typer.Typer(
     name="clipomaly",
@@ -26,6 +27,7 @@ app = typer.Typer(
 for command in (scan, status, query, segment, evaluate, models, demo):
     app.command()(command)
 app.add_typer(review, name="review")
+app.add_typer(vocabulary, name="vocabulary")
 
 
 def main() -> None:
