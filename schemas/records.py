@@ -47,7 +47,7 @@ class Source:
     ``size`` is in bytes; ``etag`` changes when the content does; ``captured`` is the time of the first
     frame in UTC; ``footage_seconds`` is how much footage it holds (images count as one second each);
     ``error`` says why it cannot be read, where listing already found out. ``latitude`` and ``longitude``
-    are in degrees, from its sidecar.
+    are in degrees, from its sidecar. ``note`` tells of something odd that costs nothing, such as a wrong clock.
     """
 
     uri: str
@@ -61,6 +61,7 @@ class Source:
     error: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    note: str | None = None
 
     @property
     def day(self) -> str:
@@ -82,7 +83,11 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class SourceOutcome:
-    """What became of one source of a shard."""
+    """What became of one source of a shard.
+
+    ``etag`` is that of the content that the outcome is of; empty where it could not be looked at for a reason
+    that is none of its own, such as missing permission: it counts as not scanned, and the next scan tries again.
+    """
 
     uri: str
     etag: str
@@ -115,7 +120,10 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """Written last and create-only: a shard is done when, and only when, its record exists."""
+    """Written last and create-only: a shard is done when, and only when, its record exists.
+
+    ``notes`` tell, a line each, what went otherwise than planned and cost nothing.
+    """
 
     scan_id: str
     shard_id: str
@@ -123,6 +131,7 @@ class CommitRecord:
     files: tuple[PartFile, ...]
     sources: tuple[SourceOutcome, ...]
     seconds: Stages
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

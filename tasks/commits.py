@@ -61,6 +61,7 @@ _CHECKPOINT = pa.schema(
             "seconds",
             pa.struct([("reading", pa.float64()), ("inferring", pa.float64()), ("writing", pa.float64())]),
         ),
+        ("notes", pa.list_(pa.string())),
     ]
 )
 

@@ -2,8 +2,12 @@
 
 from clipomaly_core.errors import UsageError, UserError
 
-__all__ = ["SourceError", "UsageError", "UserError"]
+__all__ = ["DeniedError", "SourceError", "UsageError", "UserError"]
 
 
 class SourceError(Exception):
     """A source, or what is left of it, cannot be read. One line that says why."""
+
+
+class DeniedError(SourceError):
+    """A source may not be read: no fault of its content, and perhaps mended by the next scan."""

@@ -1,6 +1,5 @@
 """Frames of a source: video, tar of images or folder of images → RGB arrays with their times, one by one."""
 
-import errno
 import os
 import posixpath
 import tarfile
@@ -14,9 +13,18 @@ from itertools import islice
 from schemas.records import Source, SourceKind, TimestampSource
 from tasks.archive import current_etag, image_members, is_image, kind_of
 from tasks.capture_time import time_in_name
-from tasks.errors import SourceError, UserError
+from tasks.errors import DeniedError, SourceError, UserError
 from tasks.images import BadImage, Rgb, check_size, decode_image, image_at, read_image
-from tasks.storage import OUT_OF_REACH, STORAGE_ERRORS, Location, cannot_read, is_local, locate, reason
+from tasks.storage import (
+    STORAGE_ERRORS,
+    Location,
+    cannot_read,
+    is_full,
+    is_local,
+    is_out_of_reach,
+    locate,
+    reason,
+)
 from tasks.video import sample_video, video_frame
 
 __all__ = ["Frame", "Rgb", "SourceError", "read_frame", "read_frames", "read_image"]
@@ -45,8 +53,8 @@ def read_frames(source: Source, fps: float) -> Iterator[Frame]:
     shown at t is the last whose presentation time is not after t; one shown at several t comes once. Of
     images each is a frame. A frame that should be there and cannot be read comes with ``error``.
 
-    Raises SourceError at the start when the source cannot be read at all or is not what was listed, or
-    later when what follows is lost; UserError when the storage itself is out of reach or the disk full,
+    Raises SourceError at the start when the source cannot be read at all or is not what was listed (DeniedError
+    when it may not be read), or later when what follows is lost; UserError when the storage itself is out of reach or the disk full,
     which is no fault of the source.
     """
     if source.error:
@@ -67,9 +75,11 @@ def read_frames(source: Source, fps: float) -> Iterator[Frame]:
                 yield from _folder_frames(place, source)
     except FileNotFoundError as error:
         raise SourceError("gone since it was listed") from error
-    except OUT_OF_REACH as error:
-        raise cannot_read(place, error) from error
-    except OSError as error:
+    except PermissionError as error:
+        raise DeniedError(f"may not be read: {reason(error)}; the next scan tries again") from error
+    except STORAGE_ERRORS as error:
+        if is_out_of_reach(error):
+            raise cannot_read(place, error) from error
         raise SourceError(f"cannot be read: {reason(error)}") from error
 
 
@@ -115,7 +125,7 @@ def _local_file(place: Location) -> Iterator[str]:
         try:
             place.fs.get_file(place.path, copy)
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if is_full(error):
                 raise UserError(
                     f"No space left in {tempfile.gettempdir()} for a copy of {place.url}. "
                     "Free some, or set TMPDIR to another disk."
@@ -138,9 +148,9 @@ def _folder_frames(place: Location, source: Source) -> Iterator[Frame]:
         image, error = None, None
         try:
             image = image_at(place.child(member.name), member.size)
-        except OUT_OF_REACH:
-            raise
-        except (BadImage, OSError) as bad:
+        except (BadImage, *STORAGE_ERRORS) as bad:
+            if is_out_of_reach(bad):
+                raise
             error = f"{member.name}: {reason(bad)}"
         yield Frame(index, moment, origin, image, error)
 

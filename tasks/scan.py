@@ -11,6 +11,8 @@ from queue import Empty, Full, Queue
 from threading import Event
 from typing import Generic, Protocol, TypeVar
 
+import torch
+
 from clipomaly_core.types import FrameResult
 from schemas.records import (
     CommitRecord,
@@ -24,7 +26,7 @@ from schemas.records import (
     Stages,
 )
 from tasks.commits import is_committed, read_commit, write_commit
-from tasks.errors import SourceError, UserError
+from tasks.errors import DeniedError, SourceError, UserError
 from tasks.frames import Frame, read_frames
 from tasks.images import Rgb
 from tasks.rows import ShardRows
@@ -62,17 +64,23 @@ def scan_shard(
 
     One thread reads frames, this one infers, one makes rows; bounded queues of a few batches lie between,
     so no video is ever whole in memory. What goes wrong inside a source is its outcome, and the others go
-    on. ``progress`` is told the number of frames of each batch that went through the model. A shard that is
-    committed already, before or meanwhile, stays as it is and is reported so.
+    on. ``progress`` is told the number of frames of each batch that went through the model. Where the memory
+    of the accelerator is too small for a batch, the rest of the shard goes through in halves, and a note in the
+    commit record says so. A shard that is committed already, before or meanwhile, stays as it is and is
+    reported so.
 
-    Raises UserError when the tables cannot be written or the storage is out of reach, and whatever the model
-    raises; nothing is committed then.
+    Raises UserError when the tables cannot be written, the storage is out of reach or no source of the shard
+    may be read, and whatever the model raises; nothing is committed then.
     """
     if is_committed(tables_url, record.scan_id, shard.shard_id):
         return _already_committed(tables_url, record.scan_id, shard.shard_id)
     rows = ShardRows(record.scan_id, record.embedding_dimension)
     tallies = [_Tally(source) for source in shard.sources]
-    seconds = _run_stages(shard, record.fps, model, rows, tallies, progress)
+    inference = _Inference(model, model.batch_size)
+    seconds = _run_stages(record.fps, inference, rows, tallies, progress)
+    if all(tally.denied for tally in tallies):
+        # Expired credentials, most likely: a commit would make the loss last.
+        raise UserError(f"Cannot read {shard.sources[0].uri}: {tallies[0].error}. Check your access to it.")
 
     started = time.perf_counter()
     if is_committed(tables_url, record.scan_id, shard.shard_id):  # by another worker, meanwhile
@@ -80,9 +88,13 @@ def scan_shard(
     files = write_parts(tables_url, record.scan_id, shard.shard_id, rows.tables())
     outcomes = tuple(tally.outcome() for tally in tallies)
     spent = Stages(seconds.reading, seconds.inferring, seconds.writing + time.perf_counter() - started)
-    commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent)
+    notes = (*(f"{source.uri}: {source.note}" for source in shard.sources if source.note), *inference.notes)
+    commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent, notes)
     if not write_commit(tables_url, commit):
-        return _already_committed(tables_url, record.scan_id, shard.shard_id)
+        # By another worker, or by this one: storage took it, and its answer was lost on the way.
+        there = read_commit(tables_url, record.scan_id, shard.shard_id)
+        if there.committed != commit.committed:
+            return _result(there, names=(), already_committed=True)
     names = sorted(rows.names.items(), key=lambda item: (-item[1], item[0]))
     return _result(commit, tuple(NameCount(name, count) for name, count in names))
 
@@ -105,10 +117,12 @@ def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committe
 
 @dataclass(slots=True)
 class _Tally:
-    """What has become of a source so far. The reader sets ``error``; the rest is counted as rows are made."""
+    """What has become of a source so far. The reader sets ``error`` and ``denied``; the rest is counted as rows
+    are made."""
 
     source: Source
     error: str | None = None
+    denied: bool = False
     counts: Counter[str] = field(default_factory=Counter)
     first_bad_frame: str | None = None
 
@@ -125,7 +139,8 @@ class _Tally:
             error = "no frames in it"
         if bad and frames > bad:
             error = f"{bad} of {frames} frames lost: {error}"
-        return SourceOutcome(self.source.uri, self.source.etag, outcome, error, frames, bad, self.counts["instances"])
+        etag = "" if self.denied and outcome is Outcome.FAILED else self.source.etag
+        return SourceOutcome(self.source.uri, etag, outcome, error, frames, bad, self.counts["instances"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +192,14 @@ class _Channel(Generic[T]):
 
 
 def _run_stages(
-    shard: Shard,
     fps: float,
-    model: Model,
+    inference: "_Inference",
     rows: ShardRows,
     tallies: Sequence[_Tally],
     progress: Callable[[int], None] | None,
 ) -> Stages:
     stop = Event()
-    read: _Channel[_Read] = _Channel(_BATCHES_AHEAD * model.batch_size, stop)
+    read: _Channel[_Read] = _Channel(_BATCHES_AHEAD * inference.batch_size, stop)
     inferred: _Channel[list[_Inferred]] = _Channel(_BATCHES_AHEAD, stop)
 
     def stage(work: Callable[[], float]) -> float:
@@ -200,7 +214,7 @@ def _run_stages(
         writer = pool.submit(stage, lambda: _make_rows(inferred, rows))
         inferring = 0.0
         try:
-            inferring = stage(lambda: _infer(read, inferred, model, progress))
+            inferring = stage(lambda: _infer(read, inferred, inference, progress))
         except _Stopped:
             log.debug("Inference stopped for the failure of another stage")
         for other in (reader, writer):
@@ -220,7 +234,7 @@ def _read(tallies: Sequence[_Tally], fps: float, read: _Channel[_Read]) -> float
                 read.put(_Read(tally, frame))
                 started = time.perf_counter()
         except SourceError as error:
-            tally.error = str(error)
+            tally.error, tally.denied = str(error), isinstance(error, DeniedError)
         except (UserError, _Stopped, MemoryError):
             raise
         except Exception as error:
@@ -232,17 +246,70 @@ def _read(tallies: Sequence[_Tally], fps: float, read: _Channel[_Read]) -> float
     return busy
 
 
+@dataclass(slots=True)
+class _Inference:
+    """The model, fed with as many frames at a time as the memory of its device takes.
+
+    ``batch_size`` frames come at a time; ``size`` of them go in together, halved whenever that is too many.
+    """
+
+    model: Model
+    batch_size: int
+    size: int = field(init=False)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.size = self.batch_size
+
+    def __call__(self, images: Sequence[Rgb]) -> list[FrameResult]:
+        results: list[FrameResult] = []
+        while len(results) < len(images):
+            part = images[len(results) : len(results) + self.size]
+            found = self._try(part)
+            if found is None:
+                self._halve(len(part))
+            else:
+                results.extend(found)
+        return results
+
+    def _try(self, images: Sequence[Rgb]) -> list[FrameResult] | None:
+        """What the model finds; None where the memory was too small. What failed is freed on return."""
+        try:
+            return self.model(images)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(images) == 1:
+                raise UserError(
+                    "The memory of the accelerator is too small for one frame: choose a smaller short_side (--set), "
+                    "end what else runs on it, or take --device cpu."
+                ) from error
+            return None
+
+    def _halve(self, tried: int) -> None:
+        self.size = tried // 2
+        self.notes.append(f"the memory of the accelerator is too small for {tried} frames: went on with {self.size}")
+        log.warning("The memory of the accelerator is too small for %d frames; going on with %d", tried, self.size)
+        if torch.accelerator.is_available():
+            torch.accelerator.empty_cache()  # else fragments of the failed batch stay in the way
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # What fails outside of torch's own allocator, as in cuBLAS or on mps, has no class of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
 def _infer(
     read: _Channel[_Read],
     inferred: _Channel[list[_Inferred]],
-    model: Model,
+    inference: "_Inference",
     progress: Callable[[int], None] | None,
 ) -> float:
     busy = 0.0
-    for batch in _batches(read, model.batch_size):
+    for batch in _batches(read, inference.batch_size):
         started = time.perf_counter()
         images = [item.frame.image for item in batch if item.frame.image is not None]
-        results = iter(model(images) if images else ())
+        results = iter(inference(images))
         paired = [_Inferred(item, next(results) if item.frame.image is not None else None) for item in batch]
         busy += time.perf_counter() - started
         inferred.put(paired)

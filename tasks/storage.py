@@ -1,5 +1,6 @@
 """Where archives and tables live: any fsspec URL, and what goes wrong there in words for people."""
 
+import errno
 import os
 import re
 import uuid
@@ -8,18 +9,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from aiohttp import ClientError
 from botocore.exceptions import BotoCoreError
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
-from fsspec.core import url_to_fs
+from fsspec.config import conf
+from fsspec.core import split_protocol, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from clipomaly_core.errors import UserError
 
 # What a storage backend raises when storage, and not our code, is at fault.
-STORAGE_ERRORS = (OSError, BotoCoreError)
+STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
 # Those of them that would meet every file alike, and may be gone the next time.
-OUT_OF_REACH = (BotoCoreError, ConnectionError, TimeoutError)
+OUT_OF_REACH = (BotoCoreError, ClientError, ConnectionError, TimeoutError)
+# What s3fs makes of answers 500 and 503, once trying again has not helped.
+_BUSY = (errno.EREMOTEIO, errno.EBUSY)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+# botocore waits twice as long before each new try, up to 20 s, and a random share of that.
+_S3 = {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, "read_timeout": 30}}
 
 _PASSWORD_IN_URL = re.compile(r"^[a-z0-9+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 
@@ -61,10 +70,28 @@ def locate(url: str) -> Location:
     if "::" in url:
         raise UserError(f"Chained URLs cannot be read: {url}. Unpack it, or name the inner storage directly.")
     try:
-        fs, path = url_to_fs(url, use_listings_cache=False)
+        fs, path = url_to_fs(url, use_listings_cache=False, **_options(url))
     except (ImportError, ValueError) as error:
         raise UserError(f"Cannot open {url}: {reason(error)}") from error
     return Location(fs, path, fs.unstrip_protocol(path) if is_local(fs) else url)
+
+
+def _options(url: str) -> dict[str, Any]:
+    """How patient to be with S3, where the user's fsspec configuration does not say."""
+    protocol = split_protocol(url)[0]
+    if protocol not in ("s3", "s3a"):
+        return {}
+    return {name: value for name, value in _S3.items() if name not in conf.get(protocol, {})}
+
+
+def is_out_of_reach(error: BaseException) -> bool:
+    """Whether the storage is at fault and not the file: the same may go well the next time."""
+    return isinstance(error, OUT_OF_REACH) or (isinstance(error, OSError) and error.errno in _BUSY)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk, a quota or the size that a file may have is used up."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def is_local(fs: AbstractFileSystem) -> bool:

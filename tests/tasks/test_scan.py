@@ -303,7 +303,7 @@ def alive(before: set[threading.Thread]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "error", [UserError("the model gave no scores; choose another"), RuntimeError("out of memory")]
+    "error", [UserError("the model gave no scores; choose another"), RuntimeError("a kernel failed")]
 )
 def test_failing_model_stops_the_shard(archive: Path, tmp_path: Path, record: ScanRecord, error: Exception) -> None:
     class Failing(BlobFinder):
