@@ -53,9 +53,9 @@ def read_frames(source: Source, fps: float) -> Iterator[Frame]:
     shown at t is the last whose presentation time is not after t; one shown at several t comes once. Of
     images each is a frame. A frame that should be there and cannot be read comes with ``error``.
 
-    Raises SourceError at the start when the source cannot be read at all or is not what was listed (DeniedError
-    when it may not be read), or later when what follows is lost; UserError when the storage itself is out of reach or the disk full,
-    which is no fault of the source.
+    Raises SourceError at the start when the source cannot be read at all or is not what was listed
+    (DeniedError when it may not be read), or later when what follows is lost; UserError when the storage itself
+    is out of reach or the disk full, which is no fault of the source.
     """
     if source.error:
         raise SourceError(source.error)
