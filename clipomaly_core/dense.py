@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import torch
-from open_clip.transformer import ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
 from torch.nn.functional import interpolate, linear, normalize, scaled_dot_product_attention
 
@@ -94,24 +94,45 @@ def _whole(visual: VisionTransformer, images: Tensor, attention: Attention) -> T
     tokens = embed_patches(visual, images)
     *blocks, last = visual.transformer.resblocks
     for block in blocks:
-        tokens = block(tokens)
+        tokens = _block(block, tokens)
     mixed = _mix(last, tokens, grid, attention)
     if attention in _KEEPS_RESIDUAL:
         tokens = tokens + last.ls_1(mixed)
-        tokens = tokens + last.ls_2(last.mlp(last.ln_2(tokens)))
+        tokens = tokens + last.ls_2(_mlp(last, last.ln_2(tokens)))
     else:
         tokens = mixed
     features = visual.ln_post(tokens[:, 1:]) @ visual.proj
     return normalize(features.float(), dim=-1).unflatten(1, grid)
 
 
+def _block(block: ResidualAttentionBlock, tokens: Tensor) -> Tensor:
+    """``block(tokens)``, a quarter faster on a CPU: torch's ``MultiheadAttention`` writes out the weight of every
+    pair of tokens, which fused attention does not."""
+    q, k, v = _projections(block, tokens)
+    mixed = scaled_dot_product_attention(q, k, v)
+    tokens = tokens + block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).flatten(2)))
+    return tokens + block.ls_2(_mlp(block, block.ln_2(tokens)))
+
+
+def _mlp(block: ResidualAttentionBlock, tokens: Tensor) -> Tensor:
+    hidden = block.mlp.c_fc(tokens)
+    if isinstance(block.mlp.gelu, QuickGELU) and not torch.is_grad_enabled():
+        # The widest tensor of the tower: written once less.
+        return block.mlp.c_proj(torch.sigmoid(1.702 * hidden).mul_(hidden))
+    return block.mlp.c_proj(block.mlp.gelu(hidden))
+
+
+def _projections(block: ResidualAttentionBlock, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value of each token: (B, heads, N, D' / heads)."""
+    heads = block.attn
+    projected = linear(block.ln_1(tokens), heads.in_proj_weight, heads.in_proj_bias)
+    q, k, v = (part.unflatten(-1, (heads.num_heads, -1)).transpose(1, 2) for part in projected.chunk(3, dim=-1))
+    return q, k, v
+
+
 def _mix(block: ResidualAttentionBlock, tokens: Tensor, grid: tuple[int, int], attention: Attention) -> Tensor:
     """The one thing in which the variants differ: what the last block weighs its values with."""
-    heads = block.attn
-    q, k, v = (
-        part.unflatten(-1, (heads.num_heads, -1)).transpose(1, 2)
-        for part in linear(block.ln_1(tokens), heads.in_proj_weight, heads.in_proj_bias).chunk(3, dim=-1)
-    )
+    q, k, v = _projections(block, tokens)
     match attention:
         case "vanilla":
             mixed = scaled_dot_product_attention(q, k, v)
@@ -126,7 +147,7 @@ def _mix(block: ResidualAttentionBlock, tokens: Tensor, grid: tuple[int, int], a
         case "naclip":
             bias = _neighbourhood(grid, k.device).to(k.dtype)
             mixed = scaled_dot_product_attention(k, k, v, attn_mask=bias)
-    return heads.out_proj(mixed.transpose(1, 2).flatten(2))
+    return block.attn.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
 @lru_cache(maxsize=16)
@@ -191,7 +212,9 @@ def image_embedding(visual: VisionTransformer, images: Tensor) -> Tensor:
     Returns:
         (B, D) float32, L2-normalised.
     """
-    tokens = visual.transformer(embed_patches(visual, images))
+    tokens = embed_patches(visual, images)
+    for block in visual.transformer.resblocks:
+        tokens = _block(block, tokens)
     pooled, _ = visual._pool(tokens)
     return normalize((pooled @ visual.proj).float(), dim=-1)
 
