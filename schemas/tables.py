@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: track_id is filled
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 

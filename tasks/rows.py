@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,10 @@ from schemas.records import FrameStatus, Source
 from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
 from tasks.frames import Frame
 from tasks.masks import encode_mask
+from tasks.tracks import Sighting, link
 
 Row = dict[str, object]
+Key = tuple[str, int, int]  # source, frame and number in it: the order of rows
 
 
 def instance_id(scan_id: str, source: Source, frame_index: int, ordinal: int) -> str:
@@ -31,9 +34,8 @@ class ShardRows:
     scan_id: str
     embedding_dimension: int
     names: Counter[str] = field(default_factory=Counter)
-    _rows: dict[Table, list[tuple[date, tuple[str, int, int], Row]]] = field(
-        default_factory=lambda: {table: [] for table in Table}
-    )
+    _rows: dict[Table, list[tuple[date, Key, Row]]] = field(default_factory=lambda: {table: [] for table in Table})
+    _sightings: list[tuple[Key, Sighting, Row]] = field(default_factory=list)
 
     def add(self, source: Source, frame: Frame, result: FrameResult | None) -> int:
         """Take in a frame with what was found in it (None when it could not be read): number of instances."""
@@ -72,13 +74,15 @@ class ShardRows:
                 "mask_rle": encode_mask(found.mask),
             }
             self._rows[Table.INSTANCES].append((day, key, row))
-            embedding: Row = {"instance_id": identity, "embedding": found.embedding.astype(np.float16)}
-            self._rows[Table.EMBEDDINGS].append((day, key, embedding))
+            embedding = found.embedding.astype(np.float16)
+            self._rows[Table.EMBEDDINGS].append((day, key, {"instance_id": identity, "embedding": embedding}))
+            sighting = Sighting(frame.index, frame.timestamp, found.bbox, (height, width), found.name, embedding)
+            self._sightings.append((key, sighting, row))
             self.names[found.name] += 1
         return len(instances)
 
     def tables(self) -> Iterator[tuple[Table, date, pa.Table]]:
-        """Each table of each capture day, rows sorted by source, frame and instance.
+        """Each table of each capture day, rows sorted by source, frame and instance, instances linked into tracks.
 
         Every day that has a frame has all three, so that a glob over any of them finds a file.
         """
@@ -87,6 +91,7 @@ class ShardRows:
             Table.FRAMES: FRAMES,
             Table.EMBEDDINGS: embeddings_schema(self.embedding_dimension),
         }
+        self._link()
         version = {b"clipomaly.schema_version": str(SCHEMA_VERSION).encode()}
         days = sorted({day for day, _, _ in self._rows[Table.FRAMES]})
         for table, schema in schemas.items():
@@ -95,6 +100,15 @@ class ShardRows:
                 by_day[day].append(row)
             for day, rows in by_day.items():
                 yield table, day, pa.Table.from_pylist(rows, schema=schema.with_metadata(version))
+
+    def _link(self) -> None:
+        """Give the instances of one object one ``track_id``: the ``instance_id`` of the first."""
+        self._sightings.sort(key=lambda item: item[0])
+        for _, group in groupby(self._sightings, key=lambda item: item[0][0]):
+            seen = list(group)
+            firsts = link([sighting for _, sighting, _ in seen])
+            for (_, _, row), first in zip(seen, firsts, strict=True):
+                row["track_id"] = seen[first][2]["instance_id"]
 
 
 def _frame_columns(frame: Frame, result: FrameResult | None) -> Row:

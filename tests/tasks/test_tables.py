@@ -24,7 +24,7 @@ from schemas.records import (
     Stages,
     TimestampSource,
 )
-from schemas.tables import FRAMES, INSTANCES, Table, embeddings_schema
+from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
 from tasks import commits
 from tasks.commits import fold_commits, read_commits, write_commit, write_scan_record
 from tasks.frames import Frame
@@ -249,7 +249,7 @@ def test_part_files(tmp_path: Path, record: ScanRecord) -> None:
         path = tmp_path / table / f"scan={record.scan_id}" / "dt=2026-11-22" / f"{shard}.parquet"
         file = pq.ParquetFile(path)
         assert file.schema_arrow.equals(columns)
-        assert file.schema_arrow.metadata[b"clipomaly.schema_version"] == b"1"
+        assert file.schema_arrow.metadata[b"clipomaly.schema_version"] == str(SCHEMA_VERSION).encode()
         group = file.metadata.row_group(0)
         leaves = [group.column(number) for number in range(group.num_columns)]
         for leaf in leaves:
