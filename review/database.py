@@ -182,7 +182,14 @@ def _engine(url: URL) -> Engine:
                 pool_size=10,
                 max_overflow=30,
                 pool_timeout=10,
-                connect_args={"connect_timeout": 5},
+                connect_args={
+                    "connect_timeout": 5,
+                    # A host that vanished without a word is noticed in seconds, and not in hours.
+                    "keepalives_idle": 5,
+                    "keepalives_interval": 2,
+                    "keepalives_count": 3,
+                    "tcp_user_timeout": 10_000,
+                },
             )
         except ModuleNotFoundError as error:
             raise ReviewError("PostgreSQL needs its driver: pip install 'clipomaly[postgres]'.") from error

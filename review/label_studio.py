@@ -49,7 +49,7 @@ def export_label_studio(
 
     Judged items become annotations and are marked as exported; with ``judged=False`` the open ones become
     predictions to work on. ``image_root`` goes before the name of each picture: where Label Studio will find
-    them. Masks are polygons, or exact brush strokes with ``brush`` (needs label-studio-brush-rle-rs).
+    them. Masks are polygons, or exact brush strokes with ``brush`` (needs the extra ``labelstudio``).
     """
     tasks, handed_over = [], []
     names = [one.name for one in queue.vocabulary()]
@@ -162,7 +162,7 @@ def encode_brush(mask: Mask) -> list[int]:
         from label_studio_brush_rle_rs import encode_rle
     except ImportError as error:
         raise ReviewError(
-            "Brush masks need the encoder: pip install label-studio-brush-rle-rs; or export polygons."
+            "Brush masks need the encoder: pip install 'clipomaly[labelstudio]'; or export polygons."
         ) from error
     rgba = np.repeat(mask.ravel().astype(np.uint8) * 255, 4)
     return [int(byte) for byte in encode_rle(rgba, _BITS, _RUN_BITS)]

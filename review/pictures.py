@@ -21,7 +21,6 @@ Rgb = npt.NDArray[np.uint8]
 
 _CACHE_BYTES = 192 * 1024 * 1024
 _FRAME_WIDTH = 1600
-_READERS = 2
 _LATER = 15.0  # seconds until a frame that could not be read is tried again
 _TINT = (0, 229, 255)  # hardly anything on a road is cyan
 
@@ -45,7 +44,6 @@ class Pictures:
         self._frames = frames
         self._cache = _ByteCache(_CACHE_BYTES)
         self._gone: OrderedDict[tuple[str, int], tuple[float, str]] = OrderedDict()
-        self._reading = threading.BoundedSemaphore(_READERS)
 
     @property
     def has_frames(self) -> bool:
@@ -101,14 +99,13 @@ class Pictures:
         until, reason = self._gone.get(key, (0.0, ""))
         if until > time.monotonic():
             raise FrameGoneError(reason)
-        with self._reading:
-            try:
-                return self._frames.read(item.source_uri, index)
-            except FrameGoneError as error:
-                self._gone[key] = (time.monotonic() + _LATER, str(error))
-                if len(self._gone) > 10_000:
-                    self._gone.popitem(last=False)
-                raise
+        try:
+            return self._frames.read(item.source_uri, index)
+        except FrameGoneError as error:
+            self._gone[key] = (time.monotonic() + _LATER, str(error))
+            if len(self._gone) > 10_000:
+                self._gone.popitem(last=False)
+            raise
 
 
 class _ByteCache:

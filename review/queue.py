@@ -53,7 +53,7 @@ class Enqueued:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Look-alikes that wait: the name of one, how many there are, and one to show for all."""
+    """Two or more look-alikes that wait: the name of one, how many there are, and one to show for all."""
 
     cluster: str
     name: str
@@ -283,7 +283,9 @@ class Queue:
             now,
             [_Change(item_id, EventKind.LEASED, ItemStatus(State.PENDING), leased) for item_id in fresh],
         )
-        return self._read(connection, [*held, *fresh])
+        found = self._read(connection, [*held, *fresh])
+        # Another window of the same reviewer may have judged one of them a moment ago.
+        return tuple(queued for queued in found if queued.status.state is State.LEASED)
 
     def _wake(self, connection: Connection, action: str, now: datetime) -> None:
         """Return to the queue what was leased or snoozed until now."""
@@ -610,6 +612,7 @@ class Queue:
             select(items.c.cluster, func.min(items.c.name), waiting, func.min(items.c.item_id))
             .where(items.c.state == State.PENDING, items.c.cluster.is_not(None), *filters.conditions())
             .group_by(items.c.cluster)
+            .having(waiting > 1)
             .order_by(waiting.desc(), items.c.cluster)
             .limit(limit)
         )

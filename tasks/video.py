@@ -73,8 +73,15 @@ def sample_video(path: str, duration: float, fps: float) -> Iterator[VideoFrame]
 
 
 def video_frame(path: str, index: int) -> Rgb:
-    """The frame of this number as (H, W, 3) uint8 RGB. Raises SourceError when there is none."""
-    for number, seconds, capture in _decode(path, _read_packets(path)):
+    """The frame of this number as (H, W, 3) uint8 RGB. Raises SourceError when there is none.
+
+    Sought where the times of the packets tell for certain which frame that is; else by decoding up to it.
+    """
+    packets = _read_packets(path)
+    sought = _seek(path, index, packets)
+    if sought is not None:
+        return sought
+    for number, seconds, capture in _decode(path, packets):
         if number >= index:
             frame = _convert(capture, number, seconds)
             if number == index and frame.image is not None:
@@ -86,12 +93,14 @@ def video_frame(path: str, index: int) -> Rgb:
 @dataclass(frozen=True, slots=True)
 class _Packets:
     """What the container tells without decoding: ``whole`` says that all packets it promises are there,
-    ``rate`` is the mean frame rate, ``gap`` the longest time in seconds between two frames."""
+    ``rate`` is the mean frame rate, ``gap`` the longest time in seconds between two frames, ``times`` the
+    presentation times in order of a video without damage (else empty)."""
 
     count: int
     whole: bool
     rate: float
     gap: float
+    times: npt.NDArray[np.float64]
 
 
 def _read_packets(path: str) -> _Packets:
@@ -114,7 +123,29 @@ def _read_packets(path: str) -> _Packets:
     if not (math.isfinite(rate) and rate > 0):
         rate = 1.0
     gap = max(float(np.diff(np.sort(stretch)).max(initial=1 / rate)) for stretch in stretches)
-    return _Packets(count, count >= promised, rate, gap)
+    times = np.sort(stretches[0]) if len(stretches) == 1 and count >= promised else np.empty(0)
+    return _Packets(count, count >= promised, rate, gap, times)
+
+
+def _seek(path: str, index: int, packets: _Packets) -> Rgb | None:
+    """The frame of this number without decoding all before it; None where packets do not tell which it is."""
+    times = packets.times
+    if not 0 <= index < len(times) or np.diff(times).min(initial=1.0) < _TICK:
+        return None
+    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+    try:
+        # Hidden by an edit list, or held back without presentation times: then numbers are not ranks of times.
+        if not capture.grab() or abs(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 - times[0]) > _TICK:
+            return None
+        wanted = float(times[index])
+        capture.set(cv2.CAP_PROP_POS_MSEC, 1000 * max(wanted - packets.gap - _TICK, float(times[0])))
+        while capture.grab():
+            seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if seconds >= wanted - _TICK:
+                return _convert(capture, index, seconds).image if seconds <= wanted + _TICK else None
+        return None
+    finally:
+        capture.release()
 
 
 def _decode(path: str, packets: _Packets) -> Iterator[tuple[int, float, cv2.VideoCapture]]:

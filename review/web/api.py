@@ -1,8 +1,11 @@
 """The page's own API. Everything here is also a method of ``Queue`` and a command."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 
@@ -30,7 +33,7 @@ from review.web.messages import (
     event_answer,
     item_answer,
 )
-from review.web.site import Changing, Signed, TheSite
+from review.web.site import Changing, Signed, Site, TheSite
 from schemas.review import QueuedItem, State
 
 _ERRORS: dict[int | str, dict[str, object]] = {
@@ -156,23 +159,17 @@ def mask(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
 
 
 @api.get("/items/{item_id}/frame.jpg", response_class=Response, responses=_JPEG)
-def frame(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
+async def frame(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
     """The whole frame, as long as the archive has it."""
-    try:
-        return Response(site.pictures.frame(item_id), media_type="image/jpeg", headers=_KEPT)
-    except FrameGoneError as error:
-        return JSONResponse({"message": str(error)}, 404)
+    return await _of_the_archive(site, partial(site.pictures.frame, item_id))
 
 
 @api.get("/items/{item_id}/track/{number}.jpg", response_class=Response, responses=_JPEG)
-def track_frame(
+async def track_frame(
     item_id: WantedItem, number: Annotated[int, Path(ge=0, le=10_000)], site: TheSite, session: Signed
 ) -> Response:
     """The object on another frame of its track, as long as the archive has it."""
-    try:
-        return Response(site.pictures.track_frame(item_id, number), media_type="image/jpeg", headers=_KEPT)
-    except FrameGoneError as error:
-        return JSONResponse({"message": str(error)}, 404)
+    return await _of_the_archive(site, partial(site.pictures.track_frame, item_id, number))
 
 
 @api.get("/healthz")
@@ -180,6 +177,14 @@ def healthy(site: TheSite) -> dict[str, str]:
     """Whether the database answers; for monitors, without signing in."""
     site.stats()
     return {"status": "ok", "time": datetime.now(UTC).isoformat()}
+
+
+async def _of_the_archive(site: Site, make: Callable[[], bytes]) -> Response:
+    try:
+        picture = await to_thread.run_sync(make, limiter=site.archive_threads)
+    except FrameGoneError as error:
+        return JSONResponse({"message": str(error)}, 404)
+    return Response(picture, media_type="image/jpeg", headers=_KEPT)
 
 
 def _leased(found: tuple[QueuedItem, ...], site: TheSite) -> LeaseAnswer:

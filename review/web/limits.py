@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LARGEST_BODY = 64 * 1024
 _MOST_KEYS = 10_000
 
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -29,7 +31,8 @@ class Guard:
     """Refuses large bodies and foreign host names, and adds the security headers to every answer.
 
     ``hosts`` are the names the server answers to (None: any). Without reviewers a browser's loopback
-    address is all that stands between a strange page and the queue, and a strange name may point there.
+    address is all that stands between a strange page and the queue, and a strange name may point there; nor
+    may a proxy that others reach have passed the request on.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None, https: bool) -> None:
@@ -66,6 +69,9 @@ class Guard:
         name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
         if self._hosts is not None and name.lower() not in self._hosts:
             message = "This server answers to localhost only. Open it under the address it printed."
+            return JSONResponse({"message": message}, 421)
+        if self._hosts is not None and any(header in headers for header in _FORWARDED):
+            message = "Others reach this page by a proxy, and nobody signs in. Create reviewers, then start it again."
             return JSONResponse({"message": message}, 421)
         length = headers.get("content-length", "0")
         return _too_large() if length.isdigit() and int(length) > LARGEST_BODY else None

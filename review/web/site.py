@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Header, Request
 from fastapi.templating import Jinja2Templates
 
@@ -19,6 +20,7 @@ from review.web.sessions import COOKIE, Session, Sessions
 
 FOLDER = Path(__file__).parent
 Value = TypeVar("Value")
+_ARCHIVE_READERS = 4
 _RECENT, _OLDEST = 3.0, 15.0  # seconds
 
 
@@ -80,6 +82,8 @@ class Site:
     # Many may sit behind one address; guessing at one name from there is another matter.
     address_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=30))
     name_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=5))
+    # A slow archive must not take the threads that decisions need.
+    archive_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_ARCHIVE_READERS))
     hashing: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(2))
     templates: Jinja2Templates = field(default_factory=lambda: Jinja2Templates(FOLDER / "templates"))
     _stats: "Recent[Stats]" = field(default_factory=lambda: Recent())

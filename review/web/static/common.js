@@ -30,6 +30,33 @@ export async function call(path, body) {
   throw new Failure(said.message ?? `The server answered ${answer.status}.`, { status: answer.status, passing });
 }
 
+// Pictures of the archive may be slow and a browser opens few connections: two at a time leave the others to
+// decisions. Each is an {image, source}; what left the page meanwhile (`wanted()` is false) is not asked for.
+const SLOTS = 2;
+const line = [];
+let loading = 0;
+export function fromArchive(pictures, { soon = false } = {}) {
+  if (soon) line.unshift(...pictures);
+  else line.push(...pictures);
+  pump();
+}
+function pump() {
+  while (loading < SLOTS && line.length) {
+    const { image, source, wanted } = line.shift();
+    if (wanted && !wanted()) continue;
+    const done = () => {
+      image.removeEventListener("load", done);
+      image.removeEventListener("error", done);
+      loading--;
+      pump();
+    };
+    image.addEventListener("load", done);
+    image.addEventListener("error", done);
+    loading++;
+    image.src = source;
+  }
+}
+
 // Random, also where a page is served without TLS and crypto.randomUUID is missing.
 export const newAction = () =>
   Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

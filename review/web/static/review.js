@@ -1,5 +1,5 @@
 // One item after the other. Entries are what this page has leased; `at` is the one on screen.
-import { $, Failure, Outbox, askName, call, describe, onKeys, toast, watchProgress } from "./common.js";
+import { $, Failure, Outbox, askName, call, describe, fromArchive, onKeys, toast, watchProgress } from "./common.js";
 
 const AHEAD = 4;
 const MOST_OPEN = 60;
@@ -11,6 +11,7 @@ let exhausted = false;
 let maskOn = localStorage.getItem("mask") !== "off";
 let wholeFrame = false;
 let retry = 0;
+let again = null;
 
 const open = (entry) => !entry.done;
 const current = () => entries[at];
@@ -47,7 +48,8 @@ async function topUp() {
     keepFor(leased.seconds);
     if (at < 0 || !current() || !open(current())) next();
     else render();
-    if (exhausted) setTimeout(topUp, 15000);
+    clearTimeout(again);
+    if (exhausted) again = setTimeout(topUp, 15000);
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
     outbox.say(failure);
@@ -66,9 +68,25 @@ function add(item) {
     picture.src = `/items/${item.item_id}/${name}`;
     entry.pictures.push(picture);
   }
-  if (item.has_frames) Object.assign(new Image(), { src: `/items/${item.item_id}/frame.jpg` });
+  if (item.has_frames) prefetchFrame(item);
   entries.push(entry);
 }
+
+// The whole frame is shown once it is here: until then the crop stays.
+const frames = new Map();
+function prefetchFrame(item, soon = false) {
+  const known = frames.get(item.item_id);
+  if (known && (!soon || known.src)) return;
+  const image = new Image();
+  const source = `/items/${item.item_id}/frame.jpg`;
+  image.addEventListener("load", () => { if (current()?.item === item) showPictures(item); });
+  image.addEventListener("error", () => frameGone(item, source));
+  frames.set(item.item_id, image);
+  if (frames.size > 20) frames.delete(frames.keys().next().value);
+  if (soon) image.src = source;
+  else fromArchive([{ image, source, wanted: () => frames.get(item.item_id) === image && find(item.item_id) }]);
+}
+const frameIsHere = (item) => Boolean(frames.get(item.item_id)?.naturalWidth);
 
 // Leases are renewed while somebody looks. Whoever walks away gives the items back that way.
 let lease = 300, timer = null;
@@ -198,7 +216,9 @@ const alike = (item) => (item.cluster ? `/grid?cluster=${encodeURIComponent(item
 
 function showPictures(item) {
   const base = `/items/${item.item_id}`;
-  const frame = wholeFrame && item.has_frames;
+  const frame = wholeFrame && item.has_frames && frameIsHere(item);
+  const coming = wholeFrame && item.has_frames && !frame;
+  if (coming) prefetchFrame(item, true);
   setSource($("crop"), frame ? `${base}/frame.jpg` : `${base}/crop.jpg`);
   $("crop").alt = frame ? `The whole frame, with the object that may be: ${item.name}` : `The object that may be: ${item.name}`;
   setSource($("mask"), `${base}/mask.png`);
@@ -212,6 +232,7 @@ function showPictures(item) {
   for (const rect of $("frame-box").children) for (const [name, value] of Object.entries({ x: item.box.x - edge, y: item.box.y - edge, width: item.box.width + 2 * edge, height: item.box.height + 2 * edge, rx: edge / 2 })) rect.setAttribute(name, value);
   $("toggle-mask").setAttribute("aria-pressed", maskOn);
   $("toggle-frame").setAttribute("aria-pressed", frame);
+  $("toggle-frame").setAttribute("aria-busy", coming);
   $("toggle-frame").disabled = !item.has_frames;
   showStrip(item, base);
 }
@@ -226,14 +247,17 @@ function showStrip(item, base) {
   if (stripOf === item.item_id) return;
   stripOf = item.item_id;
   $("frames-notice").hidden = item.has_frames;
-  $("frames-notice").textContent = "No archive is connected, so there is no whole frame. You see the picture that is stored with the item.";
+  $("frames-notice").textContent = `${item.frames_problem ?? "No archive is connected, so there is no whole frame."} You see the picture that is stored with the item.`;
   const here = Math.max(0, item.track.findIndex((seen) => seen.shown));
   const first = Math.max(0, Math.min(here - 2, item.track.length - 5));
   const shown = item.has_frames ? item.track.slice(first, first + 5) : [];
+  const asked = [];
   $("strip").replaceChildren(...shown.map((seen) => {
     const figure = document.createElement("figure"), image = document.createElement("img"), caption = document.createElement("figcaption");
     const offset = (new Date(seen.timestamp) - new Date(item.timestamp)) / 1000;
-    image.src = `${base}/track/${seen.number}.jpg`;
+    // The frame shown is stored with the item already.
+    if (seen.shown) image.src = `${base}/crop.jpg`;
+    else asked.push({ image, source: `${base}/track/${seen.number}.jpg`, wanted: () => image.isConnected });
     image.alt = seen.shown ? "The frame shown" : `${Math.abs(offset).toFixed(1)} seconds ${offset < 0 ? "before" : "after"}`;
     image.addEventListener("error", () => frameGone(item, image.src, figure));
     caption.textContent = seen.shown ? "shown" : `${offset < 0 ? "−" : "+"}${Math.abs(offset).toFixed(1)} s`;
@@ -241,6 +265,7 @@ function showStrip(item, base) {
     figure.append(image, caption);
     return figure;
   }));
+  fromArchive(asked, { soon: true });
 }
 
 // The picture is missing; the server says why.
@@ -253,17 +278,13 @@ async function frameGone(item, source, figure) {
     reason = failure.message;
   }
   item.has_frames = false;
+  item.frames_problem = reason;
   if (current()?.item !== item) return;
   $("frames-notice").hidden = false;
   $("frames-notice").textContent = `${reason} You see the picture that is stored with the item.`;
   if (wholeFrame) wholeFrame = false;
   showPictures(item);
 }
-$("crop").addEventListener("error", () => {
-  const entry = current();
-  if (entry && wholeFrame) frameGone(entry.item, $("crop").src);
-});
-
 function sayEmpty() {
   const narrowed = Object.keys(filters).length > 0;
   const title = document.createElement("h2"), text = document.createElement("p"), link = document.createElement("a");
