@@ -97,7 +97,7 @@ def read_frame(uri: str, index: int) -> Rgb:
             case SourceKind.TAR:
                 return _tar_image(place, index)
             case _:
-                with _local_file(place) as path:
+                with local_file(place) as path:
                     return video_frame(path, index)
     except (*STORAGE_ERRORS, tarfile.TarError, IndexError, BadImage, SourceError) as error:
         raise UserError(f"Frame {index} of {uri} cannot be read any more: {reason(error)}.") from error
@@ -105,7 +105,7 @@ def read_frame(uri: str, index: int) -> Rgb:
 
 def _video_frames(place: Location, source: Source, fps: float) -> Iterator[Frame]:
     found = False
-    with _local_file(place) as path:
+    with local_file(place) as path:
         for frame in sample_video(path, source.footage_seconds, fps):
             found = found or frame.image is not None
             moment = source.captured + timedelta(seconds=frame.seconds)
@@ -115,7 +115,7 @@ def _video_frames(place: Location, source: Source, fps: float) -> Iterator[Frame
 
 
 @contextmanager
-def _local_file(place: Location) -> Iterator[str]:
+def local_file(place: Location) -> Iterator[str]:
     """The path of a local file, or of a copy that is gone afterwards."""
     if is_local(place.fs):
         yield place.path

@@ -15,3 +15,8 @@ def decode_mask(mask_rle: bytes, height: int, width: int) -> npt.NDArray[np.bool
     """The (height, width) bool mask of a row, of its ``mask_rle``, ``frame_height`` and ``frame_width``."""
     decoded: npt.NDArray[np.uint8] = coco_mask.decode({"size": [height, width], "counts": bytes(mask_rle)})
     return decoded.astype(np.bool_)
+
+
+def mask_area(mask_rle: bytes, height: int, width: int) -> int:
+    """How many pixels the mask of a row has, without decoding it."""
+    return int(coco_mask.area({"size": [height, width], "counts": bytes(mask_rle)}))

@@ -3,7 +3,7 @@
 import math
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,21 @@ def video_frame(path: str, index: int) -> Rgb:
                 return frame.image
             break
     raise SourceError(f"the video shows no frame {index}")
+
+
+def video_frames(path: str, indices: Collection[int]) -> Iterator[tuple[int, Rgb | None]]:
+    """The frames of these numbers in order, decoding the video once; None for one that cannot be decoded.
+
+    Numbers that the video does not have do not come. Raises SourceError when it cannot be opened.
+    """
+    last = max(indices)
+    for number, seconds, capture in _decode(path, _read_packets(path)):
+        if number > last:
+            return
+        if number in indices:
+            yield number, _convert(capture, number, seconds).image
+            if number == last:
+                return
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,100 @@
+"""Build a dataset of what the queue's reviewers decided: the flow, and what the command prints."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prefect import flow
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from review import Queue
+from schemas.dataset import Role, Split
+from schemas.review import QueuedItem, State
+from tasks.dataset import Built, DatasetOptions, build_dataset
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRequest:
+    """What to build of which queue, and where."""
+
+    queue: str
+    out: str
+    options: DatasetOptions
+    skip_missing: bool = False
+
+
+def run_build(request: DatasetRequest) -> Built:
+    """Build a dataset with a progress bar; what ``clipomaly dataset build`` does.
+
+    Raises:
+        UserError: as ``tasks.dataset.build_dataset``; ReviewError for a queue that cannot be read.
+    """
+    console = Console(stderr=True)
+    with (
+        Queue.open(request.queue) as queue,
+        Progress(
+            TextColumn("frames"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        ) as bar,
+    ):
+        task = bar.add_task("frames", total=None)
+
+        def judged() -> Iterator[QueuedItem]:
+            return queue.walk((State.DECIDED, State.EXPORTED))
+
+        return build_dataset(
+            judged,
+            request.out,
+            request.options,
+            skip_missing=request.skip_missing,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+@flow(name="build-dataset", persist_result=False, validate_parameters=False)
+def build_dataset_flow(request: DatasetRequest) -> Built:
+    """The same as a Prefect flow, for a schedule."""
+    return run_build(request)
+
+
+def print_built(built: Built, out: str) -> None:
+    """The dataset in numbers: splits and the balance of its classes."""
+    console = Console(soft_wrap=True, highlight=False)
+    manifest = built.manifest
+    if built.there:
+        console.print(f"{out} holds this very dataset already: nothing to do", markup=False)
+    if built.resumed:
+        console.print("went on with the build that was cut off; decisions since it began are not in it")
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("class", "role", *Split):
+        table.add_column(str(column), justify="right" if column in list(Split) else "left")
+    cells: dict[tuple[str, Role], dict[Split, int]] = {}
+    for one in manifest.counts.classes:
+        cells.setdefault((one.name or "-", one.role), {})[one.split] = one.instances
+    for (name, role), by_split in cells.items():
+        table.add_row(name.replace("[", r"\["), role, *(str(by_split.get(split, 0)) for split in Split))
+    console.print(table)
+    for split in manifest.counts.splits:
+        console.print(
+            f"{split.split}: {split.drives} drives, {split.frames} frames, {split.instances} instances; "
+            f"{split.unlabelled} frames have an instance without a label"
+        )
+    for warning in manifest.warnings:
+        console.print(f"[yellow]note[/] {warning}")
+    if manifest.near_duplicates:
+        console.print(f"[yellow]note[/] {manifest.near_duplicates} look-alikes across splits: near_duplicates.csv")
+    if manifest.missing:
+        console.print(f"[yellow]note[/] {len(manifest.missing)} frames could not be read and were left out")
+    lost = manifest.losses
+    if lost.holes or lost.divided or lost.hidden_pixels:
+        console.print(
+            f"[yellow]note[/] what {manifest.format} cannot hold: {lost.holes} masks with holes, {lost.divided} of "
+            f"several parts, {lost.hidden_pixels} pixels under another mask"
+        )
+    console.print(f"written to {out}: README.md says what is in it and how to load it", markup=False)
