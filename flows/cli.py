@@ -6,6 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
+from flows.commands.dataset import dataset
 from flows.commands.demo import demo
 from flows.commands.evaluate import evaluate
 from flows.commands.models import models
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (scan, status, query, segment, evaluate, models, demo):
     app.command()(command)
+app.add_typer(dataset, name="dataset")
 app.add_typer(review, name="review")
 app.add_typer(vocabulary, name="vocabulary")
 

@@ -123,7 +123,8 @@ def select(items: Iterable[QueuedItem], tables_url: str, wanted: Wanted, seed: i
         UserError: no tables; nothing left by the filters; a name that some called known and others an unknown
             object.
     """
-    judged = _one_spelling([_slim(queued) for queued in items if queued.status.verdict in _ROLES])
+    usable = (_slim(queued) for queued in items if queued.status.verdict in _ROLES)
+    judged = _one_spelling(sorted(usable, key=lambda one: one.item_id))
     agreement = _agreement(judged)
     chosen = [one for one in judged if _is_wanted(one, wanted, agreement[one.item_id])]
     if not chosen:
@@ -293,7 +294,7 @@ def _rows(tables_url: str, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
             connection.register("instances", open_table(tables_url, "instances", scan_id=scan_id))
             connection.register("tracks", _table(tracks, ("item_id", "source_uri", "track_id")))
             connection.register("boxes", _table(boxes, ("item_id", "source_uri", "frame_index", *_BOX)))
-            answer = connection.execute(
+            answer: Any = connection.sql(
                 f"""
                 SELECT DISTINCT ON (item_id, source_uri, frame_index, {_BOX_COLUMNS}) * FROM (
                     SELECT item_id, {_COLUMNS} FROM instances JOIN tracks USING (source_uri, track_id)
@@ -302,8 +303,7 @@ def _rows(tables_url: str, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
                 ) ORDER BY item_id, source_uri, frame_index, {_BOX_COLUMNS}
                 """
             )
-            reader: Any = answer.to_arrow_reader(_CHUNK)
-            for batch in reader:
+            for batch in answer.to_arrow_reader(_CHUNK):
                 for row in batch.to_pylist():
                     found[row["item_id"]].append(_row(row))
     return found
