@@ -2,20 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-import cv2
-import numpy as np
-
 from schemas.dataset import DatasetFrame, Label, NearPair, Role, Split
 from tasks.dataset_manifest import Manifest
 from tasks.dataset_pictures import encode
 from tasks.errors import UserError
-from tasks.frames import read_frame
+from tasks.finds import Find, find_picture
 from tasks.masks import decode_mask
-from tasks.pictures import Picture, contact_sheet, outline
+from tasks.pictures import Picture, contact_sheet
 
 _SAMPLES = 12
 _COLUMNS = 4
-_TILE = (640, 360)
 _MOST_PAIRS = 20
 _MOST_LINES = 20
 
@@ -24,16 +20,14 @@ def sample_sheet(frames: Sequence[DatasetFrame]) -> bytes | None:
     """A JPEG of a dozen labels of different classes, outlined; None where none of them can be read."""
     tiles: list[tuple[Picture, str]] = []
     for frame, label in _samples(frames):
+        box = (label.box.x, label.box.y, label.box.width, label.box.height)
+        mask = decode_mask(label.mask_rle, frame.height, frame.width)
+        name = label.name or label.verdict
+        find = Find(frame.source_uri, frame.drive, frame.frame_index, "", name, label.score, box, mask)
         try:
-            picture = read_frame(frame.source_uri, frame.frame_index)
+            tiles.append((find_picture(find), f"{frame.split}  {label.role}: {name}"))
         except UserError:  # the dataset has the picture; the card does without it
             continue
-        mask = decode_mask(label.mask_rle, frame.height, frame.width)
-        name = label.name or "background"
-        if label.role is not Role.BACKGROUND:
-            picture = outline(picture, mask, name, label.score)
-        tile = np.asarray(cv2.resize(picture, _TILE, interpolation=cv2.INTER_AREA), np.uint8)
-        tiles.append((tile, f"{frame.split}  {label.role}: {name}"))
     return encode(contact_sheet(tiles, _COLUMNS), png=False).data if tiles else None
 
 
