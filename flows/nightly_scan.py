@@ -6,18 +6,18 @@ shards with the same function and write the same rows.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from uuid import UUID
 
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
-from prefect.futures import PrefectFuture, as_completed
 
+from flows.fan_out import Job, fan_out
 from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
-from flows.runners import make_task_runner, prefect_server
-from flows.shard_task import scan_shard_task
+from flows.runners import prefect_server
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, Source, SourceOutcome
 from tasks.archive import list_sources
 from tasks.commits import fold_commits, read_commits, write_scan_record
@@ -113,7 +113,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
         UserError: nothing could be begun: the message says why and what to do.
     """
     if parameters.runner is not Runner.INLINE:
-        with prefect_server():
+        with prefect_server(parameters):
             return nightly_scan(parameters)
     night = prepare(parameters)
     summary = _summary_of(night)
@@ -141,35 +141,22 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
     watch.begin(expected_frames(night.shards, parameters.fps), len(night.shards))
     artifact = create_progress_artifact(0.0, key="scan-progress", description=f"Scan of {parameters.archive}")
     assert isinstance(artifact, UUID)  # a coroutine only where a flow is asynchronous
-    for number, (shard, outcome) in enumerate(_submit(parameters, night), start=1):
+    finished = count(1)
+
+    def done(shard: Shard, outcome: ShardResult | Exception) -> None:
         if isinstance(outcome, ShardResult):
             summary.add(outcome)
             watch.frames(outcome.frames)
         else:
             _lose(summary, shard, outcome)
-        update_progress_artifact(artifact, progress=100.0 * number / len(night.shards))
+        update_progress_artifact(artifact, progress=100.0 * next(finished) / len(night.shards))
+
+    fan_out(Job(parameters, model_settings(parameters), night.record), night.shards, done)
     if not night.shards:
         update_progress_artifact(artifact, progress=100.0)
     fold_commits(parameters.tables, night.record.scan_id)
     _tell(parameters, summary)
     return summary
-
-
-def _submit(parameters: ScanParameters, night: Night) -> Iterator[tuple[Shard, ShardResult | Exception]]:
-    settings = model_settings(parameters)
-    with make_task_runner(parameters, settings) as runner:
-        futures: dict[PrefectFuture[ShardResult], Shard] = {
-            runner.submit(
-                scan_shard_task,
-                {"shard": shard, "record": night.record, "tables": parameters.tables, "settings": settings},
-            ): shard
-            for shard in night.shards
-        }
-        for future in as_completed(list(futures)):
-            try:
-                yield futures[future], future.result()
-            except Exception as error:  # one shard's trouble is not the night's
-                yield futures[future], error
 
 
 def expected_frames(shards: tuple[Shard, ...], fps: float) -> int:

@@ -11,6 +11,8 @@ class Runner(StrEnum):
     INLINE = "inline"
     THREADS = "threads"
     PROCESSES = "processes"
+    DASK = "dask"
+    RAY = "ray"
 
 
 class ScanParameters(BaseModel):
@@ -27,6 +29,10 @@ class ScanParameters(BaseModel):
     shard_minutes: float = Field(5.0, gt=0, description="Minutes of footage in one shard.")
     runner: Runner = Field(Runner.INLINE, description="Who runs the shards.")
     workers: int | None = Field(None, gt=0, description="Threads or processes at a time.")
+    address: str | None = Field(
+        None,
+        description="A running cluster: a Dask scheduler (tcp://…) or a Ray cluster (ray://…); else one on this box.",
+    )
     device: str = Field("auto", description="auto, cpu, cuda, …")
     method: dict[str, str | float | int | bool | None] = Field(
         default_factory=dict, description="Options of the method that differ from the model's defaults."

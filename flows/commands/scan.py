@@ -19,6 +19,7 @@ def scan(
     shard_minutes: Annotated[float | None, typer.Option(help="Minutes of footage in a shard (default 5).")] = None,
     runner: Annotated[Runner | None, typer.Option(help="Who runs the shards (default inline).")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Dask scheduler or Ray cluster, for --runner.")] = None,
     device: Device = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
@@ -43,6 +44,7 @@ def scan(
         "shard_minutes": shard_minutes,
         "runner": runner,
         "workers": workers,
+        "address": address,
         "device": device,
     }
     parameters = scan_parameters(archive, out, given, method or [], config)

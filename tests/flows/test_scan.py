@@ -141,6 +141,7 @@ def test_prefect_shows_progress_counts_names_and_failures(clipomaly, drawn_archi
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter
 
+    from flows.parameters import ScanParameters
     from flows.runners import prefect_server
 
     archive = tmp_path / "archive"
@@ -148,7 +149,7 @@ def test_prefect_shows_progress_counts_names_and_failures(clipomaly, drawn_archi
     clip = next(drawn_archive.rglob("*.mp4"))
     (archive / "drive" / clip.name).write_bytes(clip.read_bytes())
     (archive / "drive" / "broken.mp4").write_text("not a video")
-    with prefect_server():
+    with prefect_server(ScanParameters(archive=str(archive), tables=str(tmp_path / "tables"))):
         ran = clipomaly("scan", archive, "--out", tmp_path / "tables", "--runner", "threads")
         assert ran.code == 0, ran.out + ran.err
         with get_client(sync_client=True) as client:
