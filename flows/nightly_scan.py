@@ -97,7 +97,9 @@ def prepare(parameters: ScanParameters) -> Night:
         UserError: archive, tables, model or vocabulary that cannot be used.
     """
     listing = list_sources(parameters.archive)
-    record = make_scan_record(describe_model(model_settings(parameters)), fps=parameters.fps)
+    record = make_scan_record(
+        describe_model(model_settings(parameters)), fps=parameters.fps, keyframes=parameters.keyframes
+    )
     write_scan_record(parameters.tables, record)
     commits = read_commits(parameters.tables, record.scan_id)
     shards = plan(listing.sources, commits, parameters.shard_minutes)

@@ -26,6 +26,7 @@ class ScanParameters(BaseModel):
     weights: str | None = Field(None, description="Weights file or URL: safetensors or an open_clip checkpoint.")
     vocabulary: str | None = Field(None, description="Vocabulary file or URL; the built-in one if empty.")
     fps: float = Field(1.0, gt=0, le=240, description="Frames to scan a second of video.")
+    keyframes: bool = Field(False, description="Take key frames of video only: several times as fast; needs PyAV.")
     shard_minutes: float = Field(5.0, gt=0, description="Minutes of footage in one shard.")
     runner: Runner = Field(Runner.INLINE, description="Who runs the shards.")
     workers: int | None = Field(None, gt=0, description="Threads or processes at a time.")

@@ -47,7 +47,8 @@ class Source:
     ``size`` is in bytes; ``etag`` changes when the content does; ``captured`` is the time of the first
     frame in UTC; ``footage_seconds`` is how much footage it holds (images count as one second each);
     ``error`` says why it cannot be read, where listing already found out. ``latitude`` and ``longitude``
-    are in degrees, from its sidecar. ``note`` tells of something odd that costs nothing, such as a wrong clock.
+    are in degrees, from its sidecar; ``track`` is the URL of a sidecar that tells them moment by moment.
+    ``note`` tells of something odd that costs nothing, such as a wrong clock.
     """
 
     uri: str
@@ -61,6 +62,7 @@ class Source:
     error: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    track: str | None = None
     note: str | None = None
 
     @property
@@ -139,7 +141,8 @@ class ScanRecord:
     """One generation of rows: everything that can change a row, and the ``scan_id`` hashed from it.
 
     ``options`` are the method's options by name; ``vocabulary_sha256`` covers every known class, candidate
-    name and synonym. ``created`` and ``code_version`` are told, not hashed.
+    name and synonym. ``keyframes`` says that only those were sampled. ``created`` and ``code_version`` are
+    told, not hashed.
     """
 
     scan_id: str
@@ -154,6 +157,7 @@ class ScanRecord:
     options: dict[str, str | float | int | bool | None]
     code_version: str
     created: datetime
+    keyframes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

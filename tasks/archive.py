@@ -15,16 +15,17 @@ from pymediainfo import MediaInfo
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, SourceKind, TimestampSource
-from tasks.capture_time import Sidecar, read_sidecar, time_in_header, time_in_name
+from tasks.capture_time import Sidecar, is_ahead, read_sidecar, time_in_header, time_in_name
 from tasks.edit_list import shown_seconds
+from tasks.positions import TRACK_SUFFIXES
 from tasks.storage import (
-    OUT_OF_REACH,
     STORAGE_ERRORS,
     Entry,
     Location,
     cannot_read,
     entry,
     is_object_store,
+    is_out_of_reach,
     locate,
     reason,
 )
@@ -56,6 +57,7 @@ class _Found:
     entry: Entry
     members: tuple[Entry, ...] = ()
     sidecar: Entry | None = None
+    track: Entry | None = None
     error: str | None = None
 
 
@@ -115,7 +117,8 @@ def _single_file(file: Location, info: dict[str, Any]) -> tuple[Location, list[E
         raise UserError(f"{file.url} is one image. Name its folder, or try `clipomaly segment` on it.")
     base = Location(file.fs, folder, file.url.removesuffix(f"/{name}"))
     found: list[Entry | _Found] = [entry(name, info)]
-    for beside in (f"{name}.json", f"{posixpath.splitext(name)[0]}.json"):
+    stems = (name, posixpath.splitext(name)[0])
+    for beside in (f"{stem}{suffix}" for suffix in (".json", *TRACK_SUFFIXES) for stem in stems):
         if beside != name and file.fs.exists(base.child(beside).path):
             found.append(entry(beside, file.fs.info(base.child(beside).path)))
     return base, found
@@ -188,6 +191,8 @@ def _walk_folder(root: Location, infos: list[dict[str, Any]]) -> Iterator[Entry 
             continue
         try:
             below = root.fs.ls(info["name"], detail=True)
+        except PermissionError:
+            yield _Found(SourceKind.IMAGES, entry(f"{name}/", info))  # left to the scan, as files are
         except OSError as error:
             whole = entry(f"{name}/", info)
             yield _Found(SourceKind.IMAGES, whole, error=f"the folder cannot be opened: {reason(error)}")
@@ -229,6 +234,7 @@ def _sort_out(found: Iterable[Entry | _Found]) -> tuple[list[_Found], set[str]]:
     files: list[Entry] = []
     images: defaultdict[str, list[Entry]] = defaultdict(list)
     json: dict[str, Entry] = {}
+    tracks: dict[str, Entry] = {}
     ignored: set[str] = set()
     for item in found:
         if isinstance(item, _Found):
@@ -241,16 +247,21 @@ def _sort_out(found: Iterable[Entry | _Found]) -> tuple[list[_Found], set[str]]:
             images[posixpath.dirname(item.name)].append(item)
         elif item.name.lower().endswith(".json"):
             json[item.name] = item
+        elif item.name.lower().endswith(TRACK_SUFFIXES):
+            tracks[item.name] = item
         else:
             ignored.add(item.name)
 
-    def sidecar(name: str) -> Entry | None:
-        return json.get(f"{name}.json") or json.get(f"{posixpath.splitext(name)[0]}.json")
+    def beside(name: str, files: dict[str, Entry], *suffixes: str) -> Entry | None:
+        names = (f"{stem}{suffix}" for suffix in suffixes for stem in (name, posixpath.splitext(name)[0]))
+        return next((files[name] for name in names if name in files), None)
 
     for item in files:
         kind = kind_of(item.name)
         assert kind is not None
-        candidates.append(_Found(kind, item, sidecar=sidecar(item.name)))
+        candidates.append(
+            _Found(kind, item, (), beside(item.name, json, ".json"), beside(item.name, tracks, *TRACK_SUFFIXES))
+        )
     for folder, listed in images.items():
         members = tuple(sorted(listed, key=lambda member: member.name))
         whole = Entry(
@@ -259,11 +270,15 @@ def _sort_out(found: Iterable[Entry | _Found]) -> tuple[list[_Found], set[str]]:
             _folder_etag(members),
             members[0].modified,
         )
-        candidates.append(_Found(SourceKind.IMAGES, whole, members, json.get(f"{folder}.json")))
+        candidates.append(
+            _Found(
+                SourceKind.IMAGES, whole, members, json.get(f"{folder}.json"), beside(folder, tracks, *TRACK_SUFFIXES)
+            )
+        )
     described = set(images)
     for item in (*files, *(member for members in images.values() for member in members)):
         described |= {item.name, posixpath.splitext(item.name)[0]}
-    ignored |= {name for name in json if posixpath.splitext(name)[0] not in described}
+    ignored |= {name for name in (*json, *tracks) if posixpath.splitext(name)[0] not in described}
     return candidates, ignored
 
 
@@ -279,7 +294,7 @@ def _source(base: Location, found: _Found) -> tuple[Source, str | None]:
     place = base.child(found.entry.name)
     sidecar = _read_sidecar(base, found.sidecar) if found.sidecar else None
     probe = _Probe(error=found.error) if found.error else _probe(place, found)
-    captured, captured_from = _captured(found, probe, sidecar)
+    captured, captured_from, note = _captured(found, probe, sidecar)
     first, _, rest = found.entry.name.partition("/")
     source = Source(
         uri=place.url,
@@ -293,20 +308,35 @@ def _source(base: Location, found: _Found) -> tuple[Source, str | None]:
         error=probe.error,
         latitude=sidecar.latitude if sidecar else None,
         longitude=sidecar.longitude if sidecar else None,
+        track=_track(base, found, sidecar),
+        note=note,
     )
     return source, found.sidecar.name if found.sidecar and sidecar is None else None
 
 
-def _captured(found: _Found, probe: _Probe, sidecar: Sidecar | None) -> tuple[datetime, TimestampSource]:
+def _track(base: Location, found: _Found, sidecar: Sidecar | None) -> str | None:
+    """Where positions by time are told: a track file, or else the sidecar itself."""
+    if found.track:
+        return base.child(found.track.name).url
+    return base.child(found.sidecar.name).url if found.sidecar and sidecar and sidecar.track else None
+
+
+def _captured(found: _Found, probe: _Probe, sidecar: Sidecar | None) -> tuple[datetime, TimestampSource, str | None]:
+    """When it was captured, where that comes from, and a note where the camera's clock is not believed."""
     if sidecar and sidecar.captured:
-        return sidecar.captured, TimestampSource.SIDECAR
-    if probe.error is None and probe.container_time:
-        return probe.container_time, TimestampSource.CONTAINER
+        return sidecar.captured, TimestampSource.SIDECAR, None
     name = posixpath.basename(found.entry.name.rstrip("/"))
-    named = time_in_name(name) or time_in_name(posixpath.basename(probe.first_name))
-    if named:
-        return named, TimestampSource.FILENAME
-    return found.entry.modified, TimestampSource.MTIME
+    by_camera = (
+        (None if probe.error else probe.container_time, TimestampSource.CONTAINER),
+        (time_in_name(name) or time_in_name(posixpath.basename(probe.first_name)), TimestampSource.FILENAME),
+    )
+    note = None
+    for moment, told_by in by_camera:
+        if moment and not is_ahead(moment, found.entry.modified):
+            return moment, told_by, note
+        if moment:
+            note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not believed"
+    return found.entry.modified, TimestampSource.MTIME, note
 
 
 def _read_sidecar(base: Location, sidecar: Entry) -> Sidecar | None:
@@ -314,23 +344,27 @@ def _read_sidecar(base: Location, sidecar: Entry) -> Sidecar | None:
         return None
     try:
         return read_sidecar(base.fs.cat_file(base.child(sidecar.name).path))
-    except OUT_OF_REACH as error:
-        raise cannot_read(base.child(sidecar.name), error) from error
-    except OSError:
+    except STORAGE_ERRORS as error:
+        if is_out_of_reach(error):
+            raise cannot_read(base.child(sidecar.name), error) from error
         return None
 
 
 def _probe(place: Location, found: _Found) -> _Probe:
     if found.kind is SourceKind.IMAGES:
+        if not found.members:
+            return _Probe()
         return _Probe(float(len(found.members)), first_name=found.members[0].name)
     try:
         with place.fs.open(place.path, "rb", block_size=_HEADER_BLOCK) as file:
             if found.entry.size == 0:
                 return _Probe(error="the file is empty")
             return _probe_video(file) if found.kind is SourceKind.VIDEO else _probe_tar(file)
-    except OUT_OF_REACH as error:
-        raise cannot_read(place, error) from error
-    except OSError as error:
+    except PermissionError:
+        return _Probe()  # the scan meets it again, and keeps the source for the next one
+    except STORAGE_ERRORS as error:
+        if is_out_of_reach(error):
+            raise cannot_read(place, error) from error
         return _Probe(error=f"cannot be opened: {reason(error)}")
 
 

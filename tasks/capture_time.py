@@ -1,8 +1,8 @@
 """When something was recorded: from a file's name, its container's header, or the sidecar beside it."""
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -10,6 +10,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 # Clocks that lost power count from 1904, 1970, 1980 or 2000: such times say nothing.
 _EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+# Local time taken for UTC is at most 14 hours ahead of it.
+_AHEAD = timedelta(days=1)
 
 _TIME_IN_NAME = re.compile(
     r"(?<!\d)(20\d\d)([-_.]?)(\d\d)\2(\d\d)"  # date
@@ -21,11 +23,15 @@ _TIME_IN_NAME = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
-    """What ``<name>.json`` beside a source may say of it. Degrees; a time without a zone is UTC."""
+    """What ``<name>.json`` beside a source may say of it. Degrees; a time without a zone is UTC.
+
+    ``track`` is read by ``tasks.positions``, when the source is.
+    """
 
     captured: datetime | None = None
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
+    track: list[object] | None = None
 
 
 _SIDECAR = TypeAdapter(Sidecar)
@@ -37,7 +43,7 @@ def read_sidecar(data: bytes) -> Sidecar | None:
         sidecar = _SIDECAR.validate_json(data)
     except ValidationError:
         return None
-    return Sidecar(plausible(sidecar.captured), sidecar.latitude, sidecar.longitude)
+    return replace(sidecar, captured=plausible(sidecar.captured))
 
 
 def time_in_name(name: str) -> datetime | None:
@@ -67,3 +73,11 @@ def plausible(moment: datetime | None) -> datetime | None:
         return None
     moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment if _EARLIEST <= moment < _LATEST else None
+
+
+def is_ahead(moment: datetime, written: datetime) -> bool:
+    """Whether a camera's time is so much later than its file was ``written`` that its clock must be wrong.
+
+    Compared with the file and not with today, so that every run says the same.
+    """
+    return plausible(written) is not None and moment - written > _AHEAD

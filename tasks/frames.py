@@ -12,7 +12,7 @@ from itertools import islice
 
 from schemas.records import Source, SourceKind, TimestampSource
 from tasks.archive import current_etag, image_members, is_image, kind_of
-from tasks.capture_time import time_in_name
+from tasks.capture_time import is_ahead, time_in_name
 from tasks.errors import DeniedError, SourceError, UserError
 from tasks.images import BadImage, Rgb, check_size, decode_image, image_at, read_image
 from tasks.storage import (
@@ -46,12 +46,13 @@ class Frame:
     error: str | None = None
 
 
-def read_frames(source: Source, fps: float) -> Iterator[Frame]:
+def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator[Frame]:
     """Yield the frames of a source in order, holding one at a time.
 
     A video is sampled at t = 0, 1/fps, … below its duration (seconds on the container's clock): the frame
-    shown at t is the last whose presentation time is not after t; one shown at several t comes once. Of
-    images each is a frame. A frame that should be there and cannot be read comes with ``error``.
+    shown at t is the last whose presentation time is not after t; one shown at several t comes once. With
+    ``keyframes`` the same holds of its key frames alone. Of images each is a frame. A frame that should be there
+    and cannot be read comes with ``error``.
 
     Raises SourceError at the start when the source cannot be read at all or is not what was listed
     (DeniedError when it may not be read), or later when what follows is lost; UserError when the storage itself
@@ -68,7 +69,7 @@ def read_frames(source: Source, fps: float) -> Iterator[Frame]:
             raise SourceError("changed after it was listed; the next scan takes it as it is now")
         match source.kind:
             case SourceKind.VIDEO:
-                yield from _video_frames(place, source, fps)
+                yield from _video_frames(place, source, fps, keyframes)
             case SourceKind.TAR:
                 yield from _tar_frames(place, source)
             case SourceKind.IMAGES:
@@ -103,10 +104,13 @@ def read_frame(uri: str, index: int) -> Rgb:
         raise UserError(f"Frame {index} of {uri} cannot be read any more: {reason(error)}.") from error
 
 
-def _video_frames(place: Location, source: Source, fps: float) -> Iterator[Frame]:
+def _video_frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
+    sample = sample_video
+    if keyframes:
+        from tasks.keyframes import sample_key_frames as sample  # PyAV is an extra
     found = False
     with local_file(place) as path:
-        for frame in sample_video(path, source.footage_seconds, fps):
+        for frame in sample(path, source.footage_seconds, fps):
             found = found or frame.image is not None
             moment = source.captured + timedelta(seconds=frame.seconds)
             yield Frame(frame.index, moment, source.captured_from, frame.image, frame.error)
@@ -118,6 +122,7 @@ def _video_frames(place: Location, source: Source, fps: float) -> Iterator[Frame
 def local_file(place: Location) -> Iterator[str]:
     """The path of a local file, or of a copy that is gone afterwards."""
     if is_local(place.fs):
+        place.fs.open(place.path, "rb").close()  # decoders do not say why a file cannot be opened
         yield place.path
         return
     with tempfile.TemporaryDirectory(prefix="clipomaly-") as folder:
@@ -139,7 +144,7 @@ def _folder_frames(place: Location, source: Source) -> Iterator[Frame]:
     told = source.captured_from is not TimestampSource.MTIME
     for index, member in enumerate(image_members(place)):
         named = time_in_name(member.name)
-        if named:
+        if named and not is_ahead(named, member.modified):
             moment, origin = named, TimestampSource.FILENAME
         elif told:
             moment, origin = source.captured, source.captured_from

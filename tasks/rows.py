@@ -15,6 +15,7 @@ from schemas.records import FrameStatus, Source
 from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
 from tasks.frames import Frame
 from tasks.masks import encode_mask
+from tasks.positions import Position
 from tasks.tracks import Sighting, link
 
 Row = dict[str, object]
@@ -37,16 +38,17 @@ class ShardRows:
     _rows: dict[Table, list[tuple[date, Key, Row]]] = field(default_factory=lambda: {table: [] for table in Table})
     _sightings: list[tuple[Key, Sighting, Row]] = field(default_factory=list)
 
-    def add(self, source: Source, frame: Frame, result: FrameResult | None) -> int:
-        """Take in a frame with what was found in it (None when it could not be read): number of instances."""
+    def add(self, source: Source, frame: Frame, position: Position | None, result: FrameResult | None) -> int:
+        """Take in a frame with the car's position and what was found (None when the frame could not be read):
+        number of instances."""
         where: Row = {
             "source_uri": source.uri,
             "drive": source.drive,
             "frame_index": frame.index,
             "timestamp": frame.timestamp,
             "timestamp_source": frame.timestamp_source.value,
-            "latitude": source.latitude,
-            "longitude": source.longitude,
+            "latitude": position.latitude if position else None,
+            "longitude": position.longitude if position else None,
         }
         instances = result.instances if result else ()
         day = frame.timestamp.astimezone(UTC).date()

@@ -29,6 +29,7 @@ from tasks.commits import is_committed, read_commit, write_commit
 from tasks.errors import DeniedError, SourceError, UserError
 from tasks.frames import Frame, read_frames
 from tasks.images import Rgb
+from tasks.positions import BadTrack, Position, Track, read_track
 from tasks.rows import ShardRows
 from tasks.storage import reason
 from tasks.tables import write_parts
@@ -77,7 +78,7 @@ def scan_shard(
     rows = ShardRows(record.scan_id, record.embedding_dimension)
     tallies = [_Tally(source) for source in shard.sources]
     inference = _Inference(model, model.batch_size)
-    seconds = _run_stages(record.fps, inference, rows, tallies, progress)
+    seconds = _run_stages(record, inference, rows, tallies, progress)
     if all(tally.denied for tally in tallies):
         # Expired credentials, most likely: a commit would make the loss last.
         raise UserError(f"Cannot read {shard.sources[0].uri}: {tallies[0].error}. Check your access to it.")
@@ -88,7 +89,7 @@ def scan_shard(
     files = write_parts(tables_url, record.scan_id, shard.shard_id, rows.tables())
     outcomes = tuple(tally.outcome() for tally in tallies)
     spent = Stages(seconds.reading, seconds.inferring, seconds.writing + time.perf_counter() - started)
-    notes = (*(f"{source.uri}: {source.note}" for source in shard.sources if source.note), *inference.notes)
+    notes = (*(f"{tally.source.uri}: {note}" for tally in tallies for note in tally.notes), *inference.notes)
     commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent, notes)
     if not write_commit(tables_url, commit):
         # By another worker, or by this one: storage took it, and its answer was lost on the way.
@@ -117,12 +118,13 @@ def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committe
 
 @dataclass(slots=True)
 class _Tally:
-    """What has become of a source so far. The reader sets ``error`` and ``denied``; the rest is counted as rows
-    are made."""
+    """What has become of a source so far. The reader sets ``error``, ``denied`` and ``notes``; the rest is counted
+    as rows are made."""
 
     source: Source
     error: str | None = None
     denied: bool = False
+    notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     first_bad_frame: str | None = None
 
@@ -145,10 +147,11 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A frame and whose it is."""
+    """A frame, whose it is, and where the car was."""
 
     tally: _Tally
     frame: Frame
+    position: Position | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +195,7 @@ class _Channel(Generic[T]):
 
 
 def _run_stages(
-    fps: float,
+    record: ScanRecord,
     inference: "_Inference",
     rows: ShardRows,
     tallies: Sequence[_Tally],
@@ -210,7 +213,7 @@ def _run_stages(
             raise
 
     with ThreadPoolExecutor(2, thread_name_prefix="scan") as pool:
-        reader = pool.submit(stage, lambda: _read(tallies, fps, read))
+        reader = pool.submit(stage, lambda: _read(tallies, record, read))
         writer = pool.submit(stage, lambda: _make_rows(inferred, rows))
         inferring = 0.0
         try:
@@ -224,14 +227,16 @@ def _run_stages(
         return Stages(reader.result(), inferring, writer.result())
 
 
-def _read(tallies: Sequence[_Tally], fps: float, read: _Channel[_Read]) -> float:
+def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) -> float:
     busy = 0.0
     for tally in tallies:
         started = time.perf_counter()
         try:
-            for frame in read_frames(tally.source, fps):
+            track = _track(tally)
+            for frame in read_frames(tally.source, record.fps, record.keyframes):
+                position = track.at(frame.timestamp) if track else _standing(tally.source)
                 busy += time.perf_counter() - started
-                read.put(_Read(tally, frame))
+                read.put(_Read(tally, frame, position))
                 started = time.perf_counter()
         except SourceError as error:
             tally.error, tally.denied = str(error), isinstance(error, DeniedError)
@@ -319,6 +324,23 @@ def _infer(
     return busy
 
 
+def _track(tally: _Tally) -> Track | None:
+    """The track of a source; one that cannot be read is noted and costs no frame."""
+    if tally.source.note:
+        tally.notes.append(tally.source.note)
+    try:
+        return read_track(tally.source)
+    except BadTrack as error:
+        tally.notes.append(f"positions in {tally.source.track} not used: {error}")
+        return None
+
+
+def _standing(source: Source) -> Position | None:
+    if source.latitude is None or source.longitude is None:
+        return None
+    return Position(source.latitude, source.longitude)
+
+
 def _batches(read: _Channel[_Read], size: int) -> Iterator[list[_Read]]:
     """Frames in batches of ``size``, across sources; always cut alike, so that a rerun computes the same."""
     batch: list[_Read] = []
@@ -337,7 +359,7 @@ def _make_rows(inferred: _Channel[list[_Inferred]], rows: ShardRows) -> float:
         started = time.perf_counter()
         for item in batch:
             tally, frame = item.read.tally, item.read.frame
-            found = rows.add(tally.source, frame, item.result)
+            found = rows.add(tally.source, frame, item.read.position, item.result)
             tally.counts.update(frames=1, failed_frames=int(frame.image is None), instances=found)
             if frame.image is None:
                 tally.first_bad_frame = tally.first_bad_frame or frame.error

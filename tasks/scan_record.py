@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 
 from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
@@ -15,17 +16,22 @@ from tasks.model import ModelDescription
 _ID_LENGTH = 12
 
 
-def make_scan_record(model: ModelDescription, *, fps: float) -> ScanRecord:
+def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = False) -> ScanRecord:
     """Describe a scan. ``scan_id`` is 12 hex digits of the SHA-256 over canonical JSON of the model's
     description, ``fps`` and the schema version: everything that can change a row. Code version and time are
-    told, not hashed.
+    told, not hashed. ``keyframes`` is hashed where it is set: without it the id is that of earlier versions.
 
-    Raises UserError when ``fps`` (frames a second to sample) is not a positive number.
+    Raises UserError when ``fps`` (frames a second to sample) is not a positive number, or PyAV is missing for
+    ``keyframes``.
     """
     if not (math.isfinite(fps) and fps > 0):
         raise UserError(f"--fps must be a number above 0, not {fps}.")
+    if keyframes and find_spec("av") is None:
+        raise UserError("--keyframes needs PyAV: pip install 'clipomaly[av]'.")
     options = dict(model.options)
     hashed = asdict(model) | {"options": options, "fps": float(fps), "schema_version": SCHEMA_VERSION}
+    if keyframes:
+        hashed["keyframes"] = True
     canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return ScanRecord(
         scan_id=_short(hashlib.sha256(canonical.encode()).hexdigest()),
@@ -40,6 +46,7 @@ def make_scan_record(model: ModelDescription, *, fps: float) -> ScanRecord:
         options=options,
         code_version=version("clipomaly"),
         created=datetime.now(UTC),
+        keyframes=keyframes,
     )
 
 

@@ -25,6 +25,7 @@ STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
 OUT_OF_REACH = (BotoCoreError, ClientError, ConnectionError, TimeoutError)
 # What s3fs makes of answers 500 and 503, once trying again has not helped.
 _BUSY = (errno.EREMOTEIO, errno.EBUSY)
+_YEAR_9999 = 253_370_764_800
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # botocore waits twice as long before each new try, up to 20 s, and a random share of that.
@@ -124,7 +125,8 @@ def _modified(info: dict[str, Any]) -> datetime:
     for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
         value = info.get(key)
         if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
+            # Some cameras write what no calendar has: such a time says as little as none.
+            return datetime.fromtimestamp(value, UTC) if 0 <= value < _YEAR_9999 else datetime.fromtimestamp(0, UTC)
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
         if isinstance(value, datetime):

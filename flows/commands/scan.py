@@ -16,6 +16,9 @@ def scan(
     weights: Weights = None,
     vocabulary: VocabularyFile = None,
     fps: Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")] = None,
+    keyframes: Annotated[
+        bool | None, typer.Option("--keyframes", help="Take key frames of video only: several times as fast.")
+    ] = None,
     shard_minutes: Annotated[float | None, typer.Option(help="Minutes of footage in a shard (default 5).")] = None,
     runner: Annotated[Runner | None, typer.Option(help="Who runs the shards (default inline).")] = None,
     workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
@@ -41,6 +44,7 @@ def scan(
         "weights": weights,
         "vocabulary": vocabulary,
         "fps": fps,
+        "keyframes": keyframes,
         "shard_minutes": shard_minutes,
         "runner": runner,
         "workers": workers,

@@ -289,10 +289,10 @@ def test_source_changed_meanwhile(archive: Path, tmp_path: Path, record: ScanRec
 def test_a_decoder_that_crashes_costs_one_source(
     archive: Path, tmp_path: Path, record: ScanRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(source: object, fps: float) -> object:
+    def crash(source: object, fps: float, keyframes: bool) -> object:
         if "photos" in str(source):
             raise RuntimeError("unforeseen\nsecond line")
-        return read_frames(source, fps)  # type: ignore[arg-type]
+        return read_frames(source, fps, keyframes)  # type: ignore[arg-type]
 
     monkeypatch.setattr(scan, "read_frames", crash)
     found = outcomes(scan_shard(whole(archive), record, str(tmp_path / "T"), BlobFinder()))
@@ -346,9 +346,9 @@ def test_reading_keeps_a_few_batches_ahead_only(
     write_images(tmp_path / "photos", 60)
     produced, consumed, ahead = 0, 0, []
 
-    def counted(source: object, fps: float) -> object:
+    def counted(source: object, fps: float, keyframes: bool) -> object:
         nonlocal produced
-        for frame in read_frames(source, fps):  # type: ignore[arg-type]
+        for frame in read_frames(source, fps, keyframes):  # type: ignore[arg-type]
             produced += 1
             yield frame
 
@@ -370,8 +370,8 @@ def test_reading_keeps_a_few_batches_ahead_only(
 def test_stages_overlap(tmp_path: Path, record: ScanRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     write_images(tmp_path / "photos", 20)
 
-    def slowly(source: object, fps: float) -> object:
-        for frame in read_frames(source, fps):  # type: ignore[arg-type]
+    def slowly(source: object, fps: float, keyframes: bool) -> object:
+        for frame in read_frames(source, fps, keyframes):  # type: ignore[arg-type]
             time.sleep(0.03)
             yield frame
 
