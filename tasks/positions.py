@@ -59,7 +59,7 @@ class Track:
         after = bisect_right(self._moments, moment)
         around = self._fixes[max(after - 1, 0) : after + 1]
         if len(around) == 2 and around[1].moment - around[0].moment <= _LONGEST_GAP:
-            return _between(*around, moment)
+            return _between(around[0], around[1], moment)
         nearest = min(around, key=lambda fix: abs(fix.moment - moment))
         if abs(nearest.moment - moment) > _BEYOND_END:
             return None
