@@ -11,6 +11,7 @@ from flows.commands.demo import demo
 from flows.commands.evaluate import evaluate
 from flows.commands.models import models
 from flows.commands.query import query
+from flows.commands.report import report
 from flows.commands.review import review
 from flows.commands.scan import scan
 from flows.commands.segment import segment
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (scan, status, query, segment, evaluate, models, demo):
+for command in (scan, status, query, report, segment, evaluate, models, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(review, name="review")

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import cv2
+import duckdb
 import numpy as np
 import numpy.typing as npt
 
+from schemas.review import NameScore
+from schemas.tables import Table
 from tasks.frames import read_frame
 from tasks.masks import decode_mask
 from tasks.pictures import Picture, outline
@@ -17,13 +20,16 @@ _WIDTH = 768
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """One instance worth looking at; ``bbox`` is (x, y, width, height) in pixels of its frame."""
+    """One instance worth looking at; ``bbox`` is (x, y, width, height) in pixels of its frame, ``names`` the five
+    names that fit best."""
 
+    instance_id: str
     source_uri: str
     drive: str
     frame_index: int
     timestamp: str
     name: str
+    names: tuple[NameScore, ...]
     anomaly_score: float
     bbox: tuple[int, int, int, int]
     mask: npt.NDArray[np.bool_]
@@ -35,30 +41,37 @@ def best_finds(tables: str, count: int) -> list[Find]:
     Raises:
         UserError: no tables there.
     """
-    with connect(tables) as connection:
-        rows = connection.execute(
-            """
-            SELECT source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S') AS timestamp, name,
-                   anomaly_score, bbox_x, bbox_y, bbox_width, bbox_height, mask_rle, frame_height, frame_width
-            FROM instances
-            QUALIFY row_number() OVER (
-                PARTITION BY source_uri, name ORDER BY anomaly_score * sqrt(area) DESC, frame_index
-            ) = 1
-            ORDER BY name = 'unknown object', anomaly_score * sqrt(area) DESC, source_uri, name
-            LIMIT ?
-            """,
-            [count],
-        ).fetchall()
+    with connect(tables, [Table.INSTANCES]) as connection:
+        return select_finds(connection, "instances", count)
+
+
+def select_finds(connection: duckdb.DuckDBPyConnection, view: str, count: int) -> list[Find]:
+    """The same from a view of instances that the connection has."""
+    rows = connection.execute(
+        f"""
+        SELECT instance_id, source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S'), name, names,
+               anomaly_score, bbox_x, bbox_y, bbox_width, bbox_height, mask_rle, frame_height, frame_width
+        FROM {view}
+        QUALIFY row_number() OVER (
+            PARTITION BY source_uri, name ORDER BY anomaly_score * sqrt(area) DESC, frame_index
+        ) = 1
+        ORDER BY name = 'unknown object', anomaly_score * sqrt(area) DESC, source_uri, name
+        LIMIT ?
+        """,
+        [count],
+    ).fetchall()
     return [
         Find(
-            source_uri=row[0],
-            drive=row[1],
-            frame_index=row[2],
-            timestamp=row[3],
-            name=row[4],
-            anomaly_score=row[5],
-            bbox=(row[6], row[7], row[8], row[9]),
-            mask=decode_mask(row[10], row[11], row[12]),
+            instance_id=row[0],
+            source_uri=row[1],
+            drive=row[2],
+            frame_index=row[3],
+            timestamp=row[4],
+            name=row[5],
+            names=tuple(NameScore(name["name"], name["score"]) for name in row[6] or ()),
+            anomaly_score=row[7],
+            bbox=(row[8], row[9], row[10], row[11]),
+            mask=decode_mask(row[12], row[13], row[14]),
         )
         for row in rows
     ]

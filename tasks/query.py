@@ -1,5 +1,7 @@
 """DuckDB over the tables of a scan."""
 
+from collections.abc import Iterable
+
 import duckdb
 import pandas as pd
 
@@ -8,15 +10,15 @@ from tasks.errors import UsageError, UserError
 from tasks.tables import open_table
 
 
-def connect(tables: str) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views ``instances``, ``frames`` and ``embeddings``: committed rows, the newest
-    generation of each source.
+def connect(tables: str, wanted: Iterable[Table] = Table) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views ``instances``, ``frames`` and ``embeddings``, or those that are wanted:
+    committed rows, the newest generation of each source.
 
     Raises:
         UserError: no tables there.
     """
     connection = duckdb.connect()
-    for table in Table:
+    for table in wanted:
         connection.register(table.value, open_table(tables, table.value))
     return connection
 

@@ -1,0 +1,103 @@
+"""What ``clipomaly report`` does, and the artifact that the nightly flow leaves."""
+
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact
+
+from schemas.review import Verdict
+from tasks.archive import Listing, list_sources
+from tasks.comparison import Judged, compare_scans
+from tasks.report import Report, make_report
+from tasks.report_page import render_comparison, render_report
+from tasks.storage import is_local, locate, replace_file
+
+_REAL = {Verdict.ACCEPT: True, Verdict.RELABEL: True, Verdict.KNOWN: False, Verdict.NOT_AN_OBJECT: False}
+
+
+def write_report(
+    tables: str,
+    out: str,
+    *,
+    hours: float = 24,
+    finds: int = 24,
+    archive: str | None = None,
+    listing: Listing | None = None,
+    review_url: str | None = None,
+) -> tuple[Report, str]:
+    """Write the report of the last night into ``out``; the report and the URL of its file.
+
+    Args:
+        tables: where the tables are.
+        out: folder or any fsspec URL; the file is ``night-YYYY-MM-DD.html``, the UTC date of the newest commit.
+        hours: length of the night before the newest commit.
+        finds: how many of the best finds to show.
+        archive: listed again to tell what is not scanned, unless there is a ``listing`` of it.
+        review_url: where the review page is served.
+
+    Raises:
+        UserError: nothing scanned, or a folder that cannot be written.
+    """
+    if listing is None and archive is not None:
+        listing = list_sources(archive)
+    report = make_report(tables, hours=hours, finds=finds, listing=listing)
+    place = locate(out).child(f"night-{report.ended:%Y-%m-%d}.html")
+    replace_file(place, render_report(report, review_url).encode())
+    return report, place.path if is_local(place.fs) else place.url
+
+
+def write_comparison(tables: str, out: str, before: str, after: str, queue: str | None) -> str:
+    """Write ``compare-BEFORE-AFTER.html`` into ``out``; its URL. Decisions of the review queue say what was false.
+
+    Raises:
+        UserError: scans that are not there or have nothing in common; ReviewError for a queue that is none.
+    """
+    comparison = compare_scans(tables, before, after, _judged(queue) if queue else ())
+    place = locate(out).child(f"compare-{before}-{after}.html")
+    replace_file(place, render_comparison(comparison).encode())
+    return place.path if is_local(place.fs) else place.url
+
+
+def publish_report(tables: str, out: str, listing: Listing, review_url: str | None) -> str:
+    """In a flow: write the report, and leave a link to it and the gist of it as artifacts. Its URL."""
+    report, url = write_report(tables, out, listing=listing, review_url=review_url)
+    link = url if "://" in url else f"file://{quote(url)}"
+    create_link_artifact(link, link_text=f"Night of {report.ended:%Y-%m-%d}", key="scan-report")
+    create_markdown_artifact(_gist(report, link), key="scan-night", description=f"Report of {tables}")
+    return url
+
+
+def _gist(report: Report, link: str) -> str:
+    lines = [
+        f"# Night of {report.ended:%Y-%m-%d}",
+        f"{report.frames} frames of {report.outcomes.total()} sources, {report.instances} instances, "
+        f"{len(report.names)} names. [Report]({link})",
+        "",
+        f"**New kinds:** {', '.join(_plain(line.name) for line in report.new_names[:20]) or 'none'}",
+        "",
+        "| name | instances | in 1,000 frames | weeks before |",
+        "|---|---:|---:|---:|",
+    ]
+    for line in report.names[:20]:
+        usual = "—" if line.usual is None else f"{line.usual:.1f}"
+        lines.append(f"| {_plain(line.name)} | {line.instances} | {line.rate:.1f} | {usual} |")
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Names come from a vocabulary file: none of their characters is markup."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|" else letter for letter in text)
+
+
+def _judged(url: str) -> Iterator[Judged]:
+    from review import Queue
+    from schemas.review import State
+
+    with Queue.open(url, create=False) as queue:
+        for queued in queue.walk((State.DECIDED, State.EXPORTED)):
+            item, verdict = queued.item, queued.status.verdict
+            if verdict not in _REAL:
+                continue
+            seen = {item.frame_index: item.box} | {frame.frame_index: frame.box for frame in item.track}
+            for frame_index, box in seen.items():
+                yield Judged(item.item_id, item.source_uri, frame_index, box, _REAL[verdict])
