@@ -6,7 +6,7 @@ shards with the same function and write the same rows.
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from uuid import UUID
@@ -17,9 +17,10 @@ from prefect.artifacts import create_progress_artifact, create_table_artifact, u
 from flows.fan_out import Job, fan_out
 from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
+from flows.report import publish_report, write_report
 from flows.runners import prefect_server
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, Source, SourceOutcome
-from tasks.archive import list_sources
+from tasks.archive import Listing, list_sources
 from tasks.commits import fold_commits, read_commits, write_scan_record
 from tasks.errors import UserError
 from tasks.model import ModelSettings, describe_model, get_model
@@ -43,7 +44,8 @@ class Night:
 
 @dataclass(slots=True)
 class Summary:
-    """What a scan did. ``lost`` are shards that ended in an error, with the reason."""
+    """What a scan did. ``lost`` are shards that ended in an error, with the reason; ``report`` says where the report
+    is, or why there is none."""
 
     scan_id: str
     sources: int = 0
@@ -55,6 +57,7 @@ class Summary:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     troubles: list[SourceOutcome] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    report: str | None = None
 
     def add(self, result: ShardResult) -> None:
         """Count a finished shard."""
@@ -129,6 +132,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
             except Exception as error:  # one shard's trouble is not the night's
                 _lose(summary, shard, error)
     fold_commits(parameters.tables, night.record.scan_id)
+    _report(parameters, night, summary, write_report)
     return summary
 
 
@@ -158,6 +162,7 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
         update_progress_artifact(artifact, progress=100.0)
     fold_commits(parameters.tables, night.record.scan_id)
     _tell(parameters, summary)
+    _report(parameters, night, summary, publish_report)
     return summary
 
 
@@ -176,6 +181,17 @@ def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
     first = shard.sources[0].uri
     more = f" and {len(shard.sources) - 1} more" if len(shard.sources) > 1 else ""
     summary.lost.append(f"{first}{more}: {reason.splitlines()[0] if reason else 'unknown error'}")
+
+
+def _report(parameters: ScanParameters, night: Night, summary: Summary, write: Callable[..., str]) -> None:
+    if parameters.report is None:
+        return
+    listing = Listing(night.sources, night.ignored)
+    try:
+        url = write(parameters.tables, parameters.report, listing=listing, review_url=parameters.review_url)
+        summary.report = f"report: {url}"
+    except UserError as error:  # the rows are there all the same
+        summary.report = f"no report: {error}"
 
 
 def _tell(parameters: ScanParameters, summary: Summary) -> None:

@@ -35,6 +35,8 @@ class ScanParameters(BaseModel):
         description="A running cluster: a Dask scheduler (tcp://…) or a Ray cluster (ray://…); else one on this box.",
     )
     device: str = Field("auto", description="auto, cpu, cuda, …")
+    report: str | None = Field(None, description="Folder or URL for the nightly report; none is written if empty.")
+    review_url: str | None = Field(None, description="Where the review page is served: the report links there.")
     method: dict[str, str | float | int | bool | None] = Field(
         default_factory=dict, description="Options of the method that differ from the model's defaults."
     )

@@ -24,8 +24,8 @@ def write_report(
     archive: str | None = None,
     listing: Listing | None = None,
     review_url: str | None = None,
-) -> tuple[Report, str]:
-    """Write the report of the last night into ``out``; the report and the URL of its file.
+) -> str:
+    """Write the report of the last night into ``out``; the URL of its file.
 
     Args:
         tables: where the tables are.
@@ -40,10 +40,13 @@ def write_report(
     """
     if listing is None and archive is not None:
         listing = list_sources(archive)
-    report = make_report(tables, hours=hours, finds=finds, listing=listing)
+    return _write(make_report(tables, hours=hours, finds=finds, listing=listing), out, review_url)
+
+
+def _write(report: Report, out: str, review_url: str | None) -> str:
     place = locate(out).child(f"night-{report.ended:%Y-%m-%d}.html")
     replace_file(place, render_report(report, review_url).encode())
-    return report, place.path if is_local(place.fs) else place.url
+    return place.path if is_local(place.fs) else place.url
 
 
 def write_comparison(tables: str, out: str, before: str, after: str, queue: str | None) -> str:
@@ -60,7 +63,8 @@ def write_comparison(tables: str, out: str, before: str, after: str, queue: str 
 
 def publish_report(tables: str, out: str, listing: Listing, review_url: str | None) -> str:
     """In a flow: write the report, and leave a link to it and the gist of it as artifacts. Its URL."""
-    report, url = write_report(tables, out, listing=listing, review_url=review_url)
+    report = make_report(tables, listing=listing)
+    url = _write(report, out, review_url)
     link = url if "://" in url else f"file://{quote(url)}"
     create_link_artifact(link, link_text=f"Night of {report.ended:%Y-%m-%d}", key="scan-report")
     create_markdown_artifact(_gist(report, link), key="scan-night", description=f"Report of {tables}")

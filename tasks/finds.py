@@ -23,16 +23,15 @@ class Find:
     """One instance worth looking at; ``bbox`` is (x, y, width, height) in pixels of its frame, ``names`` the five
     names that fit best."""
 
-    instance_id: str
     source_uri: str
     drive: str
     frame_index: int
     timestamp: str
     name: str
-    names: tuple[NameScore, ...]
     anomaly_score: float
     bbox: tuple[int, int, int, int]
     mask: npt.NDArray[np.bool_]
+    names: tuple[NameScore, ...] = ()
 
 
 def best_finds(tables: str, count: int) -> list[Find]:
@@ -49,7 +48,7 @@ def select_finds(connection: duckdb.DuckDBPyConnection, view: str, count: int) -
     """The same from a view of instances that the connection has."""
     rows = connection.execute(
         f"""
-        SELECT instance_id, source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S'), name, names,
+        SELECT source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S'), name, names,
                anomaly_score, bbox_x, bbox_y, bbox_width, bbox_height, mask_rle, frame_height, frame_width
         FROM {view}
         QUALIFY row_number() OVER (
@@ -62,16 +61,15 @@ def select_finds(connection: duckdb.DuckDBPyConnection, view: str, count: int) -
     ).fetchall()
     return [
         Find(
-            instance_id=row[0],
-            source_uri=row[1],
-            drive=row[2],
-            frame_index=row[3],
-            timestamp=row[4],
-            name=row[5],
-            names=tuple(NameScore(name["name"], name["score"]) for name in row[6] or ()),
-            anomaly_score=row[7],
-            bbox=(row[8], row[9], row[10], row[11]),
-            mask=decode_mask(row[12], row[13], row[14]),
+            source_uri=row[0],
+            drive=row[1],
+            frame_index=row[2],
+            timestamp=row[3],
+            name=row[4],
+            names=tuple(NameScore(name["name"], name["score"]) for name in row[5] or ()),
+            anomaly_score=row[6],
+            bbox=(row[7], row[8], row[9], row[10]),
+            mask=decode_mask(row[11], row[12], row[13]),
         )
         for row in rows
     ]

@@ -42,5 +42,5 @@ def report(
         return
     if queue is not None:
         raise UsageError("--queue goes with --compare; to link to the review page give --review-url.")
-    _, url = write_report(tables, out, hours=hours, finds=finds, archive=archive, review_url=review_url)
+    url = write_report(tables, out, hours=hours, finds=finds, archive=archive, review_url=review_url)
     print(f"report: {url}")

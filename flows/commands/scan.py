@@ -24,6 +24,8 @@ def scan(
     workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
     address: Annotated[str | None, typer.Option(help="A running Dask scheduler or Ray cluster, for --runner.")] = None,
     device: Device = None,
+    report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
+    review_url: Annotated[str | None, typer.Option(help="Where the review page is: the report links there.")] = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when any source could not be read whole.")] = False,
@@ -50,6 +52,8 @@ def scan(
         "workers": workers,
         "address": address,
         "device": device,
+        "report": report,
+        "review_url": review_url,
     }
     parameters = scan_parameters(archive, out, given, method or [], config)
     say_nano(parameters.model, parameters.weights)

@@ -18,3 +18,23 @@ def test_what_cannot_be_reported_is_one_line(clipomaly, scanned, tmp_path):
     assert ran.code == 1
     assert "no scan one" in ran.err
     assert clipomaly("report", scanned, "--queue", "queue.db").code == 2
+
+
+def test_the_flow_leaves_the_report_and_links_to_it(drawn_archive, scanned, tmp_path):
+    from prefect.client.orchestration import get_client
+
+    from flows.nightly_scan import run_scan
+    from flows.parameters import Runner, ScanParameters
+    from flows.runners import prefect_server
+
+    parameters = ScanParameters(
+        archive=str(drawn_archive), tables=str(scanned), fps=2, runner=Runner.THREADS, report=str(tmp_path)
+    )
+    with prefect_server(parameters):
+        summary = run_scan(parameters)
+        with get_client(sync_client=True) as client:
+            artifacts = {artifact.key: artifact for artifact in client.read_artifacts()}
+    [page] = tmp_path.iterdir()
+    assert summary.report == f"report: {page}"
+    assert page.as_uri() in artifacts["scan-report"].data
+    assert "| name | instances |" in artifacts["scan-night"].data
