@@ -6,8 +6,10 @@ import sys
 import typer
 from rich.console import Console
 
+from flows.commands.config import config
 from flows.commands.dataset import dataset
 from flows.commands.demo import demo
+from flows.commands.doctor import doctor
 from flows.commands.evaluate import evaluate
 from flows.commands.models import models
 from flows.commands.query import query
@@ -26,9 +28,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (scan, status, query, report, segment, evaluate, models, demo):
+for command in (scan, status, query, report, segment, evaluate, models, doctor, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
+app.add_typer(config, name="config")
 app.add_typer(review, name="review")
 app.add_typer(vocabulary, name="vocabulary")
 

@@ -1,13 +1,17 @@
 """What commands print."""
 
+import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from flows.commands.arguments import Format
+from flows.config import Setting
+from flows.doctor import Check
 from flows.nightly_scan import Summary
 from flows.parameters import ScanParameters
 from tasks.status import ScanStatus
@@ -105,6 +109,32 @@ def print_rows(rows: pd.DataFrame, output: Format) -> None:
             for row in rows.itertuples(index=False):
                 table.add_row(*(_escape(_cell(value)) for value in row))
             Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def print_settings(settings: Sequence[Setting], as_json: bool) -> None:
+    """Name, value and origin of each setting."""
+    if as_json:
+        print(json.dumps([asdict(setting) for setting in settings], indent=2))
+        return
+    table = Table("setting", "value", "from", box=None, header_style="dim", pad_edge=False)
+    for setting in settings:
+        origin = "[dim]default[/]" if setting.origin == "default" else _escape(setting.origin)
+        value = "" if setting.value is None else _escape(str(setting.value))
+        table.add_row(setting.name, value, origin)
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+def print_checks(checks: Sequence[Check], as_json: bool) -> None:
+    """What each check found, and how to mend what is wrong."""
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    for check in checks:
+        mark = {True: "[green]ok  [/]", False: "[bold red]BAD [/]", None: "[dim]-   [/]"}[check.good]
+        console.print(f"{mark} [bold]{check.what}[/]: {_escape(check.found)}")
+        if check.mend:
+            console.print(f"     {'to mend it' if check.good is False else 'to use it'}: {_escape(check.mend)}")
 
 
 def print_models() -> None:

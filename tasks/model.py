@@ -1,6 +1,7 @@
 """The model of a process: loaded once, whoever asks."""
 
 from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from functools import lru_cache
 from threading import Lock
 
@@ -11,6 +12,9 @@ from clipomaly_core.errors import UsageError
 from clipomaly_core.weights import find_checkpoint
 
 Value = str | float | int | bool | None
+
+OPTION_NAMES = tuple(field.name for field in fields(Options) if field.name != "method_version")
+"""The options of the method that a user may set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +94,11 @@ def method_options(settings: ModelSettings) -> Options:
     Raises:
         UsageError: an unknown option or a value out of range.
     """
-    known = {field.name for field in fields(Options)} - {"method_version"}
     for name, _ in settings.method:
-        if name not in known:
-            raise UsageError(f"Unknown option {name!r} of the method; there are {', '.join(sorted(known))}.")
+        if name not in OPTION_NAMES:
+            near = get_close_matches(name, OPTION_NAMES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(OPTION_NAMES))}."
+            raise UsageError(f"Unknown option {name!r} of the method: {hint}")
     values = asdict(default_options(settings.model)) | dict(settings.method)
     try:
         return TypeAdapter(Options).validate_python(values)
