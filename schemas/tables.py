@@ -80,3 +80,51 @@ def embeddings_schema(dimension: int) -> pa.Schema:
             pa.field("embedding", pa.list_(pa.float16(), dimension), nullable=False),
         ]
     )
+
+
+_WHERE = {
+    "source_uri": "the clip, tar or folder of images it was seen in; opens again where the archive is",
+    "drive": "the first folder below the archive's root",
+    "frame_index": "number of the frame in the video, from 0; of images, among those of the source",
+    "timestamp": "capture time of the frame",
+    "timestamp_source": "where that time comes from: `sidecar`, `container`, `filename` or `mtime`",
+    "latitude": "degrees, where a position is known",
+    "longitude": "degrees, where a position is known",
+}
+
+DESCRIPTIONS: dict[Table, dict[str, str]] = {
+    Table.INSTANCES: _WHERE
+    | {
+        "instance_id": "20 hex digits; the same instance of the same scan has the same id whoever finds it",
+        "track_id": "the same object on several frames of a source shares it; null where tracks are not followed",
+        "name": "the best name, or `unknown object` where the best two are too close",
+        "name_score": "probability of that name among the candidates, in [0, 1]",
+        "names": "the five best names with their probabilities, best first",
+        "name_source": "where the name comes from, such as the dictionary",
+        "anomaly_score": "mean anomaly score over the mask, in [0, 1]",
+        "anomaly_score_max": "largest anomaly score in the mask, in [0, 1]",
+        "bbox_x": "left edge of the box, pixels of the frame",
+        "bbox_y": "upper edge of the box, pixels of the frame",
+        "bbox_width": "pixels",
+        "bbox_height": "pixels",
+        "area": "pixels of the mask",
+        "frame_height": "pixels",
+        "frame_width": "pixels",
+        "mask_rle": "COCO compressed run lengths over the whole frame; `tasks.masks.decode_mask` opens them",
+    },
+    Table.FRAMES: _WHERE
+    | {
+        "frame_height": "pixels; null where the frame could not be read",
+        "frame_width": "pixels; null where the frame could not be read",
+        "status": "`ok` or `failed`",
+        "error": "why it could not be read",
+        "instance_count": "rows of `instances` for this frame",
+        "anomaly_fraction": "share of the frame's pixels given to names outside the known vocabulary, in [0, 1]",
+        "anomaly_score_max": "largest anomaly score in the frame, in [0, 1]",
+    },
+    Table.EMBEDDINGS: {
+        "instance_id": "the row of `instances`",
+        "embedding": "CLIP embedding of the region, L2-normalised, float16; its length depends on the model",
+    },
+}
+"""What each column means, for people and for the table reference."""

@@ -1,35 +1,91 @@
-"""The examples of the README, run as they stand on the tables of a real scan."""
+"""README and documentation: their SQL and Python run on the tables of a real scan, their commands are commands."""
 
-import re
-from pathlib import Path
+import shlex
 
 import duckdb
 import numpy as np
 import pytest
+import typer
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+from flows.cli import app
+from tests.flows.documents import ROOT, Block, blocks
 
-
-def blocks(language):
-    found = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-    assert found
-    return found
+SHELL = ("", "sh", "bash", "console", "shell")
+_ENDS = {"|", "&&", "||", ">", ">>", "&", ";"}
 
 
 @pytest.fixture
-def beside_tables(scanned, tmp_path, monkeypatch):
-    """A folder that holds ``tables``, as the README's examples expect."""
+def beside_tables(scanned, drawn_archive, tmp_path, monkeypatch):
+    """A folder that holds ``dashcam`` and ``tables``, as the examples expect."""
     (tmp_path / "tables").symlink_to(scanned)
+    (tmp_path / "dashcam").symlink_to(drawn_archive)
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("sql", blocks("sql"))
-def test_duckdb_examples(beside_tables, sql):
-    assert len(duckdb.sql(sql).fetchall()) > 0
+def runnable(*languages):
+    return [pytest.param(block, id=str(block)) for block in blocks(*languages)]
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python_examples(beside_tables, code, capsys):
+def skip_unless_run(block: Block):
+    if block.not_run:
+        pytest.skip(block.not_run)
+
+
+@pytest.mark.parametrize("block", runnable("sql"))
+def test_sql_examples(beside_tables, block):
+    skip_unless_run(block)
+    assert len(duckdb.sql(block.text).fetchall()) > 0
+
+
+@pytest.mark.parametrize("block", runnable("python"))
+def test_python_examples(beside_tables, block, capsys):
+    skip_unless_run(block)
     frame = np.full((360, 640, 3), 90, np.uint8)
-    exec(compile(code, "README.md", "exec"), {"frame": frame})
+    exec(compile(block.text, str(block), "exec"), {"frame": frame})
+
+
+@pytest.mark.parametrize("block", runnable("sh"))
+def test_shell_examples_of_the_readme(clipomaly, beside_tables, block):
+    if block.page != ROOT / "README.md":
+        pytest.skip("other pages: see the test of their commands")
+    skip_unless_run(block)
+    for arguments in commands(block):
+        ran = clipomaly(*arguments)
+        assert ran.code == 0, f"{arguments}: {ran.err}"
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The arguments of each ``clipomaly`` line of a block."""
+    found = []
+    for line in block.text.replace("\\\n", " ").splitlines():
+        if "clipomaly" not in line:
+            continue
+        words = shlex.split(line.strip().removeprefix("$ "), comments=True)
+        while words and "=" in words[0] and not words[0].startswith("-"):
+            words = words[1:]  # variables of the environment
+        if not words or words[0].rsplit("/", 1)[-1] != "clipomaly":
+            continue
+        end = next((place for place, word in enumerate(words) if word in _ENDS), len(words))
+        found.append(words[1:end])
+    return found
+
+
+@pytest.mark.parametrize("block", [p for p in runnable(*SHELL) if commands(p.values[0])])
+def test_every_command_that_is_written_down_exists(block):
+    for arguments in commands(block):
+        command = typer.main.get_command(app)
+        context = command.make_context("clipomaly", [], resilient_parsing=True)
+        words = list(arguments)
+        while hasattr(command, "commands"):
+            assert words, f"{block}: clipomaly {arguments} names no command"
+            if words[0].startswith("-"):
+                break
+            found = command.get_command(context, words[0])
+            assert found is not None, f"{block}: there is no command {words[0]!r}"
+            command, words = found, words[1:]
+        try:
+            command.make_context(arguments[0], words)
+        except typer.Exit:
+            continue  # --help and the like
+        except Exception as error:
+            pytest.fail(f"{block}: clipomaly {shlex.join(arguments)}: {getattr(error, 'message', error)}")

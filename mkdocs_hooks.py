@@ -1,0 +1,92 @@
+"""Pages of the site that are made of the code: the table and the command reference, and files of the root."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pyarrow as pa
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from typer.cli import get_docs_for_click
+
+from flows.cli import app
+from schemas.records import CommitRecord, PartFile, ScanRecord, SourceOutcome, Stages
+from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
+
+ROOT = Path(__file__).parent
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    pages = {
+        "reference/tables.md": table_reference(),
+        "reference/commands.md": command_reference(),
+        "contributing.md": _of_root("CONTRIBUTING.md"),
+        "changelog.md": _of_root("CHANGELOG.md"),
+    }
+    for path, text in pages.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def table_reference() -> str:
+    """Every column of every table, and the records beside them."""
+    lines = [
+        "# Tables",
+        "",
+        f"Schema version {SCHEMA_VERSION}. A part file is `<table>/scan=<scan>/dt=<date>/<shard>.parquet`; `scan` and "
+        "`dt` (the capture date in UTC) are folders, not columns of the file. `open_table` adds both and `shard`.",
+    ]
+    schemas = {Table.INSTANCES: INSTANCES, Table.FRAMES: FRAMES, Table.EMBEDDINGS: embeddings_schema(512)}
+    said = {
+        Table.INSTANCES: "One row an anomaly instance.",
+        Table.FRAMES: "One row a sampled frame, also when nothing was found or it could not be read.",
+        Table.EMBEDDINGS: "One row an instance. The length, here 512, is that of the model.",
+    }
+    for table, schema in schemas.items():
+        lines += [
+            "",
+            f"## {table.value}",
+            "",
+            said[table],
+            "",
+            "| column | type | may be null | meaning |",
+            "|---|---|---|---|",
+        ]
+        for column in schema:
+            null = "yes" if column.nullable else ""
+            lines.append(f"| `{column.name}` | {_type(column.type)} | {null} | {DESCRIPTIONS[table][column.name]} |")
+    lines += ["", "## Records beside the tables", "", "`_scans/<scan>.json` says what a generation of rows is, and"]
+    lines += ["`_commits/<scan>/<shard>.json` that a shard is done: it is written last."]
+    for record in (ScanRecord, CommitRecord, PartFile, SourceOutcome, Stages):
+        lines += ["", f"### {record.__name__}", "", _flat(record.__doc__ or ""), "", "| field | type |", "|---|---|"]
+        lines += [f"| `{field.name}` | {_annotation(field.type)} |" for field in fields(record)]
+    return "\n".join(lines) + "\n"
+
+
+def command_reference() -> str:
+    """Every command with its arguments and options, as its help has them."""
+    command = typer.main.get_command(app)
+    context = typer.Context(command, info_name="clipomaly")
+    text = get_docs_for_click(obj=command, ctx=context, name="clipomaly")
+    text = re.sub(r"\[/?(bold|dim)\]", "", text)  # markup of the terminal
+    return re.sub(r"^Example: (.+)$", r"```\n\1\n```", text, flags=re.MULTILINE)
+
+
+def _of_root(name: str) -> str:
+    text = (ROOT / name).read_text("utf-8")
+    return re.sub(r"\]\(docs/", "](", text)
+
+
+def _type(type_: pa.DataType) -> str:
+    return f"`{type_}`".replace("|", "\\|")
+
+
+def _annotation(type_: object) -> str:
+    name = type_.__name__ if isinstance(type_, type) and not hasattr(type_, "__args__") else str(type_)
+    return f"`{name.replace('schemas.records.', '').replace('datetime.', '')}`".replace("|", "\\|")
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split()).replace("``", "`")

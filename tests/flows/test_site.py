@@ -1,0 +1,59 @@
+"""The documentation: it builds without a broken link, loads nothing from elsewhere, and misses nothing."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, Table, embeddings_schema
+
+pytest.importorskip("mkdocs", reason="mkdocs is not installed")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", out],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert built.returncode == 0, built.stderr
+    return out
+
+
+def test_every_page_is_in_the_navigation(site):
+    written = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8")))
+    assert written <= listed
+
+
+def test_nothing_is_loaded_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 10
+    for page in pages:
+        text = page.read_text("utf-8")
+        loaded = re.findall(r'<(?:script|img|iframe)[^>]*src="?(https?:[^" >]+)', text)
+        loaded += re.findall(r'<link[^>]*rel="?(?:stylesheet|preconnect)"?[^>]*href="?(https?:[^" >]+)', text)
+        assert loaded == [], page
+
+
+def test_the_references_hold_every_column_and_command(site):
+    tables = (site / "reference" / "tables.html").read_text("utf-8")
+    for column in (*INSTANCES.names, *FRAMES.names):
+        assert f"<code>{column}</code>" in tables
+    commands = (site / "reference" / "commands.html").read_text("utf-8")
+    for command in ("scan", "report", "config show", "review serve"):
+        assert f"clipomaly {command}" in commands
+
+
+def test_every_column_is_described():
+    schemas = {Table.INSTANCES: INSTANCES, Table.FRAMES: FRAMES, Table.EMBEDDINGS: embeddings_schema(4)}
+    for table, schema in schemas.items():
+        assert set(DESCRIPTIONS[table]) == set(schema.names)
