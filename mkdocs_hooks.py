@@ -70,7 +70,7 @@ def command_reference() -> str:
     command = typer.main.get_command(app)
     context = typer.Context(command, info_name="clipomaly")
     text = get_docs_for_click(obj=command, ctx=context, name="clipomaly")
-    text = re.sub(r"\[/?(bold|dim)\]", "", text)  # markup of the terminal
+    text = re.sub(r"\[/?(bold|dim)?\]", "", text)  # markup of the terminal
     return re.sub(r"^Example: (.+)$", r"```\n\1\n```", text, flags=re.MULTILINE)
 
 

@@ -12,7 +12,10 @@ def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the clips, tables and pictures.")] = Path("demo"),
     runner: Annotated[Runner, typer.Option(help="Who runs the shards.")] = Runner.THREADS,
 ) -> None:
-    """Make a small archive of dashcam clips, scan it, and show what was found."""
+    """Make a small archive of dashcam clips, scan it, and show what was found.
+
+    Example: clipomaly demo --out demo
+    """
     from flows.demo import run_demo
 
     if not run_demo(out, runner):

@@ -17,6 +17,21 @@ def test_every_command_has_help(clipomaly, command):
     assert "Usage" in ran.out
 
 
+def test_every_command_shows_an_example():
+    import typer
+
+    from flows.cli import app
+
+    def leaves(command, path=()):
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from leaves(inner, (*path, name))
+        if not hasattr(command, "commands"):
+            yield path, command
+
+    without = [" ".join(path) for path, command in leaves(typer.main.get_command(app)) if "Example" not in command.help]
+    assert without == []
+
+
 def test_help_does_not_load_torch():
     seen = "import sys, flows.cli; print([m for m in ('torch', 'prefect', 'pyarrow', 'pandas') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True).stdout.strip() == "[]"

@@ -1,6 +1,8 @@
 """README and documentation: their SQL and Python run on the tables of a real scan, their commands are commands."""
 
 import shlex
+import shutil
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -44,14 +46,29 @@ def test_python_examples(beside_tables, block, capsys):
     exec(compile(block.text, str(block), "exec"), {"frame": frame})
 
 
-@pytest.mark.parametrize("block", runnable("sh"))
-def test_shell_examples_of_the_readme(clipomaly, beside_tables, block):
-    if block.page != ROOT / "README.md":
-        pytest.skip("other pages: see the test of their commands")
-    skip_unless_run(block)
-    for arguments in commands(block):
+def test_the_readme_from_top_to_bottom(clipomaly, scanned, drawn_archive, tmp_path, monkeypatch):
+    """Its shell blocks one after the other, as a newcomer types them."""
+    shutil.copytree(scanned, tmp_path / "tables")  # a scan adds to them
+    (tmp_path / "dashcam").symlink_to(drawn_archive)
+    monkeypatch.chdir(tmp_path)
+    typed = [arguments for block in blocks("sh", pages=[ROOT / "README.md"]) for arguments in commands(block)]
+    assert {"scan", "status", "report", "query"} <= {arguments[0] for arguments in typed}
+    for arguments in typed:
+        if arguments[:2] == ["dataset", "build"]:
+            judge(Path("queue.db"))
         ran = clipomaly(*arguments)
         assert ran.code == 0, f"{arguments}: {ran.err}"
+
+
+def judge(queue: Path):
+    """What people do between mining and building a dataset."""
+    from review import Queue
+    from schemas.review import Verdict
+
+    with Queue.open(str(queue), create=False) as opened:
+        for number, queued in enumerate(opened.lease("ada", count=6)):
+            verdict = (Verdict.ACCEPT, Verdict.NOT_AN_OBJECT)[number % 2]
+            opened.decide("ada", queued.item.item_id, verdict)
 
 
 def commands(block: Block) -> list[list[str]]:
