@@ -11,11 +11,13 @@ from flows.commands.dataset import dataset
 from flows.commands.demo import demo
 from flows.commands.doctor import doctor
 from flows.commands.evaluate import evaluate
+from flows.commands.mine import mine
 from flows.commands.models import models
 from flows.commands.query import query
 from flows.commands.report import report
 from flows.commands.review import review
 from flows.commands.scan import scan
+from flows.commands.search import search
 from flows.commands.segment import segment
 from flows.commands.status import status
 from flows.commands.vocabulary import vocabulary
@@ -28,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (scan, status, query, report, segment, evaluate, models, doctor, demo):
+for command in (scan, status, query, search, report, mine, segment, evaluate, models, doctor, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(config, name="config")

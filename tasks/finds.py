@@ -11,10 +11,9 @@ from schemas.review import NameScore
 from schemas.tables import Table
 from tasks.frames import read_frame
 from tasks.masks import decode_mask
-from tasks.pictures import Picture, outline
+from tasks.pictures import ASPECT, Picture, outline, window
 from tasks.query import connect
 
-_ASPECT = 16 / 9
 _WIDTH = 768
 
 
@@ -82,20 +81,9 @@ def find_picture(find: Find) -> Picture:
         UserError: the frame can no longer be read.
     """
     frame = read_frame(find.source_uri, find.frame_index)
-    left, top, right, bottom = _window(find.bbox, frame.shape[0], frame.shape[1])
+    left, top, right, bottom = window(find.bbox, frame.shape[0], frame.shape[1])
     part, mask = frame[top:bottom, left:right], find.mask[top:bottom, left:right]
     # Enlarged before it is drawn on, so that lines and letters are as sharp in every picture.
-    picture = cv2.resize(part, (_WIDTH, round(_WIDTH / _ASPECT)), interpolation=cv2.INTER_CUBIC)
+    picture = cv2.resize(part, (_WIDTH, round(_WIDTH / ASPECT)), interpolation=cv2.INTER_CUBIC)
     outlined = cv2.resize(mask.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
     return outline(np.asarray(picture, np.uint8), outlined, find.name, find.anomaly_score)
-
-
-def _window(bbox: tuple[int, int, int, int], rows: int, columns: int) -> tuple[int, int, int, int]:
-    """Three times the object, at least a third of the frame, 16:9, moved inside the frame."""
-    x, y, width, height = bbox
-    wide = max(3 * width, 3 * height * _ASPECT, columns / 3)
-    wide = min(wide, columns, rows * _ASPECT)
-    tall = wide / _ASPECT
-    left = float(np.clip(x + width / 2 - wide / 2, 0, columns - wide))
-    top = float(np.clip(y + height / 2 - tall / 2, 0, rows - tall))
-    return round(left), round(top), round(left + wide), round(top + tall)

@@ -5,11 +5,15 @@ from difflib import get_close_matches
 from functools import lru_cache
 from threading import Lock
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
+from clipomaly_core.clipomaly import choose_device
 from clipomaly_core.errors import UsageError
-from clipomaly_core.weights import find_checkpoint
+from clipomaly_core.text import TextEncoder, load_templates
+from clipomaly_core.weights import cache_dir, find_checkpoint, load_network
 
 Value = str | float | int | bool | None
 
@@ -86,6 +90,32 @@ def _load(settings: ModelSettings) -> Clipomaly:
         device=settings.device,
         options=method_options(settings),
     )
+
+
+def embed_text(settings: ModelSettings, weights_sha256: str, templates: str, text: str) -> npt.NDArray[np.float32]:
+    """A text in the space of a scan's embeddings: (D,) float32 of length 1. Loads the network, no vocabulary.
+
+    An article before it gives way to those of the ``templates`` (``short`` or ``full``).
+
+    Raises:
+        UserError: settings that name something that is not there.
+        UsageError: other weights than those of the scan, or nothing to embed.
+    """
+    words = text.split()
+    if len(words) > 1 and words[0].lower() in ("a", "an", "the"):
+        words = words[1:]
+    if not words:
+        raise UsageError("The text is empty: say what to search for.")
+    checkpoint = find_checkpoint(settings.model, settings.weights)
+    if checkpoint.sha256 != weights_sha256:
+        raise UsageError(
+            f"The tables were scanned with other weights ({weights_sha256[:8]}) than those of {settings.model} "
+            f"({checkpoint.sha256[:8]}): give the same --model and --weights as for the scan."
+        )
+    network = load_network(checkpoint, choose_device(settings.device))
+    encoder = TextEncoder(network, checkpoint.architecture, checkpoint.sha256, load_templates(templates), cache_dir())
+    embedded: npt.NDArray[np.float32] = encoder([" ".join(words)])[0].cpu().numpy()
+    return embedded
 
 
 def method_options(settings: ModelSettings) -> Options:

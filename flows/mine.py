@@ -1,0 +1,69 @@
+"""Mining: what the scans found and the queue does not hold yet → the items that a reviewer should see next."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from review.errors import BadInputError
+from review.queue import Enqueued, Queue
+from review.validation import check_item
+from schemas.review import ReviewItem, State
+from tasks.candidates import read_candidates
+from tasks.errors import UserError
+from tasks.items import Lost, make_items
+from tasks.mine import MiningOptions, mine
+from tasks.past import remember
+
+
+@dataclass(frozen=True, slots=True)
+class MiningSummary:
+    """What mining did. ``lost`` items could not be cut from the archive, the first for ``reason``.
+
+    ``candidates`` objects are in the tables, ``there`` of them were in the queue and ``judged`` were judged as items
+    of an older scan. ``warning`` tells of finds that cannot be compared.
+    """
+
+    candidates: int
+    there: int
+    judged: int
+    enqueued: Enqueued
+    lost: int
+    reason: str
+    warning: str | None
+
+
+def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSummary:
+    """Mine the tables into the queue, which is made where there is none; what ``clipomaly mine`` does.
+
+    Raises:
+        UserError: no tables, no embeddings, or not one chosen item can be cut from the archive.
+        ReviewError: a queue that cannot be opened or written.
+    """
+    candidates = read_candidates(tables)
+    newest = candidates.scans[-1]
+    lost = Lost()
+    with Queue.open(queue_url) as queue:
+        past = remember(
+            queue.walk(tuple(State)), [scan.scan_id for scan in candidates.scans], newest.embedding_dimension
+        )
+        mined = mine(candidates, past, options)
+        queue.set_vocabulary(newest.vocabulary[: newest.known_classes], newest.vocabulary[newest.known_classes :])
+        enqueued = queue.enqueue(_checked(make_items(tables, candidates, mined.chosen, lost), lost))
+    if lost.count and lost.count == len(mined.chosen):
+        raise UserError(
+            f"None of the {lost.count} chosen finds can be shown, nothing was handed in. {lost.reason} "
+            "Bring the archive back to where it was scanned, then mine again."
+        )
+    return MiningSummary(
+        mined.candidates, mined.there, mined.judged, enqueued, lost.count, lost.reason, candidates.warning
+    )
+
+
+def _checked(items: Iterable[ReviewItem], lost: Lost) -> Iterator[ReviewItem]:
+    """Those that the queue takes: one that it does not must not cost its neighbours."""
+    for item in items:
+        try:
+            check_item(item)
+        except BadInputError as error:
+            lost.add(item.item_id, str(error))
+        else:
+            yield item

@@ -1,0 +1,66 @@
+"""What mining and search print."""
+
+import json
+import sys
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.mine import MiningSummary
+from flows.search import SearchResult
+
+
+def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> None:
+    """What mining handed in, what it left alone, and how to go on."""
+    if summary.warning:
+        print(f"warning: {summary.warning}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(asdict(summary)))
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    done = summary.enqueued
+    console.print(
+        f"[bold]{done.added}[/] item{_s(done.added)} handed in of {summary.candidates} object{_s(summary.candidates)} "
+        f"found; {summary.there} {'was' if summary.there == 1 else 'were'} in the queue before"
+    )
+    if done.duplicates:
+        console.print(
+            f"{done.duplicates} more show{'s' if done.duplicates == 1 else ''} the same as an item: duplicates"
+        )
+    if done.superseded or summary.judged:
+        console.print(
+            f"{done.superseded} older item{_s(done.superseded)} gave way to the newer scan; "
+            f"{summary.judged} object{_s(summary.judged)} had been judged before"
+        )
+    if summary.lost:
+        console.print(f"[yellow]{summary.lost} left out[/]: {escape(summary.reason)}")
+    if done.added:
+        console.print(f"next: clipomaly review serve --queue {queue}", markup=False)
+
+
+def print_hits(result: SearchResult, as_json: bool = False) -> None:
+    """What a search found, as a table or as JSON lines."""
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if as_json:
+        for hit in result.hits:
+            print(json.dumps(asdict(hit) | {"timestamp": hit.timestamp.isoformat()}))
+        return
+    if not result.hits:
+        print("nothing: no instance of these tables meets the filters", file=sys.stderr)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("score", "time", "name", "drive", "source", "frame"):
+        table.add_column(column, justify="right" if column in ("score", "frame") else "left", overflow="fold")
+    for hit in result.hits:
+        when = f"{hit.timestamp:%Y-%m-%d %H:%M:%S}"
+        table.add_row(
+            f"{hit.score:.3f}", when, escape(hit.name), escape(hit.drive), escape(hit.source_uri), str(hit.frame_index)
+        )
+    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
