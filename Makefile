@@ -21,7 +21,7 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 
 docs: $(INSTALLED)
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo open build/site/index.html
 
 $(INSTALLED): pyproject.toml constraints.txt

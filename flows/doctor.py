@@ -4,9 +4,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from flows.nightly_scan import model_settings
 from flows.parameters import ScanParameters
 from tasks.errors import UserError
-from tasks.model import ModelSettings, describe_model
+from tasks.model import describe_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,8 @@ def _torch(device: str) -> Check:
 
 
 def _weights(parameters: ScanParameters) -> Check:
-    settings = ModelSettings(
-        parameters.model,
-        parameters.weights,
-        parameters.vocabulary,
-        parameters.device,
-        tuple(sorted(parameters.method.items())),
-    )
     try:
-        model = describe_model(settings)
+        model = describe_model(model_settings(parameters))
     except UserError as error:
         return Check("weights", str(error), False, "download them where there is a network and give --weights FILE")
     names = len(model.vocabulary) - model.known_classes

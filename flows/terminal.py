@@ -63,7 +63,7 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
         console.print(_escape(summary.report))
     if summary.instances:
         console.print(
-            f"next: clipomaly query {parameters.tables} "
+            f"next: clipomaly report {parameters.tables}\n      clipomaly query {parameters.tables} "
             '"SELECT name, count(*) AS n FROM instances GROUP BY name ORDER BY n DESC"',
             markup=False,
         )

@@ -16,18 +16,19 @@ def segment(
     vocabulary: VocabularyFile = None,
     device: Device = None,
     method: Method = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file as for scan; flags win over it.")] = None,
 ) -> None:
     """Look at single pictures: outlined, named instances beside the anomaly map.
 
     Example: clipomaly segment photos/*.jpg --out segmented
     """
-    from flows.config import method_values
+    from flows.config import scan_parameters
+    from flows.nightly_scan import model_settings
     from flows.segment import segment_images
     from flows.terminal import say_nano
-    from tasks.model import ModelSettings
 
-    values = tuple(sorted(method_values(method or []).items()))
-    settings = ModelSettings(model or "nano", weights, vocabulary, device or "auto", values)
-    say_nano(settings.model, weights)
+    given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device}
+    settings = model_settings(scan_parameters("", str(out), given, method or [], config))
+    say_nano(settings.model, settings.weights)
     if not segment_images(images, out, settings):
         raise typer.Exit(1)

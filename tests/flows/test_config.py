@@ -95,3 +95,10 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(clipomaly, drawn_archive, 
     assert ran.out.count("BAD") >= 3
     assert ran.out.count("to mend it") >= 3
     assert not (empty_folder / "no.db").exists()
+
+
+def test_single_pictures_take_the_same_settings(clipomaly, empty_folder):
+    (empty_folder / "clipomaly.toml").write_text('[method]\nscore = "magic"\n')
+    ran = clipomaly("segment", "photo.jpg", "--out", "segmented")
+    assert ran.code == 2
+    assert "magic" in ran.err
