@@ -1,5 +1,8 @@
 """``clipomaly report`` on tables of a real scan."""
 
+import re
+import shutil
+
 
 def test_the_report_is_one_file(clipomaly, scanned, drawn_archive, tmp_path):
     ran = clipomaly("report", scanned, "--out", tmp_path, "--archive", drawn_archive, "--finds", 2)
@@ -38,3 +41,27 @@ def test_the_flow_leaves_the_report_and_links_to_it(drawn_archive, scanned, tmp_
     assert summary.report == f"report: {page}"
     assert page.as_uri() in artifacts["scan-report"].data
     assert "| name | instances |" in artifacts["scan-night"].data
+
+
+def test_two_scans_are_compared_with_what_people_judged(clipomaly, scanned, drawn_archive, tmp_path):
+    from review import Queue
+    from schemas.review import Verdict
+
+    tables, queue = tmp_path / "tables", tmp_path / "queue.db"
+    shutil.copytree(scanned, tables)
+    [before] = [path.stem for path in (tables / "_scans").iterdir()]
+    assert clipomaly("mine", tables, "--queue", queue, "--count", 6).code == 0
+    with Queue.open(str(queue), create=False) as opened:
+        for number, queued in enumerate(opened.lease("ada", count=6)):
+            verdict = (Verdict.ACCEPT, Verdict.NOT_AN_OBJECT)[number % 2]
+            opened.decide("ada", queued.item.item_id, verdict)
+    # Nothing is unknown at this threshold: all false alarms are gone, and all finds.
+    assert clipomaly("scan", drawn_archive, "--out", tables, "--fps", 2, "--set", "threshold=1").code == 0
+    [after] = {path.stem for path in (tables / "_scans").iterdir()} - {before}
+    ran = clipomaly("report", tables, "--compare", before, after, "--queue", queue, "--out", tmp_path)
+    assert ran.code == 0, ran.err
+    html = (tmp_path / f"compare-{before}-{after}.html").read_text("utf-8")
+    rows = {row[0]: row[1:] for row in re.findall(r"<tr><td>([^<]+)</td>" + r'<td class="n[^"]*">(\d+)</td>' * 4, html)}
+    assert rows["false alarms"] == ("0", "3", "0", "0")
+    assert rows["real unknown objects"] == ("0", "3", "0", "0")
+    assert "threshold" in html
