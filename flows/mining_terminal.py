@@ -19,6 +19,9 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
     if as_json:
         print(json.dumps(asdict(summary)))
         return
+    if not summary.candidates:
+        print("nothing to hand in: the tables hold no finds")
+        return
     console = Console(soft_wrap=True, highlight=False)
     done = summary.enqueued
     console.print(

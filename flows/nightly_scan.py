@@ -15,14 +15,17 @@ from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
 from flows.fan_out import Job, fan_out
+from flows.mine import run_mine
 from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
 from flows.report import publish_report, write_report
 from flows.runners import prefect_server
+from review.errors import ReviewError
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, Source, SourceOutcome
 from tasks.archive import Listing, list_sources
 from tasks.commits import fold_commits, read_commits, write_scan_record
 from tasks.errors import UserError
+from tasks.mine import MiningOptions
 from tasks.model import ModelSettings, describe_model, get_model
 from tasks.plan import plan
 from tasks.scan import scan_shard
@@ -45,7 +48,7 @@ class Night:
 @dataclass(slots=True)
 class Summary:
     """What a scan did. ``lost`` are shards that ended in an error, with the reason; ``report`` says where the report
-    is, or why there is none."""
+    is, or why there is none, ``mining`` what was handed into the review queue, or why nothing was."""
 
     scan_id: str
     sources: int = 0
@@ -58,6 +61,7 @@ class Summary:
     troubles: list[SourceOutcome] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     report: str | None = None
+    mining: str | None = None
 
     def add(self, result: ShardResult) -> None:
         """Count a finished shard."""
@@ -132,6 +136,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
             except Exception as error:  # one shard's trouble is not the night's
                 _lose(summary, shard, error)
     fold_commits(parameters.tables, night.record.scan_id)
+    _mine(parameters, summary)
     _report(parameters, night, summary, write_report)
     return summary
 
@@ -162,6 +167,7 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
         update_progress_artifact(artifact, progress=100.0)
     fold_commits(parameters.tables, night.record.scan_id)
     _tell(parameters, summary)
+    _mine(parameters, summary)
     _report(parameters, night, summary, publish_report)
     return summary
 
@@ -181,6 +187,16 @@ def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
     first = shard.sources[0].uri
     more = f" and {len(shard.sources) - 1} more" if len(shard.sources) > 1 else ""
     summary.lost.append(f"{first}{more}: {reason.splitlines()[0] if reason else 'unknown error'}")
+
+
+def _mine(parameters: ScanParameters, summary: Summary) -> None:
+    if parameters.queue is None:
+        return
+    try:
+        mined = run_mine(parameters.tables, parameters.queue, MiningOptions(count=parameters.queue_items))
+        summary.mining = f"mined: {mined.enqueued.added} items for review, {mined.enqueued.duplicates} duplicates"
+    except (UserError, ReviewError) as error:  # the rows are there all the same
+        summary.mining = f"not mined: {error}"
 
 
 def _report(parameters: ScanParameters, night: Night, summary: Summary, write: Callable[..., str]) -> None:

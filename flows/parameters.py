@@ -37,6 +37,10 @@ class ScanParameters(BaseModel):
     device: str = Field("auto", description="auto, cpu, cuda, …")
     report: str | None = Field(None, description="Folder or URL for the nightly report; none is written if empty.")
     review_url: str | None = Field(None, description="Where the review page is served: the report links there.")
+    queue: str | None = Field(
+        None, description="Review queue that is mined into at the end: a file or postgresql://user@host/database."
+    )
+    queue_items: int = Field(200, gt=0, le=100_000, description="Items to hand into the queue.")
     method: dict[str, str | float | int | bool | None] = Field(
         default_factory=dict, description="Options of the method that differ from the model's defaults."
     )

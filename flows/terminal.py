@@ -59,8 +59,9 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
         console.print(f"[red]lost[/] {_escape(line)}")
     if summary.lost:
         console.print(f"{len(summary.lost)} shard{_s(len(summary.lost))} lost: run the same command again")
-    if summary.report:
-        console.print(_escape(summary.report))
+    for told in (summary.mining, summary.report):
+        if told:
+            console.print(_escape(told))
     if summary.instances:
         console.print(
             f"next: clipomaly report {parameters.tables}\n      clipomaly query {parameters.tables} "

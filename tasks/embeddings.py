@@ -17,6 +17,9 @@ from tasks.tables import open_table
 
 Vectors = npt.NDArray[np.float16]
 
+_DIGITS = 20  # of an instance_id
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads one half of an id over 64 bits
+
 
 @dataclass(frozen=True, slots=True)
 class OneModel:
@@ -120,7 +123,7 @@ def _batches(tables_url: str, scan: ScanRecord) -> Iterator[tuple[pa.Array, npt.
         for batch in table.to_batches(columns=["instance_id", "embedding"], batch_size=32_768, fragment_readahead=2):
             column = batch.column("embedding")
             flat = column.flatten().to_numpy(zero_copy_only=False)
-            yield batch.column("instance_id"), flat.reshape(len(column), -1)
+            yield batch.column("instance_id"), flat.reshape(len(column), scan.embedding_dimension)
     except FileNotFoundError as error:
         raise UserError(
             f"The table embeddings of scan {scan.scan_id} is gone from {tables_url} ({error}). "
@@ -129,11 +132,11 @@ def _batches(tables_url: str, scan: ScanRecord) -> Iterator[tuple[pa.Array, npt.
 
 
 class _Index:
-    """Finds the places of ids, 20 hex digits each, by their first 16: 64 bits."""
+    """Finds the places of ids by 64 bits made of them: no two of a million ids share these by chance."""
 
     def __init__(self, ids: pa.ChunkedArray) -> None:
-        keys = _keys(ids)
-        self._order = np.argsort(keys, kind="stable")
+        keys = _keys(ids.combine_chunks())
+        self._order = np.argsort(keys)
         self._keys = keys[self._order]
 
     def find(self, ids: pa.Array) -> npt.NDArray[np.int64]:
@@ -145,16 +148,16 @@ class _Index:
         return np.where(self._keys[at] == keys, self._order[at], -1)
 
 
-def _keys(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    """The first 64 bits of each id, read where they lie in memory: a million take a moment."""
-    array = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
-    if not len(array):
+def _keys(ids: pa.Array) -> npt.NDArray[np.uint64]:
+    """Ids, 20 hex digits each, read where they lie in memory: a million take a moment."""
+    wide = ids.cast(pa.large_string())
+    _, offsets, text = wide.buffers()
+    if not len(wide):
         return np.zeros(0, np.uint64)
-    _, offsets, text = array.cast(pa.large_string()).buffers()
-    start = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array)]
-    digits = np.frombuffer(text, np.uint8)
-    key = np.zeros(len(array), np.uint64)
-    for place in range(16):
-        digit = digits[start + place].astype(np.uint64)
-        key = (key << np.uint64(4)) | np.where(digit >= 97, digit - np.uint64(87), digit - np.uint64(48))
-    return key
+    ends = np.frombuffer(offsets, np.int64)[wide.offset : wide.offset + len(wide) + 1]
+    if not np.all(np.diff(ends) == _DIGITS):
+        raise UserError(f"An instance_id of these tables does not have {_DIGITS} digits. They are not of Clipomaly.")
+    digits = np.frombuffer(text, np.uint8)[ends[0] : ends[-1]].reshape(len(wide), _DIGITS)
+    halves = np.ascontiguousarray(digits[:, :16]).view(np.uint64)
+    keys: npt.NDArray[np.uint64] = halves[:, 0] * _ODD ^ halves[:, 1]
+    return keys

@@ -15,6 +15,7 @@ from tasks.embeddings import Vectors
 Floats = npt.NDArray[np.float32]
 
 _PAIRS = 4096  # drawn to learn the usual distance
+_STRANGERS = 0.75  # quantile of theirs: where one kind is most of what there is, the median is of look-alikes
 _EXACT = 20_000  # up to so many, every pair is compared
 _PROBED = 8  # of the lists of look-alikes
 _TRAINING = 40  # vectors a list
@@ -23,7 +24,7 @@ _CHUNK = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Distances:
-    """``usual`` is the median of 1 - cosine between two finds drawn at random, above 0."""
+    """``usual`` is the upper quartile of 1 - cosine between two finds drawn at random, above 0."""
 
     usual: float
 
@@ -40,7 +41,7 @@ def learn_distances(vectors: Vectors) -> Distances:
     left = rng.integers(len(vectors), size=_PAIRS)
     right = (left + rng.integers(1, len(vectors), size=_PAIRS)) % len(vectors)  # never itself
     cosines = np.einsum("ij,ij->i", vectors[left].astype(np.float32), vectors[right].astype(np.float32))
-    return Distances(max(float(np.median(1 - cosines)), 1e-3))
+    return Distances(max(float(np.quantile(1 - cosines, _STRANGERS)), 1e-3))
 
 
 def nearest(vectors: Vectors, count: int) -> Floats:

@@ -26,6 +26,9 @@ def scan(
     device: Device = None,
     report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
     review_url: Annotated[str | None, typer.Option(help="Where the review page is: the report links there.")] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Mine into this review queue at the end (as clipomaly mine does).")
+    ] = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when any source could not be read whole.")] = False,
@@ -54,6 +57,7 @@ def scan(
         "device": device,
         "report": report,
         "review_url": review_url,
+        "queue": queue,
     }
     parameters = scan_parameters(archive, out, given, method or [], config)
     say_nano(parameters.model, parameters.weights)
