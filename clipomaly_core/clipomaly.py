@@ -5,6 +5,7 @@ option, see ``options``.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import cv2
@@ -23,6 +24,7 @@ from clipomaly_core.options import Options, default_options
 from clipomaly_core.prompts import make_prompts
 from clipomaly_core.regions import Region, connected_regions, region_embeddings
 from clipomaly_core.scores import anomaly_score
+from clipomaly_core.suppression import make_suppressor
 from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.types import UNKNOWN_NAME, FrameResult, Instance
 from clipomaly_core.vocabulary import ASKED, NameSource, Vocabulary
@@ -118,6 +120,9 @@ class Clipomaly:
             self._candidates = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.candidates])
         self.vocabulary = vocabulary
         self._candidate_names = tuple(c.name for c in vocabulary.candidates)
+        self._suppressed = make_suppressor(
+            vocabulary.suppressed, self.weights_sha256, self.embedding_dimension, self._device
+        )
 
     def _near_known(self, vocabulary: Vocabulary) -> dict[str, str]:
         """Candidates that mean much the same as a class of V, with the reason. What a person asked for stays."""
@@ -233,15 +238,17 @@ class Clipomaly:
             for region in found:
                 crops.extend(self._crops(frame, region))
         pairs = self._embed_crops(crops).unflatten(0, (-1, 2))
+        regions_embedded = torch.cat(embeddings)
         named = name_regions(
-            torch.cat(embeddings),
+            regions_embedded,
             torch.nn.functional.normalize(pairs.mean(1), dim=-1),
             self._known,
             self._candidates,
             self._candidate_names,
             self.options,
         )
-        rest = iter(named)
+        hit = self._suppressed(regions_embedded)
+        rest = iter(replace(name, reclaimed=name.reclaimed or no) for name, no in zip(named, hit, strict=True))
         return [[next(rest) for _ in found] for found in regions]
 
     def _crops(self, frame: Frame, region: Region) -> tuple[Frame, Frame]:

@@ -12,8 +12,17 @@ A vocabulary file is YAML; every part may be missing and is then the built-in on
     dictionary:                     # names of W by category; [name, synonym, …] where there are synonyms
       cargo: [mattress, [tire, tyre]]
       user: [parade float]          # "user" and "promoted" are kept even where they are a kind of a class
+    also_known:                     # more words for classes of V, without writing V anew
+      car: [velomobile]
+    suppressed:                     # regions that look like this are no anomalies: ``vocabulary promote`` writes them
+      - reason: judged not to be an object 7 times
+        model: 5f0c…                # sha256 of the weights, in whose space the embedding is
+        cosine: 0.93                # regions at least so near are suppressed
+        embedding: AAC4Ow…          # base64 of little-endian float16
 """
 
+import base64
+import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -63,6 +72,20 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """Regions that are no anomalies whatever they are called: those whose embedding is near this one.
+
+    ``embedding`` is a vector of little-endian float16 in the space of the model whose weights have the SHA-256
+    ``model``; ``cosine`` in (0, 1] is how near a region must be. Other models do not use it.
+    """
+
+    reason: str
+    model: str
+    cosine: float
+    embedding: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A name that was kept out of W, and why, in words."""
 
@@ -82,6 +105,7 @@ class Vocabulary:
     candidates: tuple[Candidate, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     never_known: frozenset[str] = frozenset()
+    suppressed: tuple[Suppression, ...] = ()
 
     @classmethod
     def load(cls, url: str | None = None) -> "Vocabulary":
@@ -109,7 +133,8 @@ class Vocabulary:
             # The file's own entries go first: where both have a name, what the user wrote of it holds.
             candidates += dictionary.candidates or ()
         never_known = cityscapes.never_known | file.never_known
-        return cls(file.known or cityscapes.known or (), never_known=never_known)._admit(candidates)
+        known = _with_words(file.known or cityscapes.known or (), file.also_known)
+        return cls(known, never_known=never_known, suppressed=file.suppressed)._admit(candidates)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -118,12 +143,15 @@ class Vocabulary:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of all that can change a result: V, W in their order, and the exceptions."""
-        content = {
+        """Hex digest of all that can change a result: V, W in their order, exceptions and suppressions."""
+        content: dict[str, object] = {
             "known": [asdict(known) for known in self.known],
             "candidates": [asdict(candidate) for candidate in self.candidates],
             "never_known": sorted(self.never_known),
         }
+        if self.suppressed:
+            told = [(one.model, one.cosine, one.embedding.hex()) for one in self.suppressed]
+            content["suppressed"] = sorted(told)
         return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def extend(self, names: Iterable[str], source: NameSource = NameSource.USER) -> "Vocabulary":
@@ -314,6 +342,32 @@ class _File:
     candidates: tuple[Candidate, ...] | None = None
     never_known: frozenset[str] = frozenset()
     extends: bool = False
+    also_known: tuple["_MoreWords", ...] = ()
+    suppressed: tuple[Suppression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _MoreWords:
+    """Words that a file adds to a class of V; ``where`` is its place in the file, for errors."""
+
+    known: str
+    words: tuple[str, ...]
+    where: str
+
+
+def _with_words(known: tuple[KnownClass, ...], more: tuple[_MoreWords, ...]) -> tuple[KnownClass, ...]:
+    classes = {lemma(entry.name): entry for entry in known}
+    for addition in more:
+        entry = classes.get(lemma(addition.known))
+        if entry is None:
+            raise UsageError(
+                f"{addition.where}: {addition.known!r} is no known class; there are "
+                f"{', '.join(other.name for other in known)}."
+            )
+        there = {lemma(word) for word in (entry.name, *entry.synonyms)}
+        fresh = tuple(word for word in addition.words if lemma(word) not in there)
+        classes[lemma(addition.known)] = replace(entry, synonyms=(*entry.synonyms, *fresh))
+    return tuple(classes.values())
 
 
 @lru_cache
@@ -352,7 +406,7 @@ class _Nodes:
         self._where = where
 
     def file(self, root: yaml.Node) -> _File:
-        parts = self._mapping(root, ("known", "never_known", "extends", "dictionary"))
+        parts = self._mapping(root, ("known", "never_known", "extends", "dictionary", "also_known", "suppressed"))
         if "known" not in parts and "dictionary" not in parts:
             self._fail(root, "neither 'known' nor 'dictionary' is given; a vocabulary needs one of them")
         extends = "extends" in parts
@@ -363,7 +417,52 @@ class _Nodes:
             candidates=self._dictionary(parts["dictionary"]) if "dictionary" in parts else None,
             never_known=frozenset(self._names(parts["never_known"], {}) if "never_known" in parts else ()),
             extends=extends,
+            also_known=self._also_known(parts["also_known"]) if "also_known" in parts else (),
+            suppressed=self._suppressed(parts["suppressed"]) if "suppressed" in parts else (),
         )
+
+    def _also_known(self, node: yaml.Node) -> tuple[_MoreWords, ...]:
+        seen: dict[str, int] = {}
+        return tuple(
+            _MoreWords(name, self._names(words, seen), f"{self._where}, line {words.start_mark.line + 1}")
+            for name, words in self._mapping(node).items()
+        )
+
+    def _suppressed(self, node: yaml.Node) -> tuple[Suppression, ...]:
+        keys = ("reason", "model", "cosine", "embedding")
+        found = []
+        for entry in self._sequence(node):
+            parts = self._mapping(entry, keys)
+            for key in keys:
+                if key not in parts:
+                    self._fail(entry, f"a suppression without {key!r}")
+            found.append(
+                Suppression(
+                    self._text(parts["reason"]),
+                    self._text(parts["model"]),
+                    self._cosine(parts["cosine"]),
+                    self._embedding(parts["embedding"]),
+                )
+            )
+        return tuple(found)
+
+    def _cosine(self, node: yaml.Node) -> float:
+        try:
+            value = float(node.value) if isinstance(node, yaml.ScalarNode) else 0.0
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= 1:
+            self._fail(node, "a cosine is a number above 0 and up to 1")
+        return value
+
+    def _embedding(self, node: yaml.Node) -> bytes:
+        try:
+            data = base64.b64decode(self._text(node), validate=True)
+        except (binascii.Error, ValueError):
+            data = b""
+        if not data or len(data) % 2:
+            self._fail(node, "an embedding is base64 of float16 numbers: leave it as it was written")
+        return data
 
     def _known(self, node: yaml.Node) -> tuple[KnownClass, ...]:
         seen: dict[str, int] = {}

@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from flows.commands.arguments import Device, Method, Model, VocabularyFile, Weights
+from flows.commands.promote import promote
 
 vocabulary = typer.Typer(no_args_is_help=True, help="See and extend what things may be called.")
+vocabulary.command()(promote)
 
 
 @vocabulary.command()

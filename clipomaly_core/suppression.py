@@ -1,0 +1,47 @@
+"""Regions that people judged to be nothing: known again by how they look, whatever they are called."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from clipomaly_core.errors import UsageError
+from clipomaly_core.vocabulary import Suppression
+
+Suppressor = Callable[[Tensor], list[bool]]
+
+
+def make_suppressor(suppressed: Sequence[Suppression], model: str, dimension: int, device: torch.device) -> Suppressor:
+    """What tells which regions are suppressed.
+
+    Args:
+        suppressed: of the vocabulary; those of other models than ``model`` (the weights' SHA-256) mean nothing here.
+        model: the weights that embed the regions.
+        dimension: the length of its embeddings.
+        device: where they will be.
+
+    Returns:
+        (R, dimension) float32 L2-normalised region embeddings → for each whether it is suppressed.
+
+    Raises:
+        UsageError: an embedding of another length, though of this model.
+    """
+    own = [one for one in suppressed if one.model == model]
+    if not own:
+        return lambda regions: [False] * len(regions)
+    for one in own:
+        if len(one.embedding) != 2 * dimension:
+            raise UsageError(
+                f"A suppression of the vocabulary ({one.reason}) has {len(one.embedding) // 2} numbers and the model's "
+                f"embeddings {dimension}: remove it, or take it over from the file that `vocabulary promote` wrote."
+            )
+    vectors = np.stack([np.frombuffer(one.embedding, "<f2").astype(np.float32) for one in own])
+    centres = normalize(torch.from_numpy(vectors).to(device), dim=-1)
+    least = torch.tensor([one.cosine for one in own], device=device)
+
+    def suppress(regions: Tensor) -> list[bool]:
+        return (regions @ centres.T >= least).any(dim=-1).tolist()
+
+    return suppress

@@ -1,0 +1,344 @@
+"""From decisions to the next version of a vocabulary: what would change, and why, before anything does.
+
+- A name that people gave or accepted often enough becomes a name of W.
+- A name that always turned out to be one and the same known class becomes another word for that class.
+- What people rejected often enough, as no object or as known under changing names, is suppressed by how it looks:
+  regions near the middle of such a group are no anomalies in the next scan, unless an accepted object looks the same.
+"""
+
+import base64
+import difflib
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+from clipomaly_core.types import UNKNOWN_NAME
+from clipomaly_core.vocabulary import NameSource, Suppression, Vocabulary, lemma
+from schemas.review import QueuedItem, Verdict
+from tasks.errors import UserError
+from tasks.storage import exists, locate, read_file, replace_file
+
+_NEW = "extends: builtin\ndictionary: {}\n"
+_ALIKE = 0.9
+_MOST_REJECTED = 5000  # the latest so many are grouped: their likeness is compared pair by pair
+_SHOWN = 24  # letters of an embedding in a diff
+_EMBEDDING = re.compile(rf"(embedding: [A-Za-z0-9+/]{{{_SHOWN}}})[A-Za-z0-9+/=]+")
+
+
+class ChangeKind(StrEnum):
+    """What a change does to a vocabulary."""
+
+    NAME = "name"
+    WORD = "another word"
+    SUPPRESSION = "suppression"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One proposed change: ``subject`` is a name, ``known`` the class that it is another word for."""
+
+    kind: ChangeKind
+    subject: str
+    reason: str
+    known: str | None = None
+    suppression: Suppression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What the decisions ask for, and in ``notes`` what was seen often enough and left alone, with the reason.
+
+    ``before`` and ``after`` are the texts of the vocabulary file.
+    """
+
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    before: str
+    after: str
+
+    def diff(self, old: str, new: str) -> str:
+        """The change as a unified diff between files called ``old`` and ``new``; embeddings are cut short."""
+        before, after = (_EMBEDDING.sub(r"\1…", text).splitlines() for text in (self.before, self.after))
+        return "\n".join(difflib.unified_diff(before, after, old, new, n=1, lineterm=""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What promotion needs of a judged item."""
+
+    item_id: str
+    verdict: Verdict
+    name: str | None
+    suggested: str
+    model: str | None
+    embedding: bytes | None
+
+
+def propose(
+    items: Iterable[QueuedItem],
+    vocabulary_url: str | None,
+    models: Mapping[str, str],
+    least: int,
+    leave_out: Collection[str] = (),
+) -> Promotion:
+    """Work out the next version of a vocabulary; nothing is written.
+
+    Args:
+        items: judged items of the queue.
+        vocabulary_url: the file that the next version grows from; the built-in vocabulary when None.
+        models: the weights' SHA-256 of each scan, by scan_id; what is of no such scan is not suppressed.
+        least: decisions that a change needs.
+        leave_out: names, or reasons of suppressions, that are not to change.
+
+    Raises:
+        UserError: a vocabulary file that cannot be read; UsageError, with its line, for one with an error.
+    """
+    text = _NEW
+    if vocabulary_url is not None:
+        text = read_file(locate(vocabulary_url)).decode("utf-8", errors="replace")
+    vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary")
+    judged = [
+        _Judged(
+            one.item.item_id,
+            one.status.verdict,
+            one.status.name,
+            one.item.name,
+            models.get(one.item.scan_id),
+            one.item.embedding,
+        )
+        for one in items
+        if one.status.verdict is not None and one.status.verdict is not Verdict.UNSURE
+    ]
+    notes: list[str] = []
+    kept_back = {lemma(name) for name in leave_out}
+    names = [one for one in _names(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
+    words = [one for one in _words(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
+    covered = {lemma(one.subject) for one in words}
+    looks = [one for one in _suppressions(judged, vocabulary, covered, least, notes) if one.subject not in leave_out]
+    changes = (*names, *words, *looks)
+    after = _applied(text, changes) if changes else text
+    Vocabulary.parse(after, "the next version")  # what is shown can be read again
+    return Promotion(changes, tuple(notes), text, after)
+
+
+def write_promotion(promotion: Promotion, out_url: str) -> None:
+    """Write the next version as a new file. Raises UserError when there is one, or it cannot be written."""
+    place = locate(out_url)
+    if exists(place):
+        raise UserError(f"{place.url} is there already. Name a new file: an older version is never changed.")
+    replace_file(place, promotion.after.encode("utf-8"))
+
+
+# ----------------------------------------------------------------------------------------------- names
+
+
+def _names(judged: Sequence[_Judged], vocabulary: Vocabulary, least: int, notes: list[str]) -> list[Change]:
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    how: dict[str, Counter[Verdict]] = defaultdict(Counter)
+    for one in judged:
+        if one.name and one.name != UNKNOWN_NAME and one.verdict in (Verdict.ACCEPT, Verdict.RELABEL, Verdict.KNOWN):
+            spellings[lemma(one.name)][one.name] += 1
+            how[lemma(one.name)][one.verdict] += 1
+    there = {lemma(word) for candidate in vocabulary.candidates for word in (candidate.name, *candidate.synonyms)}
+    changes = []
+    for key in sorted(how):
+        name = min(spellings[key], key=lambda spelling: (-spellings[key][spelling], spelling))
+        given, accepted, known = (how[key][verdict] for verdict in (Verdict.RELABEL, Verdict.ACCEPT, Verdict.KNOWN))
+        told = f"given {_times(given)}, accepted {_times(accepted)}"
+        if given + accepted < least:
+            continue
+        if known:
+            notes.append(f"{name}: {told}, and called a known class {_times(known)}. Settle it in the review.")
+        elif key in there:
+            notes.append(f"{name}: {told}; it is a name of the vocabulary already.")
+        else:
+            extended = vocabulary.extend([name], NameSource.PROMOTED)
+            if len(extended.candidates) > len(vocabulary.candidates):
+                changes.append(Change(ChangeKind.NAME, name, told))
+            else:
+                reasons = {lemma(left.name): left.reason for left in extended.left_out}
+                notes.append(f"{name}: {told}; it cannot be a name of an unknown: it {reasons[key]}.")
+    return changes
+
+
+def _words(judged: Sequence[_Judged], vocabulary: Vocabulary, least: int, notes: list[str]) -> list[Change]:
+    """Suggested names that were always the same known class."""
+    classes = {lemma(word): known.name for known in vocabulary.known for word in (known.name, *known.synonyms)}
+    verdicts: dict[str, Counter[tuple[Verdict, str | None]]] = defaultdict(Counter)
+    shown: dict[str, str] = {}
+    for one in judged:
+        key = lemma(one.suggested)
+        shown.setdefault(key, one.suggested)
+        decided = classes.get(lemma(one.name)) if one.verdict is Verdict.KNOWN and one.name else None
+        verdicts[key][one.verdict, decided] += 1
+        # Somebody gave or accepted this very name: whatever it was suggested for, it means something of its own.
+        if one.verdict is not Verdict.KNOWN and one.name:
+            verdicts[lemma(one.name)][one.verdict, None] += 1
+    changes = []
+    for key in sorted(verdicts):
+        for (verdict, known), count in sorted(verdicts[key].items(), key=lambda item: (item[0][0], item[0][1] or "")):
+            if verdict is not Verdict.KNOWN or known is None or count < least or key == lemma(UNKNOWN_NAME):
+                continue
+            others = verdicts[key].total() - count
+            if others:
+                notes.append(
+                    f"{shown[key]}: judged {known} {_times(count)}, otherwise {_times(others)}: no word for it."
+                )
+            elif key not in classes:
+                reason = f"suggested and judged to be {known} {_times(count)}, never anything else"
+                changes.append(Change(ChangeKind.WORD, shown[key], reason, known=known))
+    return changes
+
+
+# -------------------------------------------------------------------------------------------- suppressions
+
+
+def _suppressions(
+    judged: Sequence[_Judged], vocabulary: Vocabulary, covered: Collection[str], least: int, notes: list[str]
+) -> list[Change]:
+    """Groups of rejected look-alikes, each with how near a region must be to its middle."""
+    changes: list[Change] = []
+    for model in sorted({one.model for one in judged if one.model}):
+        of_model = [one for one in judged if one.model == model and one.embedding]
+        accepted = [one for one in of_model if one.verdict in (Verdict.ACCEPT, Verdict.RELABEL)]
+        rejected = [
+            one
+            for one in of_model
+            if one.verdict is Verdict.NOT_AN_OBJECT
+            or (one.verdict is Verdict.KNOWN and lemma(one.suggested) not in covered)
+        ][-_MOST_REJECTED:]
+        against = _vectors(accepted)
+        there = [one for one in vocabulary.suppressed if one.model == model]
+        for group in _groups(rejected, least):
+            change = _suppression(group, against, model, there, notes)
+            if change is not None:
+                changes.append(change)
+    unplaced = sum(one.verdict is Verdict.NOT_AN_OBJECT and not (one.model and one.embedding) for one in judged)
+    if unplaced >= least:
+        notes.append(f"{unplaced} rejected items have no embedding of a scan in the tables: they suppress nothing.")
+    return changes
+
+
+def _groups(rejected: Sequence[_Judged], least: int) -> list[list[_Judged]]:
+    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members."""
+    left = list(rejected)
+    groups = []
+    while len(left) >= least:
+        vectors = _vectors(left)
+        alike = vectors @ vectors.T >= _ALIKE
+        centre = int(alike.sum(axis=1).argmax())
+        members = [one for one, near in zip(left, alike[centre], strict=True) if near]
+        if len(members) < least:
+            break
+        groups.append(members)
+        left = [one for one, near in zip(left, alike[centre], strict=True) if not near]
+    return groups
+
+
+def _suppression(
+    group: Sequence[_Judged],
+    accepted: npt.NDArray[np.float32],
+    model: str,
+    there: Sequence[Suppression],
+    notes: list[str],
+) -> Change | None:
+    vectors = _vectors(group)
+    middle = vectors.mean(axis=0)
+    middle /= max(float(np.linalg.norm(middle)), 1e-12)
+    inside = vectors @ middle
+    # As far out again as the farthest member is: the next night's look-alikes are never nearer than these were.
+    cosine = 1 - 2 * (1 - float(inside.min()))
+    nearest = float((accepted @ middle).max()) if len(accepted) else -1.0
+    cosine = max(cosine, _ALIKE, (1 + nearest) / 2 if nearest > cosine else cosine)
+    names = sorted(Counter(one.name or one.suggested for one in group).items(), key=lambda item: (-item[1], item[0]))
+    called = ", ".join(f"{name} {count}" for name, count in names[:3])
+    told = f"rejected {_times(len(group))} ({called})"
+    if np.count_nonzero(inside >= cosine) * 5 < len(group) * 4:
+        notes.append(f"{told}: not suppressed, because accepted objects look the same (cosine {nearest:.2f}).")
+        return None
+    if any(float(_unit(one.embedding) @ middle) >= one.cosine for one in there):
+        notes.append(f"{told}: suppressed by the vocabulary already.")
+        return None
+    cosine = round(cosine, 4)
+    reason = f"{told}; nearest accepted object at cosine {nearest:.2f}" if len(accepted) else told
+    embedding = middle.astype("<f2").tobytes()
+    return Change(ChangeKind.SUPPRESSION, called, reason, suppression=Suppression(reason, model, cosine, embedding))
+
+
+def _vectors(items: Sequence[_Judged]) -> npt.NDArray[np.float32]:
+    if not items:
+        return np.zeros((0, 1), np.float32)
+    return np.stack([_unit(one.embedding or b"") for one in items])
+
+
+def _unit(embedding: bytes) -> npt.NDArray[np.float32]:
+    vector = np.frombuffer(embedding, "<f2").astype(np.float32)
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+# ------------------------------------------------------------------------------------------------ file
+
+
+def _applied(text: str, changes: Sequence[Change]) -> str:
+    """The text of a vocabulary file with the changes, each with its reason as a comment; other comments stay."""
+    editor = YAML()
+    editor.preserve_quotes = True
+    editor.width = 4096  # an embedding is one line
+    editor.indent(mapping=2, sequence=4, offset=2)
+    content = editor.load(text)
+    if "dictionary" not in content:
+        # Without a dictionary of its own the file uses the built-in one, and must go on doing so.
+        content["extends"] = "builtin"
+        content["dictionary"] = CommentedMap()
+    for change in changes:
+        match change.kind:
+            case ChangeKind.NAME:
+                _append(_child(content["dictionary"], NameSource.PROMOTED.value), change.subject, change.reason)
+            case ChangeKind.WORD:
+                assert change.known is not None
+                words = _child(_mapping(content, "also_known"), change.known)
+                _append(words, change.subject, change.reason)
+            case ChangeKind.SUPPRESSION:
+                assert change.suppression is not None
+                one = change.suppression
+                _child(content, "suppressed").append(
+                    CommentedMap(
+                        reason=one.reason,
+                        model=one.model,
+                        cosine=one.cosine,
+                        embedding=base64.b64encode(one.embedding).decode(),
+                    )
+                )
+    written = io.StringIO()
+    editor.dump(content, written)
+    return written.getvalue()
+
+
+def _mapping(parent: CommentedMap, key: str) -> CommentedMap:
+    if not parent.get(key):
+        parent[key] = CommentedMap()
+    return parent[key]
+
+
+def _child(parent: CommentedMap, key: str) -> CommentedSeq:
+    if not isinstance(parent.get(key), CommentedSeq):
+        parent[key] = CommentedSeq()
+    parent[key].fa.set_block_style()
+    return parent[key]
+
+
+def _append(words: CommentedSeq, word: str, reason: str) -> None:
+    words.append(word)
+    words.yaml_add_eol_comment(reason, len(words) - 1)
