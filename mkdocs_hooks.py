@@ -17,6 +17,15 @@ from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, SCHEMA_VERSION, Tabl
 ROOT = Path(__file__).parent
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put pages that the navigation does not list yet at its end, so that none is out of reach."""
+    pages = sorted(str(page.relative_to(config.docs_dir)) for page in Path(config.docs_dir).rglob("*.md"))
+    left = [page for page in pages if page not in str(config.nav)]
+    if left and config.nav is not None:
+        config.nav.append({"More": left})
+    return config
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
     pages = {

@@ -26,7 +26,8 @@ FROM instances GROUP BY name ORDER BY instances DESC, name
 
 
 def run_demo(out: Path, runner: Runner) -> bool:
-    """Make clips in ``out/archive``, scan them into ``out/tables``, write pictures into ``out/finds``.
+    """Make clips in ``out/archive``, scan them into ``out/tables``, write pictures into ``out/finds``
+    and the report into ``out/report``.
 
     Args:
         out: folder; what an earlier demo left there is used again.
@@ -51,7 +52,9 @@ def run_demo(out: Path, runner: Runner) -> bool:
     except OSError as error:
         raise UserError(f"{out} cannot be written ({error.strerror}); give --out another folder.") from error
     say_nano("nano", None)
-    parameters = ScanParameters(archive=str(archive), tables=str(tables), fps=_FPS, runner=runner)
+    parameters = ScanParameters(
+        archive=str(archive), tables=str(tables), fps=_FPS, runner=runner, report=str(out / "report")
+    )
     with TerminalProgress():
         summary = run_scan(parameters)
     print_summary(summary, parameters)
