@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import typer
@@ -17,24 +18,33 @@ from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, SCHEMA_VERSION, Tabl
 ROOT = Path(__file__).parent
 
 
+GENERATED = ("reference/tables.md", "reference/commands.md", "contributing.md", "changelog.md")
+
+
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put pages that the navigation does not list yet at its end, so that none is out of reach."""
+    """Leave pages out of the navigation that are not written yet, and add at its end those that it does not list."""
     pages = sorted(str(page.relative_to(config.docs_dir)) for page in Path(config.docs_dir).rglob("*.md"))
-    left = [page for page in pages if page not in str(config.nav)]
-    if left and config.nav is not None:
-        config.nav.append({"More": left})
+    nav = _written(config.nav, {*pages, *GENERATED})
+    left = [page for page in pages if f"'{page}'" not in str(nav)]
+    config.nav = [*nav, *([{"More": left}] if left else [])]
     return config
+
+
+def _written(entries: Any, pages: set[str]) -> list[Any]:
+    kept = []
+    for entry in entries:
+        [(title, target)] = entry.items()
+        if isinstance(target, list):
+            kept.append({title: _written(target, pages)})
+        elif target in pages:
+            kept.append(entry)
+    return kept
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    pages = {
-        "reference/tables.md": table_reference(),
-        "reference/commands.md": command_reference(),
-        "contributing.md": _of_root("CONTRIBUTING.md"),
-        "changelog.md": _of_root("CHANGELOG.md"),
-    }
-    for path, text in pages.items():
+    pages = (table_reference(), command_reference(), _of_root("CONTRIBUTING.md"), _of_root("CHANGELOG.md"))
+    for path, text in zip(GENERATED, pages, strict=True):
         files.append(File.generated(config, path, content=text))
     return files
 

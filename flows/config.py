@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,14 @@ def settings_in_force(config: Path | None) -> list[Setting]:
     settings = ModelSettings(parameters.model, method=tuple(sorted(parameters.method.items())))
     options = {f"method.{name}": getattr(method_options(settings), name) for name in _method_names()}
     values = parameters.model_dump(mode="json", exclude={"archive", "tables", "method"}) | options
-    return [Setting(name, value, _origin(name, environment, written, file)) for name, value in values.items()]
+    return [
+        Setting(name, _without_password(value), _origin(name, environment, written, file))
+        for name, value in values.items()
+    ]
+
+
+def _without_password(value: Value) -> Value:
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", value) if isinstance(value, str) else value
 
 
 def _origin(name: str, environment: dict[str, Any], written: dict[str, Any], file: Path | None) -> str:

@@ -50,7 +50,7 @@ def run_evaluate(
     if request.scores and (method or any(flags.get(name) for name in _OF_MODEL)):
         raise UsageError("--scores judges maps on disk: leave out --model, --weights, --vocabulary and --set.")
     parameters = scan_parameters(str(request.dataset), str(request.out), flags, method, config)
-    others = parameters.model_dump(mode="json", exclude_unset=True, exclude={"archive", "tables", *_OF_MODEL})
+    others = parameters.model_dump(mode="json", exclude_unset=True, exclude={"archive", "tables", "queue", *_OF_MODEL})
     settings = EvaluationSettings(
         request.dataset,
         request.format,

@@ -68,7 +68,10 @@ def test_config_show_tells_values_and_where_they_come_from(clipomaly, empty_fold
     (empty_folder / "clipomaly.toml").write_text("fps = 2\n[method]\nthreshold = 0.7\n")
     monkeypatch.setenv("CLIPOMALY_RUNNER", "threads")
     monkeypatch.setenv("CLIPOMALY_METHOD__SCORE", "entropy")
+    monkeypatch.setenv("CLIPOMALY_QUEUE", "postgresql://ada:secret@host/queue")
     ran = clipomaly("config", "show", "--json")
+    assert "secret" not in ran.out
+    assert "postgresql://ada:***@host/queue" in ran.out
     assert ran.code == 0, ran.err
     found = {setting["name"]: (setting["value"], setting["origin"]) for setting in json.loads(ran.out)}
     assert found["fps"] == (2.0, "clipomaly.toml")
