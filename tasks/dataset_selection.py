@@ -291,6 +291,7 @@ def _rows(tables_url: str, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
             for index, box in {(one.frame_index, one.box), *one.track}
         ]
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
             connection.register("instances", open_table(tables_url, "instances", scan_id=scan_id))
             connection.register("tracks", _table(tracks, ("item_id", "source_uri", "track_id")))
             connection.register("boxes", _table(boxes, ("item_id", "source_uri", "frame_index", *_BOX)))
@@ -315,6 +316,7 @@ def _boxes(tables_url: str, scans: Iterable[str], keys: Iterable[_Key]) -> dict[
     wanted = _table(list(keys), ("source_uri", "frame_index"))
     for scan_id in sorted(scans):
         with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
             connection.register("instances", open_table(tables_url, "instances", scan_id=scan_id))
             connection.register("wanted", wanted)
             columns = f"source_uri, frame_index, {', '.join(_BOX)}"

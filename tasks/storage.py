@@ -134,15 +134,16 @@ def _modified(info: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(0, UTC)
 
 
-def replace_file(place: Location, data: bytes) -> None:
+def replace_file(place: Location, data: bytes, *, durable: bool = True) -> None:
     """Write a whole file so that a reader sees the old bytes or the new, never a part.
 
-    Raises UserError when it cannot be written.
+    One that is not ``durable`` may be lost in a power cut on a local disk, until the disk is told to write: for
+    many small files whose writer sees to that. Raises UserError when it cannot be written.
     """
     try:
         _make_folder(place)
         if is_local(place.fs):
-            _through_temporary(place.path, data, os.replace)
+            _through_temporary(place.path, data, os.replace, durable)
         else:
             place.fs.pipe_file(place.path, data)
     except STORAGE_ERRORS as error:
@@ -177,15 +178,16 @@ def _make_folder(place: Location) -> None:
         place.fs.makedirs(place.fs._parent(place.path), exist_ok=True)
 
 
-def _through_temporary(path: str, data: bytes, publish: Callable[[str, str], None]) -> None:
+def _through_temporary(path: str, data: bytes, publish: Callable[[str, str], None], durable: bool = True) -> None:
     folder, name = os.path.split(path)
     # Hidden and without the suffix: what a killed process leaves behind is in no glob of tables.
     temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
     try:
         with open(temporary, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         publish(temporary, path)
     finally:
         if os.path.lexists(temporary):

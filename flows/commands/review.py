@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.precision import precision
+
 if TYPE_CHECKING:
     from review import Filters, Queue
 
@@ -423,3 +425,6 @@ def import_decisions(
         typer.echo(problem, err=True)
     if done.problems:
         raise typer.Exit(1)
+
+
+review.command()(precision)

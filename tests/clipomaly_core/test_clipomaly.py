@@ -191,3 +191,38 @@ def test_nano_finds_and_names_planted_objects(nano):
 
 # Well below what the model card reports, so that noise does not fail the suite and a broken model does.
 NANO_FOUND, NANO_NAMED, NANO_FALSE = 0.5, 0.1, 2.0
+
+
+def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
+    from dataclasses import replace
+
+    from clipomaly_core.vocabulary import Suppression
+    from demo_fleet import Scene
+
+    frame = Scene(10_000_021, (360, 640), objects=3, night=False).frame(2.0).image
+    model = Clipomaly.load("nano")
+    before = model([frame])[0].instances
+    assert before, "nothing found: the test shows nothing"
+    gone = before[0]
+    look = gone.embedding.astype("<f2").tobytes()
+    vocabulary = model.vocabulary
+
+    def run(sha256: str) -> tuple[tuple[int, ...], ...]:
+        suppressed = (Suppression("judged to be nothing", sha256, 0.995, look),)
+        again = Clipomaly.load("nano", vocabulary=replace(vocabulary, suppressed=suppressed))
+        return tuple(instance.bbox for instance in again([frame])[0].instances)
+
+    alike = [one.bbox for one in before if float(one.embedding @ gone.embedding) >= 0.995]
+    assert run(model.weights_sha256) == tuple(one.bbox for one in before if one.bbox not in alike)
+    assert run("0" * 64) == tuple(one.bbox for one in before)  # another model's suppression means nothing here
+
+
+def test_a_suppression_of_the_wrong_length_is_one_clear_error():
+    from dataclasses import replace
+
+    from clipomaly_core.vocabulary import Suppression
+
+    model = Clipomaly.load("nano")
+    suppressed = (Suppression("by hand", model.weights_sha256, 0.9, b"\0\0"),)
+    with pytest.raises(UserError, match="has 1 numbers"):
+        Clipomaly.load("nano", vocabulary=replace(model.vocabulary, suppressed=suppressed))

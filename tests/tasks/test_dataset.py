@@ -410,9 +410,9 @@ from tasks.dataset import DatasetOptions, build_dataset
 import tasks.dataset, time
 tasks.dataset._PART = 2
 replace = tasks.dataset.replace_file
-def slowly(place, data):
+def slowly(place, data, durable=True):
     time.sleep(0.02)
-    replace(place, data)
+    replace(place, data, durable=durable)
 tasks.dataset.replace_file = slowly
 fleet = judged_fleet(Path(sys.argv[1]), sys.argv[2])
 build_dataset(fleet.walk, sys.argv[3], DatasetOptions(fleet.tables, sys.argv[4], shares=(0.5, 0.25, 0.25)))

@@ -1,0 +1,24 @@
+"""``clipomaly review precision``."""
+
+from typing import Annotated
+
+import typer
+
+
+def precision(
+    queue: Annotated[
+        str, typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://user@host/database.")
+    ],
+    wished: Annotated[float, typer.Option("--precision", help="Look for the threshold of this precision.")] = 0.9,
+    bands: Annotated[int, typer.Option(help="Into how many bands of scores.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """How often each band of scores is right, with confidence, and the threshold for a wished precision.
+
+    Only items that were drawn at random count.
+
+    Example: clipomaly review precision --queue queue.db --precision 0.8
+    """
+    from flows.precision import run_precision
+
+    run_precision(queue, wished, bands, as_json)
