@@ -445,8 +445,6 @@ def _finish(out: Location, plan: _Plan, frames: Sequence[DatasetFrame], done: Se
     ]
     hashes += [_hash(file) for file in _written(out, closing)]
     whole = manifest.with_files(sorted(hashes, key=lambda file: file.path))
-    if is_local(out.fs):
-        os.sync()  # what the manifest vouches for is on the disk before it
     replace_file(out.child("manifest.json"), _MANIFEST.dump_json(whole, indent=1) + b"\n")
     return whole
 

@@ -137,8 +137,8 @@ def _modified(info: dict[str, Any]) -> datetime:
 def replace_file(place: Location, data: bytes, *, durable: bool = True) -> None:
     """Write a whole file so that a reader sees the old bytes or the new, never a part.
 
-    One that is not ``durable`` may be lost in a power cut on a local disk, until the disk is told to write: for
-    many small files whose writer sees to that. Raises UserError when it cannot be written.
+    One that is not ``durable`` may be lost in a power cut on a local disk: for many small files that are made
+    again, and whose hashes are kept. Raises UserError when it cannot be written.
     """
     try:
         _make_folder(place)
