@@ -53,5 +53,7 @@ def region_embeddings(features: Tensor, masks: Tensor) -> Tensor:
         (R, D) float32, L2-normalised; each patch counts by its share under the mask.
     """
     weights = adaptive_avg_pool2d(masks.float(), (features.shape[0], features.shape[1]))
-    total = torch.einsum("rhw,hwd->rd", weights, features)
-    return normalize(total, dim=-1)
+    # Summed in float64 on a CPU: a float32 sum depends on how many threads share it, and so would the rows.
+    exact = torch.float64 if features.device.type == "cpu" else torch.float32
+    total = torch.einsum("rhw,hwd->rd", weights.to(exact), features.to(exact))
+    return normalize(total.float(), dim=-1)

@@ -7,9 +7,11 @@ import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn.functional import normalize
 
 from clipomaly_core import Clipomaly, Options, UserError, Vocabulary, default_options
 from clipomaly_core.errors import UsageError
+from clipomaly_core.regions import region_embeddings
 from clipomaly_core.scores import SCORES
 from clipomaly_core.weights import find_checkpoint
 from demo_fleet import HELD_OUT_KINDS, KINDS, sample_scene
@@ -226,3 +228,17 @@ def test_a_suppression_of_the_wrong_length_is_one_clear_error():
     suppressed = (Suppression("by hand", model.weights_sha256, 0.9, b"\0\0"),)
     with pytest.raises(UserError, match="has 1 numbers"):
         Clipomaly.load("nano", vocabulary=replace(model.vocabulary, suppressed=suppressed))
+
+
+def test_a_region_embeds_the_same_on_any_number_of_threads():
+    features = normalize(torch.randn(22, 40, 128, generator=torch.Generator().manual_seed(0)), dim=-1)
+    masks = torch.rand(6, 88, 160, generator=torch.Generator().manual_seed(1)) > 0.9
+    before = torch.get_num_threads()
+    try:
+        embeddings = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            embeddings.append(region_embeddings(features, masks))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(embeddings[0], embeddings[1]) and torch.equal(embeddings[0], embeddings[2])
