@@ -107,6 +107,11 @@ class Clipomaly:
         """How many frames one call should hold: enough to fill the device, few enough for its memory."""
         return 4 if self._device.type == "cpu" else 32
 
+    @property
+    def network(self) -> CLIP:
+        """The network itself, for training: float32, in evaluation mode, without gradients until they are asked for."""
+        return self._network
+
     def extend(self, names: Iterable[str], source: NameSource = NameSource.USER) -> None:
         """Add candidate names; costs their text embeddings and nothing else."""
         self._use(self.vocabulary.extend(names, source))
@@ -160,6 +165,17 @@ class Clipomaly:
             results.update(zip(indices, same_size, strict=True))
         return [results[index] for index in range(len(frames))]
 
+    def known_cosines(self, frames: Sequence[Frame]) -> Tensor:
+        """Cosines to the classes of V, as everything else rests on them; gradients flow through.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB of one size.
+
+        Returns:
+            (B, C, 4h, 4w) float32 in [-1, 1], for h by w patches at the working size.
+        """
+        return self._finer(self._known.cosines(self._dense(frames)))
+
     def _same_size(self, frames: list[Frame]) -> list[FrameResult]:
         options = self.options
         features = self._dense(frames)
@@ -191,7 +207,7 @@ class Clipomaly:
             )
         return results
 
-    def _dense(self, frames: list[Frame]) -> Tensor:
+    def _dense(self, frames: Sequence[Frame]) -> Tensor:
         height, width = self._working_size(frames[0].shape[0], frames[0].shape[1])
         pixels = self._pixels(frames)
         pixels = interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)

@@ -151,6 +151,7 @@ def _mix(block: ResidualAttentionBlock, tokens: Tensor, grid: tuple[int, int], a
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # training uses it too, and whoever asks first makes it
 def _neighbourhood(grid: tuple[int, int], device: torch.device) -> Tensor:
     """Gaussian of the distance between patches, (1 + N, 1 + N), zero for CLS (NACLIP, equation 5)."""
     rows, columns = torch.meshgrid(*(torch.arange(n, device=device) for n in grid), indexing="ij")

@@ -11,6 +11,7 @@ from flows.commands.dataset import dataset
 from flows.commands.demo import demo
 from flows.commands.doctor import doctor
 from flows.commands.evaluate import evaluate
+from flows.commands.finetune import finetune
 from flows.commands.mine import mine
 from flows.commands.models import models
 from flows.commands.query import query
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (scan, status, query, search, report, mine, segment, evaluate, models, doctor, demo):
+for command in (scan, status, query, search, report, mine, segment, evaluate, finetune, models, doctor, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(config, name="config")

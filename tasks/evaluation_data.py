@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -92,7 +93,7 @@ def read_dataset(root: Path, format: str, split: str | None = None, limit: int |
     Args:
         root: its folder, as it was unpacked.
         format: one of ``FORMATS``.
-        split: of ``cityscapes`` (``val`` when ``None``) and ``streethazards`` (``test``).
+        split: of ``cityscapes`` and ``camvid-like`` (``val`` when ``None``) and ``streethazards`` (``test``).
         limit: the first so many frames by name.
 
     Raises:
@@ -119,7 +120,7 @@ def read_dataset(root: Path, format: str, split: str | None = None, limit: int |
     frames = tuple(labelled[:limit])
     for frame in frames:
         _check_sizes(frame)
-    return Dataset(format, root, frames, len(found) - len(labelled), chosen.classes)
+    return Dataset(format, root, frames, len(found) - len(labelled), chosen.classes(root))
 
 
 def _check_sizes(frame: EvaluationFrame) -> None:
@@ -173,6 +174,17 @@ def _always(values: Mapping[int, int]) -> Meaning:
     return lambda label: table
 
 
+Classes = Callable[[Path], tuple[tuple[str, ...], ...]]
+
+
+def _fixed(classes: tuple[tuple[str, ...], ...]) -> Classes:
+    return lambda root: classes
+
+
+def _none(root: Path) -> tuple[tuple[str, ...], ...]:
+    return ()
+
+
 def _never(frame: EvaluationFrame, all_frames: list[EvaluationFrame]) -> bool:
     return False
 
@@ -181,14 +193,15 @@ def _never(frame: EvaluationFrame, all_frames: list[EvaluationFrame]) -> bool:
 class _Format:
     """How a dataset is laid out and what its pixel values mean.
 
-    ``meaning`` gives the look-up table for a label file, from pixel values to an index into ``classes``,
-    ``_ANOMALY``, ``_NORMAL`` or void. ``split`` is the one taken where none is named.
+    ``meaning`` gives the look-up table for a label file, from pixel values to an index into the classes,
+    ``_ANOMALY``, ``_NORMAL`` or void; ``classes`` the words for each class of a dataset's folder. ``split`` is the
+    one taken where none is named.
     """
 
     layout: str
     find: Callable[[Path, str], list[EvaluationFrame]]
     meaning: Meaning
-    classes: tuple[tuple[str, ...], ...] = ()
+    classes: Classes = _none
     split: str | None = None
     may_lack_truth: Callable[[EvaluationFrame, list[EvaluationFrame]], bool] = _never
 
@@ -280,6 +293,13 @@ def _streethazards(root: Path, split: str) -> list[EvaluationFrame]:
     return []
 
 
+def _camvid_like(root: Path, split: str) -> list[EvaluationFrame]:
+    truth = root / f"{split}annot"
+    if not truth.is_dir():
+        return []
+    return [EvaluationFrame(path.stem, path, truth / f"{path.stem}.png") for path in _images(root / split)]
+
+
 _CITYSCAPES_CLASSES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation",
     "terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
@@ -305,6 +325,50 @@ _STREETHAZARDS_CLASSES = (
 )  # fmt: skip
 _STREETHAZARDS_VALUES = (2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13)
 
+# The eleven classes of CamVid as they are usually judged (Badrinarayanan et al., arXiv 1511.00561).
+_CAMVID = """sky
+building
+pole
+road
+sidewalk, pavement
+vegetation, tree
+traffic sign, sign symbol
+fence
+car
+person, pedestrian
+rider, bicyclist
+void
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """The classes of a file that names them, and the meaning of its pixel values."""
+
+    classes: tuple[tuple[str, ...], ...]
+    table: LabelMap
+
+
+@lru_cache(maxsize=8)
+def _camvid_like_words(root: Path) -> _Words:
+    """A line of ``classes.txt`` a pixel value, from 0 on: words for the class between commas, or "void"."""
+    file = root / "classes.txt"
+    try:
+        lines = (file.read_text(encoding="utf-8") if file.is_file() else _CAMVID).splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read as text ({reason(error)}).") from error
+    classes: list[tuple[str, ...]] = []
+    values = {VOID: VOID}
+    for value, line in enumerate(lines):
+        words = tuple(word.strip() for word in line.split(","))
+        if not all(words) or value >= _STRANGE:
+            raise UsageError(f"{file}, line {value + 1}: give the words of a class, or void, for each pixel value.")
+        values[value] = VOID if words == ("void",) else len(classes)
+        if words != ("void",):
+            classes.append(words)
+    return _Words(tuple(classes), _table(values))
+
+
 _FORMATS: Final[dict[str, _Format]] = {
     "roadanomaly": _Format(
         "frames/NAME.jpg beside frames/NAME.labels/labels_semantic.png",
@@ -326,7 +390,7 @@ _FORMATS: Final[dict[str, _Format]] = {
         "leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png and gtFine/SPLIT/CITY/NAME_gtFine_labelIds.png",
         _cityscapes,
         _cityscapes_meaning,
-        tuple((name,) for name in _CITYSCAPES_CLASSES),
+        _fixed(tuple((name,) for name in _CITYSCAPES_CLASSES)),
         split="val",
     ),
     "streethazards": _Format(
@@ -340,8 +404,15 @@ _FORMATS: Final[dict[str, _Format]] = {
                 14: _ANOMALY,
             }
         ),
-        _STREETHAZARDS_CLASSES,
+        _fixed(_STREETHAZARDS_CLASSES),
         split="test",
+    ),
+    "camvid-like": _Format(
+        "SPLIT/NAME.png and SPLITannot/NAME.png, and classes.txt where the classes are not CamVid's",
+        _camvid_like,
+        lambda label: _camvid_like_words(label.parent.parent).table,
+        lambda root: _camvid_like_words(root).classes,
+        split="val",
     ),
 }
 FORMATS: Final = tuple(_FORMATS)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,39 @@ LEAST_OVERLAP: Final = 0.5
 """An instance's name is judged where at least this share of its pixels lies on true anomaly."""
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Which class of V stands for each class of a dataset.
+
+    ``to_known`` (256,) uint8 takes a class map of the dataset to classes of V, anomaly to their number, void and
+    what none covers to 255; ``judged`` are the classes of V that occur in it, ``not_covered`` names the rest.
+    """
+
+    to_known: LabelMap
+    judged: tuple[int, ...]
+    not_covered: tuple[str, ...]
+
+
+def cover(vocabulary: Vocabulary, dataset: Dataset) -> Coverage:
+    """Find the classes of V that stand for those of a dataset: by name or synonym before by kind.
+
+    Raises:
+        UsageError: V has none of them, or more classes than a label map can hold.
+    """
+    classes = [_known_index(vocabulary, words) for words in dataset.classes]
+    judged = sorted({index for index in classes if index is not None})
+    if dataset.classes and not judged:
+        raise UsageError(f"The vocabulary covers no class of {dataset.format}: give another --vocabulary.")
+    if len(vocabulary.known) >= VOID:
+        raise UsageError(f"The vocabulary has {len(vocabulary.known)} known classes; {VOID - 1} can be judged.")
+    to_known = np.full(256, VOID, np.uint8)
+    for value, index in enumerate(classes):
+        to_known[value] = VOID if index is None else index
+    to_known[len(classes)] = len(vocabulary.known)
+    not_covered = (words[0] for words, index in zip(dataset.classes, classes, strict=True) if index is None)
+    return Coverage(to_known, tuple(judged), tuple(not_covered))
+
+
 class OpenWorld:
     """Counts over the label maps and the names of the instances, frame by frame."""
 
@@ -27,20 +61,8 @@ class OpenWorld:
         self._dataset = dataset
         self._accepted = accepted
         self._unknown = ConfusionMatrix(1)
-        classes = [_known_index(vocabulary, words) for words in dataset.classes]
-        self._judged = sorted({index for index in classes if index is not None})
-        self._not_covered = tuple(
-            words[0] for words, index in zip(dataset.classes, classes, strict=True) if index is None
-        )
-        if dataset.classes and not self._judged:
-            raise UsageError(f"The vocabulary covers no class of {dataset.format}: give another --vocabulary.")
-        if len(vocabulary.known) >= VOID:
-            raise UsageError(f"The vocabulary has {len(vocabulary.known)} known classes; {VOID - 1} can be judged.")
+        self._coverage = cover(vocabulary, dataset)
         self._known = ConfusionMatrix(len(vocabulary.known))
-        self._to_known = np.full(256, VOID, np.uint8)
-        for value, index in enumerate(classes):
-            self._to_known[value] = VOID if index is None else index
-        self._to_known[len(classes)] = len(vocabulary.known)
         self._lexicon = Lexicon((Vocabulary.load(), vocabulary), accepted.kinds) if accepted else None
         self._tallies: dict[str, Counter[str]] = {}
         self._instances = self._frames_judged = 0
@@ -48,7 +70,7 @@ class OpenWorld:
     def add(self, frame: EvaluationFrame, label: LabelMap, result: FrameResult) -> None:
         self._unknown.update(result.labels >= result.known_classes, label)
         if self._dataset.classes:
-            self._known.update(result.labels, self._to_known[self._dataset.class_map(frame)])
+            self._known.update(result.labels, self._coverage.to_known[self._dataset.class_map(frame)])
         if self._accepted is None or self._lexicon is None:
             return
         words = self._accepted.frames[frame.name]
@@ -77,8 +99,8 @@ class OpenWorld:
         return self._unknown.unknown()
 
     def known(self) -> KnownReport:
-        iou = self._known.iou()[self._judged]
-        names = [self._vocabulary.known[index].name for index in self._judged]
+        iou = self._known.iou()[list(self._coverage.judged)]
+        names = [self._vocabulary.known[index].name for index in self._coverage.judged]
         if np.isnan(iou).all():
             raise UsageError(f"No known class in any label map of {self._dataset.root}: check --format.")
         return KnownReport(
@@ -87,7 +109,7 @@ class OpenWorld:
                 ClassIoU(name, None if np.isnan(value) else float(value))
                 for name, value in zip(names, iou, strict=True)
             ),
-            self._not_covered,
+            self._coverage.not_covered,
         )
 
     def naming(self) -> NamingReport | None:

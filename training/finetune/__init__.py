@@ -1,0 +1,1 @@
+"""Label maps that show fine-tuning at work."""
