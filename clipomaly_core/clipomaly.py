@@ -5,8 +5,9 @@ option, see ``options``.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
+from threading import Lock
 
 import cv2
 import numpy as np
@@ -18,16 +19,18 @@ from torch.nn.functional import interpolate
 
 from clipomaly_core.crops import context_crop, masked_crop
 from clipomaly_core.dense import dense_features, image_embedding
+from clipomaly_core.edges import follow_edges
 from clipomaly_core.errors import UserError
 from clipomaly_core.naming import RegionName, name_regions
 from clipomaly_core.options import Options, default_options
-from clipomaly_core.prompts import make_prompts
+from clipomaly_core.prompts import Prompts, make_prompts
 from clipomaly_core.regions import Region, connected_regions, region_embeddings
 from clipomaly_core.scores import anomaly_score
-from clipomaly_core.suppression import make_suppressor
+from clipomaly_core.suppression import Suppressor, make_suppressor
+from clipomaly_core.tagger import ClipTagger, Tagger
 from clipomaly_core.text import TextEncoder, load_templates
-from clipomaly_core.types import UNKNOWN_NAME, FrameResult, Instance
-from clipomaly_core.vocabulary import ASKED, NameSource, Vocabulary
+from clipomaly_core.types import UNKNOWN_NAME, Frame, FrameResult, Instance
+from clipomaly_core.vocabulary import ASKED, NameSource, Vocabulary, lemma
 from clipomaly_core.weights import Checkpoint, cache_dir, find_checkpoint, load_network
 
 _FINER = 4
@@ -40,7 +43,16 @@ _CROPS = 64
 _NO_MASS = -1e4
 """Logarithm that stands for no mass at all, finite so that it can be interpolated."""
 
-Frame = npt.NDArray[np.uint8]
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """A vocabulary and its embeddings: one thing, so that a call sees the same one from beginning to end."""
+
+    vocabulary: Vocabulary
+    known: Prompts
+    candidates: Prompts
+    names: tuple[str, ...]
+    suppressed: Suppressor
 
 
 class Clipomaly:
@@ -53,6 +65,7 @@ class Clipomaly:
         vocabulary: Vocabulary,
         options: Options,
         device: torch.device,
+        tagger: Tagger | None = None,
     ) -> None:
         self.name = checkpoint.name
         self.weights_sha256 = checkpoint.sha256
@@ -70,7 +83,13 @@ class Clipomaly:
             load_templates(options.templates),
             cache_dir(),
         )
-        self._use(vocabulary)
+        self._extending = Lock()
+        self._words = self._embedded(vocabulary)
+        self._tagger = tagger
+        if tagger is None and options.candidates == "ram":
+            from clipomaly_core.ram import RecognizeAnything  # with it comes a package of its own
+
+            self._tagger = RecognizeAnything(options.tagger_weights, device)
 
     @classmethod
     def load(
@@ -81,6 +100,7 @@ class Clipomaly:
         vocabulary: str | Vocabulary | None = None,
         device: str = "auto",
         options: Options | None = None,
+        tagger: Tagger | None = None,
     ) -> "Clipomaly":
         """Load a model.
 
@@ -91,6 +111,7 @@ class Clipomaly:
             vocabulary: a vocabulary, or path or URL of a vocabulary file; the built-in one when ``None``.
             device: ``auto`` takes an accelerator where there is one; else any torch device.
             options: the model's defaults when ``None``.
+            tagger: gives the candidate names of each frame, in place of what ``options.candidates`` says.
 
         Raises:
             UserError: anything of these that is not there or does not fit.
@@ -100,7 +121,7 @@ class Clipomaly:
         if not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary.load(vocabulary)
         options = options or default_options(model)
-        return cls(checkpoint, load_network(checkpoint, target), vocabulary, options, target)
+        return cls(checkpoint, load_network(checkpoint, target), vocabulary, options, target, tagger)
 
     @property
     def batch_size(self) -> int:
@@ -112,34 +133,69 @@ class Clipomaly:
         """The network itself, for training: float32, in evaluation mode, without gradients until they are asked for."""
         return self._network
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """V and W as they are now: a tagger, as ``extend``, adds names."""
+        return self._words.vocabulary
+
     def extend(self, names: Iterable[str], source: NameSource = NameSource.USER) -> None:
         """Add candidate names; costs their text embeddings and nothing else."""
-        self._use(self.vocabulary.extend(names, source))
+        with self._extending:  # threads that share a model may each bring names
+            self._words = self._embedded(self.vocabulary.extend(names, source))
 
-    def _use(self, vocabulary: Vocabulary) -> None:
-        self._known = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.known])
-        self._candidates = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.candidates])
-        near = self._near_known(vocabulary)
-        if near:
+    def _embedded(self, vocabulary: Vocabulary) -> _Words:
+        known = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.known])
+        candidates = self._candidate_prompts(vocabulary)
+        if near := self._near_known(vocabulary, known, candidates):
             vocabulary = vocabulary.leave_out(near)
-            self._candidates = make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.candidates])
-        self.vocabulary = vocabulary
-        self._candidate_names = tuple(c.name for c in vocabulary.candidates)
-        self._suppressed = make_suppressor(
-            vocabulary.suppressed, self.weights_sha256, self.embedding_dimension, self._device
-        )
+            candidates = self._candidate_prompts(vocabulary)
+        names = tuple(c.name for c in vocabulary.candidates)
+        suppressed = make_suppressor(vocabulary.suppressed, self.weights_sha256, self.embedding_dimension, self._device)
+        return _Words(vocabulary, known, candidates, names, suppressed)
 
-    def _near_known(self, vocabulary: Vocabulary) -> dict[str, str]:
+    def _candidate_prompts(self, vocabulary: Vocabulary) -> Prompts:
+        return make_prompts(self._encoder, [(c.name, *c.synonyms) for c in vocabulary.candidates])
+
+    def _near_known(self, vocabulary: Vocabulary, known: Prompts, candidates: Prompts) -> dict[str, str]:
         """Candidates that mean much the same as a class of V, with the reason. What a person asked for stays."""
         if not vocabulary.candidates:
             return {}
-        cosines = self._known.cosines(self._candidates.embeddings[self._candidates.rows[:, 0]])
-        best, index = cosines.max(dim=-1)
+        best, index = known.cosines(candidates.embeddings[candidates.rows[:, 0]]).max(dim=-1)
         return {
-            candidate.name: f"cosine {cosine:.3f} to {vocabulary.known[known].name}, a known class"
-            for candidate, cosine, known in zip(vocabulary.candidates, best.tolist(), index.tolist(), strict=True)
+            candidate.name: f"cosine {cosine:.3f} to {vocabulary.known[row].name}, a known class"
+            for candidate, cosine, row in zip(vocabulary.candidates, best.tolist(), index.tolist(), strict=True)
             if cosine >= self.options.known_cosine and candidate.source not in ASKED
         }
+
+    def _words_for(self, frames: Sequence[Frame]) -> tuple[_Words, Tensor | None]:
+        """The words, and which candidates each frame may have, (B, N) bool; ``None`` for all."""
+        words = self._words
+        tagger = self._tagger
+        if tagger is None:
+            if self.options.candidates == "dictionary":
+                return words, None
+            options = self.options
+            tagger = ClipTagger(
+                self._embed_crops,
+                words.known,
+                words.candidates,
+                words.names,
+                options.crop_size,
+                options.naming_scale,
+                options.tags,
+            )
+        tags = [[lemma(tag.name) for tag in found] for found in tagger(frames)]
+        settled = {lemma(term) for c in words.vocabulary.candidates for term in (c.name, *c.synonyms)}
+        settled |= {lemma(left.name) for left in words.vocabulary.left_out}
+        if fresh := sorted({tag for found in tags for tag in found} - settled - {""}):
+            self.extend(fresh, NameSource.TAGGER)
+            words = self._words
+        terms = [{lemma(term) for term in (c.name, *c.synonyms)} for c in words.vocabulary.candidates]
+        asked = [c.source in ASKED for c in words.vocabulary.candidates]
+        allowed = [
+            [own or not term.isdisjoint(found) for own, term in zip(asked, terms, strict=True)] for found in tags
+        ]
+        return words, torch.tensor(allowed, dtype=torch.bool, device=self._device).reshape(len(frames), len(terms))
 
     @torch.inference_mode()
     def __call__(self, frames: Sequence[Frame]) -> list[FrameResult]:
@@ -174,29 +230,33 @@ class Clipomaly:
         Returns:
             (B, C, 4h, 4w) float32 in [-1, 1], for h by w patches at the working size.
         """
-        return self._finer(self._known.cosines(self._dense(frames)))
+        return self._finer(self._words.known.cosines(self._dense(frames)))
 
     def _same_size(self, frames: list[Frame]) -> list[FrameResult]:
         options = self.options
+        words, allowed = self._words_for(frames)
         features = self._dense(frames)
-        known = self._finer(self._known.cosines(features))
-        candidates = self._candidates.cosines(features)
+        known = self._finer(words.known.cosines(features))
+        candidates = words.candidates.cosines(features)
+        if allowed is not None:
+            candidates = candidates.masked_fill(~allowed[:, None, None], -torch.inf)
         mass = torch.logsumexp(options.logit_scale * candidates, dim=-1, keepdim=True)
         mass = self._finer(mass.clamp(min=_NO_MASS))
         scores = anomaly_score(options.score, known, mass, options.logit_scale).cpu().numpy()
 
         least = options.min_area * scores[0].size
         regions = [connected_regions(score > options.threshold, least, options.max_regions) for score in scores]
-        named = self._name(frames, features, regions)
+        named = self._name(frames, features, regions, words, allowed)
         results = []
         for index, frame in enumerate(frames):
             kept = [pair for pair in zip(regions[index], named[index], strict=True) if not pair[1].reclaimed]
             chosen = sorted({name.candidate for _, name in kept if name.candidate is not None})
-            words = self._finer(candidates[index : index + 1][..., chosen])
-            labels = torch.cat([known[index : index + 1], words], dim=1).argmax(1)[0]
+            unknown = self._finer(candidates[index : index + 1][..., chosen])
+            labels = torch.cat([known[index : index + 1], unknown], dim=1).argmax(1)[0]
             results.append(
                 self._frame_result(
-                    frame.shape[:2],
+                    frame,
+                    words,
                     features[index],
                     scores[index],
                     known[index].argmax(0).cpu().numpy().astype(np.int16),
@@ -240,7 +300,9 @@ class Clipomaly:
             return maps.new_zeros(maps.shape[0], 0, maps.shape[2] * _FINER, maps.shape[3] * _FINER)
         return interpolate(maps, scale_factor=_FINER, mode="bilinear", align_corners=False)
 
-    def _name(self, frames: list[Frame], features: Tensor, regions: list[list[Region]]) -> list[list[RegionName]]:
+    def _name(
+        self, frames: list[Frame], features: Tensor, regions: list[list[Region]], words: _Words, allowed: Tensor | None
+    ) -> list[list[RegionName]]:
         """Name the regions of all frames of a batch together, so that crops fill the device."""
         if not any(regions):
             return [[] for _ in frames]
@@ -258,12 +320,15 @@ class Clipomaly:
         named = name_regions(
             regions_embedded,
             torch.nn.functional.normalize(pairs.mean(1), dim=-1),
-            self._known,
-            self._candidates,
-            self._candidate_names,
+            words.known,
+            words.candidates,
+            words.names,
             self.options,
+            None
+            if allowed is None
+            else allowed.repeat_interleave(torch.tensor([*map(len, regions)], device=self._device), dim=0),
         )
-        hit = self._suppressed(regions_embedded)
+        hit = words.suppressed(regions_embedded)
         rest = iter(replace(name, reclaimed=name.reclaimed or no) for name, no in zip(named, hit, strict=True))
         return [[next(rest) for _ in found] for found in regions]
 
@@ -283,7 +348,8 @@ class Clipomaly:
 
     def _frame_result(
         self,
-        size: tuple[int, int],
+        frame: Frame,
+        words: _Words,
         features: Tensor,
         score: npt.NDArray[np.float32],
         known_labels: npt.NDArray[np.int16],
@@ -291,8 +357,9 @@ class Clipomaly:
         chosen: list[int],
         regions: list[tuple[Region, RegionName]],
     ) -> FrameResult:
-        known = len(self.vocabulary.known)
-        names = [self._candidate_names[index] for index in chosen]
+        size = (frame.shape[0], frame.shape[1])
+        known = len(words.vocabulary.known)
+        names = [words.names[index] for index in chosen]
         if any(name.candidate is None for _, name in regions):
             names.append(UNKNOWN_NAME)
         if self.options.reclaim == "region":
@@ -301,10 +368,12 @@ class Clipomaly:
             # An unknown object has no text to win pixels with: it keeps the region in which it was found.
             if name.candidate is None or self.options.reclaim == "region":
                 labels[region.mask] = known + names.index(name.name)
-        vocabulary = (*(c.name for c in self.vocabulary.known), *names)
+        vocabulary = (*(c.name for c in words.vocabulary.known), *names)
 
         scaled = cv2.resize(score, (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
         full_score = np.clip(scaled, 0, 1).astype(np.float32)
+        if self.options.edges == "guided":
+            full_score = follow_edges(full_score, frame)
         enlarged = cv2.resize(known_labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
         full_labels = enlarged.astype(np.int16)
         instances = []
@@ -318,7 +387,9 @@ class Clipomaly:
                     continue
                 mask = _to_frame(part.mask, size)
                 full_labels[mask] = label
-                instances.append(self._instance(mask, part, full_score, features, regions[int(np.argmax(overlaps))][1]))
+                name = regions[int(np.argmax(overlaps))][1]
+                source = "none" if name.candidate is None else words.vocabulary.candidates[name.candidate].source.value
+                instances.append(self._instance(mask, part, full_score, features, name, source))
         instances.sort(key=lambda instance: (-instance.score_max, instance.bbox))
         return FrameResult(full_score, full_labels, vocabulary, known, self.options.threshold, tuple(instances))
 
@@ -329,10 +400,10 @@ class Clipomaly:
         score: npt.NDArray[np.float32],
         features: Tensor,
         name: RegionName,
+        source: str,
     ) -> Instance:
         inside = score[mask]
         embedding = region_embeddings(features, torch.from_numpy(part.mask).to(self._device)[None])[0]
-        source = "none" if name.candidate is None else self.vocabulary.candidates[name.candidate].source.value
         return Instance(
             name=name.name,
             name_score=name.score,

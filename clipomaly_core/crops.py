@@ -46,6 +46,11 @@ def context_crop(
     return _resize(_cut(frame, _square(bbox, context), GREY), size)
 
 
+def square_crop(frame: npt.NDArray[np.uint8], square: tuple[int, int, int], size: int) -> npt.NDArray[np.uint8]:
+    """The square (left, top, side) of a frame, in pixels, as (size, size, 3) uint8 RGB; grey outside the frame."""
+    return _resize(_cut(frame, square, GREY), size)
+
+
 def _square(bbox: tuple[int, int, int, int], border: float) -> tuple[int, int, int]:
     x, y, width, height = bbox
     side = max(2, round(max(width, height) * (1 + 2 * border)))

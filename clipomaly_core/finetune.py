@@ -17,8 +17,9 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.nn.functional import cross_entropy
 
-from clipomaly_core.clipomaly import Clipomaly, Frame
+from clipomaly_core.clipomaly import Clipomaly
 from clipomaly_core.errors import UsageError
+from clipomaly_core.types import Frame
 
 VOID = 255
 LabelMap = npt.NDArray[np.uint8]

@@ -36,7 +36,13 @@ class RegionName:
 
 
 def name_regions(
-    regions: Tensor, crops: Tensor, known: Prompts, candidates: Prompts, names: tuple[str, ...], options: Options
+    regions: Tensor,
+    crops: Tensor,
+    known: Prompts,
+    candidates: Prompts,
+    names: tuple[str, ...],
+    options: Options,
+    allowed: Tensor | None = None,
 ) -> list[RegionName]:
     """Choose a name for each region.
 
@@ -47,19 +53,28 @@ def name_regions(
         candidates: prompts of the N candidate names.
         names: the N candidate names.
         options: preselect, region_weight, naming_scale and margin are read.
+        allowed: (R, N) bool, the candidates that each region may be called; all where ``None``.
     """
     if not names or not len(regions):
         return [RegionName(None, ())] * len(regions)
-    by_region = candidates.cosines(regions)
+    if allowed is None:
+        allowed = torch.ones(len(regions), len(names), dtype=torch.bool, device=regions.device)
+    by_region = candidates.cosines(regions).masked_fill(~allowed, -torch.inf)
     kept = by_region.topk(min(options.preselect, len(names)), dim=-1).indices
-    fused = torch.lerp(candidates.cosines(crops), by_region, options.region_weight)
+    fused = torch.lerp(candidates.cosines(crops), candidates.cosines(regions), options.region_weight)
+    fused = fused.masked_fill(~allowed, -torch.inf)
     fused_known = torch.lerp(known.cosines(crops), known.cosines(regions), options.region_weight)
     reclaimed = (fused_known.amax(1) > fused.gather(1, kept).amax(1)).tolist()
     probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
     best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
     chosen = kept.gather(1, best.indices)
+    counts = allowed.sum(1).tolist()
     named = []
-    for scores, indices, lost in zip(best.values.tolist(), chosen.tolist(), reclaimed, strict=True):
+    for row_scores, row, lost, count in zip(best.values.tolist(), chosen.tolist(), reclaimed, counts, strict=True):
+        scores, indices = row_scores[:count], row[:count]  # those that are not allowed come last
+        if not count:
+            named.append(RegionName(None, ()))
+            continue
         clear = len(scores) == 1 or scores[0] - scores[1] >= options.margin
         top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
         named.append(RegionName(indices[0] if clear else None, top, lost))

@@ -1,12 +1,17 @@
 """Every choice of the method that the paper leaves open, by name, with its default."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from clipomaly_core.dense import ATTENTIONS, Attention
 from clipomaly_core.errors import UsageError
 from clipomaly_core.scores import SCORES, Score
 from clipomaly_core.weights import NANO
+
+Candidates = Literal["dictionary", "clip-tagger", "ram"]
+CANDIDATES: tuple[str, ...] = get_args(Candidates)
+Edges = Literal["bilinear", "guided"]
+EDGES: tuple[str, ...] = get_args(Edges)
 
 METHOD_VERSION = 1
 """Raised whenever the same options give other results than before."""
@@ -36,6 +41,12 @@ class Options:
         ``pixel``: V also takes back each pixel that it wins over the region's name, which is the paper's segmentation
         over V and W to the letter.
     known_cosine: candidates whose text embedding is at least so near to one of V are left out.
+    candidates: where the names W of a frame come from: ``dictionary``, all of it; ``clip-tagger``, what of it this CLIP
+        sees in the frame; ``ram``, what the Recognize Anything package sees. A tagger's names are joined by those that
+        users gave or promoted.
+    tags: at most so many names of the ``clip-tagger`` a frame.
+    tagger_weights: path or URL of the weights of ``ram``.
+    edges: ``bilinear``: scores are enlarged to the frame as they are; ``guided``: they also follow its edges.
     """
 
     attention: Attention = "naclip"
@@ -56,6 +67,10 @@ class Options:
     margin: float = 0.05
     reclaim: Literal["region", "pixel"] = "pixel"
     known_cosine: float = 0.97
+    candidates: Candidates = "dictionary"
+    tags: int = 64
+    tagger_weights: str | None = None
+    edges: Edges = "bilinear"
     method_version: int = METHOD_VERSION
 
     def __post_init__(self) -> None:
@@ -66,12 +81,16 @@ class Options:
             raise UsageError(f"Unknown score {self.score!r}: use one of {', '.join(SCORES)}.")
         if self.templates not in ("short", "full"):
             raise UsageError(f"Unknown templates {self.templates!r}: use short or full.")
+        if self.candidates not in CANDIDATES:
+            raise UsageError(f"Unknown candidates {self.candidates!r}: use one of {', '.join(CANDIDATES)}.")
+        if self.edges not in EDGES:
+            raise UsageError(f"Unknown edges {self.edges!r}: use one of {', '.join(EDGES)}.")
         if self.reclaim not in ("region", "pixel"):
             raise UsageError(f"Unknown reclaim {self.reclaim!r}: use region or pixel.")
         for name in ("threshold", "min_area", "region_weight", "margin"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must lie in 0 to 1.")
-        for name in ("short_side", "logit_scale", "max_regions", "preselect", "crop_size", "naming_scale"):
+        for name in ("short_side", "logit_scale", "max_regions", "preselect", "crop_size", "naming_scale", "tags"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
         if self.context < 0:

@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 UNKNOWN_NAME = "unknown object"
 
+Frame = npt.NDArray[np.uint8]
+"""A picture: (H, W, 3) uint8 RGB."""
+
 
 @dataclass(frozen=True, slots=True)
 class NameScore:

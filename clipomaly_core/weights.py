@@ -66,7 +66,7 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
     if not isinstance(config["vision_cfg"].get("patch_size"), int):
         raise UsageError(f"{architecture} has no ViT image tower; use one such as ViT-B-16 or ViT-L-14.")
     if weights is not None:
-        path = _fetch(weights)
+        path = fetch(weights)
     elif architecture == NANO:
         path = _DATA / "nano.safetensors"
     else:
@@ -129,7 +129,8 @@ def _download(architecture: str, tag: str) -> Path:
         client.setLevel(level)
 
 
-def _fetch(url: str) -> Path:
+def fetch(url: str) -> Path:
+    """A file on this machine, or a copy of it in the cache where ``url`` is elsewhere. Raises UserError."""
     filesystem, path = fsspec.core.url_to_fs(url)
     try:
         if not filesystem.isfile(path):

@@ -140,7 +140,7 @@ def _model(settings: ModelSettings) -> Clipomaly:
         weights=settings.weights,
         vocabulary=vocabulary,
         device=settings.device,
-        options=replace(method_options(settings), threshold=1.0),
+        options=replace(method_options(settings), threshold=1.0, candidates="dictionary"),
     )
 
 

@@ -65,12 +65,19 @@ def make_streethazards(root: Path) -> None:
         write_map(root / "test" / "annotations" / "test" / f"{name}.png", label_map(8, 1, 14, 2))
 
 
+def make_camvid_like(root: Path) -> None:
+    for name in ("b", "a"):
+        write_image(root / "val" / f"{name}.png")
+        write_map(root / "valannot" / f"{name}.png", label_map(3, 8, 11, 0))
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "roadanomaly": make_roadanomaly,
     "smiyc": make_smiyc,
     "fishyscapes": make_fishyscapes,
     "cityscapes": make_cityscapes,
     "streethazards": make_streethazards,
+    "camvid-like": make_camvid_like,
 }
 
 
@@ -86,6 +93,7 @@ def test_every_format_is_tried() -> None:
         ("fishyscapes", ["02_Hof_000002_000040", "04_Weg_8_000001_000030"], [0, 0, 1, 255]),
         ("cityscapes", ["frankfurt_000000_000294", "munster_000001_000019"], [0, 0, 255, 0]),
         ("streethazards", ["t5/300", "t6/1"], [0, 0, 1, 0]),
+        ("camvid-like", ["a", "b"], [0, 0, 255, 0]),
     ],
 )
 def test_frames_and_anomalies(tmp_path: Path, format: str, names: list[str], anomaly: list[int]) -> None:
@@ -104,6 +112,7 @@ def test_frames_and_anomalies(tmp_path: Path, format: str, names: list[str], ano
         ("cityscapes", ["road", "bicycle", None, "car"]),
         # "Unlabeled" is normal but no class; the anomaly is numbered after the classes.
         ("streethazards", ["road", None, "anomaly", "building"]),
+        ("camvid-like", ["road", "car", None, "sky"]),
     ],
 )
 def test_classes(tmp_path: Path, format: str, words: list[str | None]) -> None:
@@ -112,6 +121,24 @@ def test_classes(tmp_path: Path, format: str, words: list[str | None]) -> None:
     names = [entry[0] for entry in dataset.classes] + ["anomaly"]
     expected = [255 if word is None else names.index(word) for word in words]
     assert (dataset.class_map(dataset.frames[0]) == label_map(*expected)).all()
+
+
+def test_classes_of_ones_own(tmp_path: Path) -> None:
+    make_camvid_like(tmp_path)
+    (tmp_path / "classes.txt").write_text("sky\nvoid\nroad, tarmac\n")
+    for name in ("a", "b"):
+        write_map(tmp_path / "valannot" / f"{name}.png", label_map(2, 0, 1, 255))
+    dataset = read_dataset(tmp_path, "camvid-like")
+    assert dataset.classes == (("sky",), ("road", "tarmac"))
+    assert (dataset.class_map(dataset.frames[0]) == label_map(1, 0, 255, 255)).all()
+
+
+@pytest.mark.parametrize("line", ["", "road,,tarmac", " "])
+def test_a_class_without_a_word(tmp_path: Path, line: str) -> None:
+    make_camvid_like(tmp_path)
+    (tmp_path / "classes.txt").write_text(f"sky\n{line}\nroad\n")
+    with pytest.raises(UsageError, match="line 2"):
+        read_dataset(tmp_path, "camvid-like")
 
 
 def test_train_ids_are_preferred_and_read_as_such(tmp_path: Path) -> None:
