@@ -43,7 +43,7 @@ def make_data(root: Path, frames: int = 4) -> Path:
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("words") / "words.yaml"
-    path.write_text("known: [sky, road, car]\n")
+    path.write_text("known: [sky, road, car]\ndictionary: {cargo: [mattress]}\n")  # few words to embed
     return str(path)
 
 
