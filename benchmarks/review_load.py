@@ -4,8 +4,10 @@
 
 Fills a queue, starts the server in a process of its own, and lets each reviewer work as the page does: lease
 the items that come next, look at their crop and mask, decide, and now and then undo, filter, and ask for
-progress. Prints the latency of each kind of request as JSON; exits 1 when the 95th percentile of next
-or decide is above the limit. Think time between decisions is 0.2 s unless told otherwise: faster than people.
+progress. With --frame-seconds each also asks for the whole frame and the neighbours of what it looks at, from an
+archive that takes so long for each, two at a time as the page does: decisions must not wait for them. Prints
+the latency of each kind of request as JSON; exits 1 when the 95th percentile of next or decide is above the
+limit. Think time between decisions is 0.2 s unless told otherwise: faster than people.
 """
 
 import argparse
@@ -21,11 +23,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
+import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -36,6 +41,18 @@ from schemas.review import ReviewItem, State
 from tests.review.samples import make_item
 
 NAMES = [f"thing {number}" for number in range(300)]
+
+
+class SlowArchive:
+    """Has every frame, after a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def read(self, source_uri: str, frame_index: int) -> npt.NDArray[np.uint8]:
+        """A grey frame of the items' size."""
+        time.sleep(self.seconds)
+        return np.full((540, 960, 3), frame_index % 256, np.uint8)
 
 
 def fill(url: str, count: int) -> None:
@@ -66,9 +83,10 @@ def fill(url: str, count: int) -> None:
 class Reviewer(threading.Thread):
     """One person at one browser, who never tires."""
 
-    def __init__(self, base: str, name: str, token: str, until: float, think: float) -> None:
+    def __init__(self, base: str, name: str, token: str, until: float, think: float, frames: bool) -> None:
         super().__init__(daemon=True)
         self.base, self.name_, self.token, self.until, self.think = base, name, token, until, think
+        self.pictures = ThreadPoolExecutor(2) if frames else None  # as many as the page asks for at a time
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.problems: list[str] = []
 
@@ -89,6 +107,11 @@ class Reviewer(threading.Thread):
                     waiting.append(item["item_id"])
                     self._timed("crop", client.get, f"/items/{item['item_id']}/crop.jpg")
                     self._timed("mask", client.get, f"/items/{item['item_id']}/mask.png")
+                    for name in ("frame", *(f"track/{number}" for number in range(len(item["track"])))):
+                        if self.pictures:
+                            self.pictures.submit(
+                                self._timed, "frame", client.get, f"/items/{item['item_id']}/{name}.jpg"
+                            )
                 if waiting:
                     verdict = rng.choice(["accept", "accept", "not an object", "unsure"])
                     body = {"items": [waiting.pop(0)], "verdict": verdict}
@@ -99,6 +122,8 @@ class Reviewer(threading.Thread):
                     self._timed("progress", client.get, "/api/progress")
                 turn += 1
                 time.sleep(rng.expovariate(1 / self.think) if self.think else 0)
+            if self.pictures:
+                self.pictures.shutdown(cancel_futures=True)
 
     def _timed(self, kind, call, path, **options):
         start = time.perf_counter()
@@ -119,14 +144,15 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def measure(url: str, reviewers: int, seconds: float, think: float) -> dict[str, object]:
+def measure(url: str, reviewers: int, seconds: float, think: float, frame_seconds: float | None) -> dict[str, object]:
     """Latencies in milliseconds by kind of request."""
     with Queue.open(url) as queue:
         prefix = secrets.token_hex(3)
         people = [f"reviewer-{prefix}-{number}" for number in range(reviewers)]
         tokens = {name: add_reviewer(queue, name) for name in people}
     port = _free_port()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(url,), kwargs={"port": port}, daemon=True)
+    options = {"port": port, "frames": SlowArchive(frame_seconds) if frame_seconds is not None else None}
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(url,), kwargs=options, daemon=True)
     server.start()
     base = f"http://127.0.0.1:{port}"
     try:
@@ -137,7 +163,9 @@ def measure(url: str, reviewers: int, seconds: float, think: float) -> dict[str,
             except httpx.TransportError:
                 time.sleep(0.2)
         until = time.monotonic() + seconds
-        threads = [Reviewer(base, name, token, until, think) for name, token in tokens.items()]
+        threads = [
+            Reviewer(base, name, token, until, think, frame_seconds is not None) for name, token in tokens.items()
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -172,6 +200,7 @@ def main() -> int:
     parser.add_argument("--reviewers", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--think", type=float, default=0.2, help="mean seconds between decisions of one reviewer")
+    parser.add_argument("--frame-seconds", type=float, help="have an archive that takes so long for each frame")
     parser.add_argument("--queue", help="a queue to fill and keep (a file, postgresql://...)")
     parser.add_argument("--limit-ms", type=float, default=100)
     options = parser.parse_args()
@@ -180,7 +209,7 @@ def main() -> int:
         start = time.monotonic()
         fill(url, options.items)
         filled = time.monotonic() - start
-        result = measure(url, options.reviewers, options.seconds, options.think)
+        result = measure(url, options.reviewers, options.seconds, options.think, options.frame_seconds)
     facts = {"items": options.items, "reviewers": options.reviewers, "fill_seconds": round(filled, 1)}
     print(json.dumps(facts | result, indent=2))
     requests = result["requests"]
