@@ -1,6 +1,6 @@
 """Folders that ``clipomaly finetune`` reads.
 
-python -m training.finetune.data scenes --out DIR           # drawn scenes of the demo fleet, as Cityscapes lays out
+python -m training.finetune.data scenes --out DIR           # drawn scenes of the demo fleet, as Cityscapes is laid out
 python -m training.finetune.data idd-lite --data DIR --out DIR   # links to IDD-Lite's frames and label maps
 """
 
@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from demo_fleet import sample_scene
 from demo_fleet.scene import UNKNOWN_LABEL
@@ -44,8 +44,11 @@ known:
 """
 
 
-def write_scenes(out: Path, train: int, held_out: int) -> None:
-    """Draw scenes with their label maps; planted objects are void, because no class of V covers them."""
+def write_scenes(out: Path, train: int, held_out: int, negative: bool = False) -> None:
+    """Draw scenes with their label maps; planted objects are void, because no class of V covers them.
+
+    ``negative`` shows them in grey with tones inverted, as a camera might that no model was trained for.
+    """
     for split, first, count in (("train", TRAIN_SEED, train), ("val", HELD_OUT_SEED, held_out)):
         images, labels = (out / kind / split / "drawn" for kind in ("leftImg8bit", "gtFine"))
         images.mkdir(parents=True, exist_ok=True)
@@ -53,7 +56,10 @@ def write_scenes(out: Path, train: int, held_out: int) -> None:
         for seed in range(first, first + count):
             scene = sample_scene(seed)
             known = np.where(scene.labels == UNKNOWN_LABEL, _VOID, scene.labels)
-            Image.fromarray(scene.image).save(images / f"{seed}_leftImg8bit.png")
+            image = Image.fromarray(scene.image)
+            if negative:
+                image = ImageOps.invert(ImageOps.grayscale(image)).convert("RGB")
+            image.save(images / f"{seed}_leftImg8bit.png")
             Image.fromarray(known).save(labels / f"{seed}_gtFine_labelTrainIds.png")
 
 
@@ -84,12 +90,13 @@ def main() -> None:
     scenes.add_argument("--out", type=Path, required=True)
     scenes.add_argument("--train", type=int, default=300)
     scenes.add_argument("--held-out", type=int, default=60)
+    scenes.add_argument("--negative", action="store_true", help="grey, with tones inverted")
     idd = kinds.add_parser("idd-lite")
     idd.add_argument("--data", type=Path, required=True)
     idd.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.kind == "scenes":
-        write_scenes(arguments.out, arguments.train, arguments.held_out)
+        write_scenes(arguments.out, arguments.train, arguments.held_out, arguments.negative)
     else:
         link_idd_lite(arguments.data, arguments.out)
 
