@@ -1,26 +1,38 @@
 """Hand shards to a task runner: a window of them at a time, and in sub-flows when they are many."""
 
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
+from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner
 
 from flows.parameters import ScanParameters
 from flows.runners import start_task_runner, window_of
 from flows.shard_task import scan_shard_task
 from schemas.records import ScanRecord, Shard, ShardResult
+from tasks.errors import UserError
 from tasks.model import ModelSettings
 
 # A server grows slow over flows of more than 2,000 task runs. Half of that, so that shards that are lost with a
 # worker can be submitted again in the same flow.
 SHARDS_A_FLOW = 1000
 
+_MOST_LOST_WORKERS = 3
+_MOST_LOST_POOLS = 12
+
 Done = Callable[[Shard, ShardResult | Exception], None]
+
+
+class WorkerLost(UserError):
+    """A shard that no worker survives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +77,62 @@ def _current_work() -> Callable[[], None]:
 
 
 def _run_part(job: Job, shards: Sequence[Shard], done: Done) -> None:
-    with start_task_runner(job.parameters, job.settings) as runner:
+    """Run shards, whatever happens to the workers.
 
-        def submit(shard: Shard) -> PrefectFuture[ShardResult]:
-            given = {
-                "shard": shard,
-                "record": job.record,
-                "tables": job.parameters.tables,
-                "settings": job.settings,
-            }
-            future: PrefectFuture[ShardResult] = runner.submit(scan_shard_task, given)
-            return future
+    A process that dies takes its pool along, and nobody can tell which of the shards under way killed it. They are
+    run again in a new pool one at a time; one that has seen ``_MOST_LOST_WORKERS`` die is set aside.
+    """
+    left, suspects = deque(shards), deque[Shard]()
+    workers_lost: Counter[str] = Counter()
+    pools_lost = 0  # in a row, without one shard that was finished between them
+    while left or suspects:
+        finished = 0
 
-        for shard, future in in_windows(submit, shards, window_of(job.parameters)):
-            try:
-                outcome: ShardResult | Exception = future.result()
-            except Exception as error:  # one shard's trouble is not the night's
-                outcome = error
+        def tell(shard: Shard, outcome: ShardResult | Exception) -> None:
+            nonlocal finished
+            finished += 1
             done(shard, outcome)
+
+        with start_task_runner(job.parameters, job.settings) as runner:
+            lost = _until_broken(job, runner, suspects, 1, tell)
+            if not lost:
+                lost = _until_broken(job, runner, left, window_of(job.parameters), tell)
+        pools_lost = pools_lost + 1 if not finished else 1
+        for shard in lost:
+            workers_lost[shard.shard_id] += 1
+            if workers_lost[shard.shard_id] < _MOST_LOST_WORKERS:
+                suspects.append(shard)
+            else:
+                done(
+                    shard, WorkerLost(f"set aside: {_MOST_LOST_WORKERS} workers died of it (killed, or out of memory)")
+                )
+        if lost and pools_lost == _MOST_LOST_POOLS:
+            for shard in (*suspects, *left):
+                done(shard, WorkerLost("workers die whatever they scan: look at this machine's memory and accelerator"))
+            return
+
+
+def _until_broken(job: Job, runner: TaskRunner[Any], shards: deque[Shard], window: int, done: Done) -> list[Shard]:
+    """Take shards and run them until none is left or a worker died: the shards that were lost with it."""
+    lost: list[Shard] = []
+
+    def taken() -> Iterator[Shard]:
+        while shards and not lost:
+            yield shards.popleft()
+
+    def submit(shard: Shard) -> PrefectFuture[ShardResult]:
+        given = {"shard": shard, "record": job.record, "tables": job.parameters.tables, "settings": job.settings}
+        future: PrefectFuture[ShardResult] = runner.submit(scan_shard_task, given)
+        return future
+
+    for shard, future in in_windows(submit, taken(), window):
+        try:
+            done(shard, future.result())
+        except BrokenExecutor:
+            lost.append(shard)
+        except Exception as error:  # one shard's trouble is not the night's
+            done(shard, error)
+    return lost
 
 
 def in_windows(

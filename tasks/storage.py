@@ -5,6 +5,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -82,7 +83,8 @@ def _options(url: str) -> dict[str, Any]:
     protocol = split_protocol(url)[0]
     if protocol not in ("s3", "s3a"):
         return {}
-    return {name: value for name, value in _S3.items() if name not in conf.get(protocol, {})}
+    # A copy: botocore writes into what it is given.
+    return deepcopy({name: value for name, value in _S3.items() if name not in conf.get(protocol, {})})
 
 
 def is_out_of_reach(error: BaseException) -> bool:

@@ -1,0 +1,92 @@
+"""What a scan set out to do, so that in the morning it can be told what is left.
+
+``_plans/<scan_id>/<archive>.parquet`` holds the sources that the last scan of an archive planned: those that no
+commit names are left. Only written by scans and only read for people; what is scanned is decided without it.
+"""
+
+import hashlib
+import io
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipomaly_core.errors import UserError
+from schemas.records import CommitRecord, Shard
+from tasks.storage import Location, file_names, locate, read_file, replace_file
+
+_PLAN = pa.schema(
+    [
+        ("planned", pa.timestamp("us", tz="UTC")),
+        ("shard_id", pa.string()),
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftShard:
+    """A planned shard of which something is not committed: how many sources, the first of them, and the reason
+    where the scan came as far as one."""
+
+    shard_id: str
+    sources: int
+    first: str
+    error: str | None
+
+
+def write_plan(
+    tables_url: str, scan_id: str, archive: str, shards: Sequence[Shard], lost: Mapping[str, str] | None = None
+) -> None:
+    """Record what a scan of an archive is to do; afterwards again, with the reason by id of each shard that was
+    lost. Raises UserError when it cannot be written."""
+    now = datetime.now(UTC)
+    lost = lost or {}
+    columns: dict[str, list[object]] = {name: [] for name in _PLAN.names}
+    for shard in shards:
+        for source in shard.sources:
+            row = (now, shard.shard_id, source.uri, source.etag, lost.get(shard.shard_id))
+            for column, value in zip(columns.values(), row, strict=True):
+                column.append(value)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=_PLAN), buffer, compression="zstd")
+    name = hashlib.sha256(archive.encode()).hexdigest()[:12]
+    replace_file(_plans(tables_url, scan_id).child(f"{name}.parquet"), buffer.getvalue())
+
+
+def read_left(tables_url: str, scan_id: str, commits: Collection[CommitRecord]) -> list[LeftShard]:
+    """The planned shards that are not done, in order of their id. Of a source in several plans the newest counts.
+
+    Raises UserError when a plan cannot be read.
+    """
+    committed = {(source.uri, source.etag) for commit in commits for source in commit.sources}
+    folder = _plans(tables_url, scan_id)
+    plans = [_read(folder.child(name)) for name in file_names(folder, ".parquet")]
+    table = pa.concat_tables([_PLAN.empty_table(), *plans]).sort_by("planned")
+    newest: dict[str, tuple[str, str, str | None]] = {}
+    columns = (table[name].to_pylist() for name in ("uri", "etag", "shard_id", "error"))
+    for uri, etag, shard_id, error in zip(*columns, strict=True):
+        newest[uri] = (etag, shard_id, error)
+    left: dict[str, LeftShard] = {}
+    for uri, (etag, shard_id, error) in sorted(newest.items()):
+        if (uri, etag) not in committed:
+            before = left.get(shard_id)
+            left[shard_id] = LeftShard(
+                shard_id, before.sources + 1 if before else 1, before.first if before else uri, error
+            )
+    return [left[shard_id] for shard_id in sorted(left)]
+
+
+def _read(place: Location) -> pa.Table:
+    try:
+        return pq.read_table(io.BytesIO(read_file(place)), schema=_PLAN)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{place.url} is damaged. Remove it: the next scan makes it again.") from error
+
+
+def _plans(tables_url: str, scan_id: str) -> Location:
+    return locate(tables_url).child(f"_plans/{scan_id}")
