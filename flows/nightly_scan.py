@@ -28,8 +28,10 @@ from tasks.errors import UserError
 from tasks.mine import MiningOptions
 from tasks.model import ModelSettings, describe_model, get_model
 from tasks.plan import plan
+from tasks.plan_record import write_plan
 from tasks.scan import scan_shard
 from tasks.scan_record import make_scan_record
+from tasks.status import scan_status
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +62,7 @@ class Summary:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     troubles: list[SourceOutcome] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
     report: str | None = None
     mining: str | None = None
 
@@ -110,6 +113,7 @@ def prepare(parameters: ScanParameters) -> Night:
     write_scan_record(parameters.tables, record)
     commits = read_commits(parameters.tables, record.scan_id)
     shards = plan(listing.sources, commits, parameters.shard_minutes)
+    write_plan(parameters.tables, record.scan_id, parameters.archive, shards)
     listed = {(source.uri, source.etag) for source in listing.sources}
     done = tuple(s for commit in commits for s in commit.sources if (s.uri, s.etag) in listed)
     return Night(record, listing.sources, listing.ignored, done, tuple(shards))
@@ -135,7 +139,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
                 summary.add(scan_shard(shard, night.record, parameters.tables, model, progress=watch.frames))
             except Exception as error:  # one shard's trouble is not the night's
                 _lose(summary, shard, error)
-    fold_commits(parameters.tables, night.record.scan_id)
+    _close(parameters, night, summary)
     _mine(parameters, summary)
     _report(parameters, night, summary, write_report)
     return summary
@@ -165,8 +169,8 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
     fan_out(Job(parameters, model_settings(parameters), night.record), night.shards, done)
     if not night.shards:
         update_progress_artifact(artifact, progress=100.0)
-    fold_commits(parameters.tables, night.record.scan_id)
-    _tell(parameters, summary)
+    _close(parameters, night, summary)
+    _tell(parameters, night, summary)
     _mine(parameters, summary)
     _report(parameters, night, summary, publish_report)
     return summary
@@ -181,12 +185,20 @@ def _summary_of(night: Night) -> Summary:
     return Summary(night.record.scan_id, len(night.sources), night.ignored, len(night.already_done))
 
 
+def _close(parameters: ScanParameters, night: Night, summary: Summary) -> None:
+    """Leave records that are quick to read, and say there why shards are left."""
+    fold_commits(parameters.tables, night.record.scan_id)
+    if summary.reasons:
+        write_plan(parameters.tables, night.record.scan_id, parameters.archive, night.shards, summary.reasons)
+
+
 def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
     logger.debug("shard %s", shard.shard_id, exc_info=error)
     reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     first = shard.sources[0].uri
     more = f" and {len(shard.sources) - 1} more" if len(shard.sources) > 1 else ""
-    summary.lost.append(f"{first}{more}: {reason.splitlines()[0] if reason else 'unknown error'}")
+    summary.reasons[shard.shard_id] = reason.splitlines()[0] if reason else "unknown error"
+    summary.lost.append(f"{first}{more}: {summary.reasons[shard.shard_id]}")
 
 
 def _mine(parameters: ScanParameters, summary: Summary) -> None:
@@ -210,7 +222,8 @@ def _report(parameters: ScanParameters, night: Night, summary: Summary, write: C
         summary.report = f"no report: {error}"
 
 
-def _tell(parameters: ScanParameters, summary: Summary) -> None:
+def _tell(parameters: ScanParameters, night: Night, summary: Summary) -> None:
+    status = scan_status(parameters.tables, night.record)
     description = f"Scan {summary.scan_id} of {parameters.archive}"
     counts = {
         "sources listed": summary.sources,
@@ -219,6 +232,12 @@ def _tell(parameters: ScanParameters, summary: Summary) -> None:
         "shards lost": len(summary.lost),
         "frames": summary.frames,
         "instances": summary.instances,
+        **{f"shards {outcome.value}": status.shards[outcome] for outcome in Outcome},
+        "shards left": len(status.left),
+        "seconds reading": round(status.seconds.reading, 1),
+        "seconds inferring": round(status.seconds.inferring, 1),
+        "seconds writing": round(status.seconds.writing, 1),
+        "frames a second of a worker": round(status.frames_per_second or 0, 2),
     }
     _table("scan-counts", description, ("what", "count"), counts.items())
     _table("scan-names", f"{description}: names", ("name", "instances"), summary.names.most_common())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import pandas as pd
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
@@ -14,6 +15,8 @@ from flows.config import Setting
 from flows.doctor import Check
 from flows.nightly_scan import Summary
 from flows.parameters import ScanParameters
+from schemas.records import Outcome
+from tasks.plan_record import LeftShard
 from tasks.status import ScanStatus
 
 _MOST = 12  # lines of a list before "and n more"
@@ -78,21 +81,40 @@ def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
             f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frames a second, "
             f"begun {scan.created:%Y-%m-%d %H:%M} UTC"
         )
-        outcomes = ", ".join(f"{count} {outcome.value}" for outcome, count in sorted(scan.outcomes.items()))
-        console.print(f"  {scan.shards} shard{_s(scan.shards)} committed; sources: {outcomes or 'none'}")
+        shards = ", ".join(f"{scan.shards[outcome]} {outcome.value}" for outcome in Outcome)
+        sources = ", ".join(f"{scan.outcomes[outcome]} {outcome.value}" for outcome in Outcome)
+        console.print(f"  shards: {scan.shards.total()} done ({shards}), {len(scan.left)} left; sources: {sources}")
+        speed = f", {scan.frames_per_second:.1f} frames a second of a worker" if scan.frames_per_second else ""
         console.print(
-            f"  {scan.frames} frames, {scan.instances} instances; seconds reading "
+            f"  {scan.frames} frames, {scan.instances} instances{speed}; seconds reading "
             f"{scan.seconds.reading:.1f}, inferring {scan.seconds.inferring:.1f}, "
             f"writing {scan.seconds.writing:.1f}"
         )
-        for trouble in scan.troubles[:_MOST]:
-            console.print(
-                f"  [yellow]{trouble.outcome.value}[/] {_escape(trouble.uri)}: {_escape(trouble.error or '')}"
-            )
-        if len(scan.troubles) > _MOST:
-            console.print(f"  … and {len(scan.troubles) - _MOST} more")
+        _list(
+            console,
+            [f"[yellow]{t.outcome.value}[/] {_escape(t.uri)}: {_escape(t.error or '')}" for t in scan.troubles],
+        )
+        _list(console, [f"[dim]note[/] {_escape(note)}" for note in scan.notes])
+        _list(console, [f"[red]left[/] {_escape(_left(shard))}" for shard in scan.left])
     if not scans:
         console.print(f"no scan has written to {tables} yet", markup=False)
+
+
+def _list(console: Console, lines: Sequence[str]) -> None:
+    for line in lines[:_MOST]:
+        console.print(f"  {line}")
+    if len(lines) > _MOST:
+        console.print(f"  … and {len(lines) - _MOST} more: --json has them all")
+
+
+def _left(shard: LeftShard) -> str:
+    more = f" and {shard.sources - 1} more" if shard.sources > 1 else ""
+    return f"{shard.first}{more}: {shard.error or 'not scanned yet'}"
+
+
+def print_status_json(scans: Sequence[ScanStatus]) -> None:
+    """The state of the tables as one JSON array, for programs."""
+    print(TypeAdapter(list[ScanStatus]).dump_json(list(scans), indent=1).decode())
 
 
 def print_rows(rows: pd.DataFrame, output: Format) -> None:

@@ -1,0 +1,10 @@
+"""How a worker is prepared in which one clip is deadly: the module ``deadly`` of the test is loaded first."""
+
+import importlib
+
+from flows.runners import _prepare as prepare_well
+
+
+def prepare(settings, threads):
+    importlib.import_module("deadly")
+    prepare_well(settings, threads)

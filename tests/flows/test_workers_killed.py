@@ -1,0 +1,162 @@
+"""Workers that die while they scan: killed, crashed, or out of memory."""
+
+import os
+import re
+import signal
+import threading
+import time
+from concurrent.futures import BrokenExecutor
+
+import pytest
+
+from flows import fan_out as module
+from flows.fan_out import WorkerLost, fan_out
+
+from . import deadly
+from .files import part_files
+from .test_scan import prefect_home
+
+__all__ = ["prefect_home"]
+
+
+class _Future:
+    """A task of a pool that breaks or not, done as soon as it is submitted."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def add_done_callback(self, callback):
+        callback(self)
+
+    def result(self):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+class _Pool:
+    """Runs names; those in ``deadly`` break the pool, and with it all that is submitted later."""
+
+    def __init__(self, deadly, started):
+        self.deadly, self.started, self.broken = deadly, started, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, task, parameters):
+        shard = parameters["shard"]
+        self.broken = self.broken or shard.shard_id in self.deadly
+        if self.broken:
+            return _Future(BrokenExecutor("a child process terminated abruptly"))
+        self.started.append(shard.shard_id)
+        return _Future(shard.shard_id)
+
+
+def run(monkeypatch, deadly, count=20, window=4):
+    from schemas.records import Shard
+
+    pools, started, told = [], [], {}
+
+    def pool(*_):
+        pools.append(_Pool(deadly, started))
+        return pools[-1]
+
+    class Parameters:
+        tables = ""
+
+    class Job:
+        parameters, settings, record = Parameters(), None, None
+
+    monkeypatch.setattr(module, "start_task_runner", pool)
+    monkeypatch.setattr(module, "window_of", lambda _: window)
+    shards = [Shard(f"{number}", ()) for number in range(count)]
+    fan_out(Job(), shards, lambda shard, outcome: told.setdefault(shard.shard_id, []).append(outcome))
+    return pools, started, told
+
+
+def test_only_the_deadly_shard_is_set_aside(monkeypatch):
+    pools, started, told = run(monkeypatch, deadly={"7"})
+    assert set(told) == {str(number) for number in range(20)}
+    assert all(len(outcomes) == 1 for outcomes in told.values())
+    [aside] = told.pop("7")
+    assert isinstance(aside, WorkerLost) and "3 workers died" in str(aside)
+    assert sorted(started) == sorted(told) and all(outcomes == [name] for name, outcomes in told.items())
+    assert len(pools) == 4  # three died, one finished
+
+
+def test_a_machine_on_which_everything_dies_is_told_after_a_while(monkeypatch):
+    pools, started, told = run(monkeypatch, deadly={str(number) for number in range(200)}, count=200)
+    assert len(pools) == 12 and not started
+    assert len(told) == 200 and all(isinstance(outcome, WorkerLost) for [outcome] in told.values())
+
+
+def workers_of_pool():
+    """Processes that the pool of this test's scan started."""
+    from multiprocessing import active_children
+
+    return [child.pid for child in active_children() if "resource" not in child.name]
+
+
+def test_a_killed_worker_costs_nothing(clipomaly, drawn_archive, scanned, tmp_path, prefect_home):
+    """SIGKILL, as the kernel does when memory runs out, in the middle of a scan."""
+    tables, killed = tmp_path / "tables", []
+
+    def kill():
+        deadline = time.monotonic() + 300
+        while not killed and time.monotonic() < deadline:
+            workers = workers_of_pool()
+            if list(tables.glob("_commits/*/*.json")) and workers:
+                os.kill(workers[0], signal.SIGKILL)
+                killed.append(workers[0])
+            time.sleep(0.005)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    ran = clipomaly(
+        "scan", drawn_archive, "--out", tables, "--fps", 2, "--shard-minutes", 0.04, "--runner", "processes",
+        "--workers", 1,
+    )  # fmt: skip
+    thread.join()
+    assert killed and ran.code == 0, ran.out + ran.err
+    assert part_files(tables) == part_files(scanned)
+
+
+DEADLY = """
+import os, signal
+import tasks.frames as frames
+import tasks.scan as scan
+
+read = frames.read_frames
+
+def deadly(source, *arguments):
+    if "{clip}" in source.uri:
+        {death}
+    return read(source, *arguments)
+
+scan.read_frames = deadly
+"""
+
+
+@pytest.mark.parametrize("death", ["os._exit(1)", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_a_shard_that_kills_every_worker_is_set_aside(
+    clipomaly, drawn_archive, scanned, tmp_path, prefect_home, monkeypatch, death
+):
+    """One source at which the decoder takes its process along."""
+    clip = sorted(drawn_archive.rglob("*.mp4"))[1]
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "deadly.py").write_text(DEADLY.format(clip=clip.name, death=death))
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setattr("flows.runners._prepare", deadly.prepare)
+    tables = tmp_path / "tables"
+    command = ("scan", drawn_archive, "--out", tables, "--fps", 2, "--shard-minutes", 0.04)
+    ran = clipomaly(*command, "--runner", "processes", "--workers", 2)
+    assert ran.code == 1, ran.out + ran.err
+    assert re.search(rf"lost .*{clip.name}.*3 workers died", ran.out), ran.out
+    told = clipomaly("status", tables)
+    assert told.code == 1 and "3 workers died" in told.out and "3 done" in told.out
+    assert clipomaly(*command).code == 0  # the same shard, where nothing kills
+    assert part_files(tables) == part_files(scanned)
+    assert clipomaly("status", tables).code == 0

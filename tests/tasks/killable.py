@@ -1,0 +1,105 @@
+"""Scans in processes of their own, to be killed: ready-made ones, since importing takes longer than scanning.
+
+Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans; it prints
+their process ids and, once all have ended, how each did.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+class Scans:
+    """Starts scans from the outside; one set of them at a time."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def start(self, archive: str, tables: str, count: int = 1) -> list[int]:
+        """Begin ``count`` scans of an archive at once: their process ids."""
+        assert self._process.stdin and self._process.stdout
+        storage = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+        self._process.stdin.write(json.dumps([archive, tables, count, storage]) + "\n")
+        self._process.stdin.flush()
+        return [int(pid) for pid in self._process.stdout.readline().split()]
+
+    def wait(self) -> list[int]:
+        """How each ended: 0, or the negative number of the signal."""
+        assert self._process.stdout
+        return [os.waitstatus_to_exitcode(int(status)) for status in self._process.stdout.readline().split()]
+
+    def killed_after(self, archive: str, tables: str, seconds: float) -> bool:
+        """Begin a scan and kill it after so long: whether it was still at work then."""
+        [pid] = self.start(archive, tables)
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)  # the parent has not waited for it yet: the id is still its own
+        return self.wait() == [-signal.SIGKILL]
+
+
+@contextmanager
+def scans() -> Iterator[Scans]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.tasks.killable"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield Scans(process)
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()
+
+
+def moments(count: int, until: float, seed: int) -> Sequence[float]:
+    """Random moments of a scan that takes ``until`` seconds."""
+    drawn = random.Random(seed)
+    return [drawn.uniform(0, until) for _ in range(count)]
+
+
+def _main() -> None:
+    from tasks.scan_record import make_scan_record
+    from tests.tasks.samples import description
+    from tests.tasks.test_scan import scan_all
+
+    record = make_scan_record(description(), fps=2.0)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        archive, tables, count, environment = json.loads(line)
+        children = []
+        for _ in range(count):
+            child = os.fork()
+            if child == 0:
+                os.environ.update(environment)
+                try:
+                    scan_all(archive, record, tables)
+                except BaseException as error:
+                    print(repr(error), file=sys.stderr, flush=True)
+                    os._exit(1)
+                os._exit(0)
+            children.append(child)
+        print(*children, flush=True)
+        for child in children:
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        time.sleep(0.05)
+        print(*(os.waitpid(child, 0)[1] for child in children), flush=True)
+
+
+if __name__ == "__main__":
+    _main()
