@@ -76,7 +76,7 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
         name=model,
         architecture=architecture,
         path=path,
-        sha256=_sha256(path),
+        sha256=file_sha256(path),
         embedding_dimension=int(config["embed_dim"]),
         quick_gelu=bool(config.get("quick_gelu") or trained.get("quick_gelu")),
         mean=tuple(trained.get("mean", OPENAI_DATASET_MEAN)),
@@ -153,7 +153,8 @@ def _reason(error: OSError) -> str:
     return error.strerror or ("not found" if isinstance(error, FileNotFoundError) else str(error))
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Hex digest of a file. Raises UserError when it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
 from clipomaly_core.clipomaly import choose_device
 from clipomaly_core.errors import UsageError
 from clipomaly_core.text import TextEncoder, load_templates
-from clipomaly_core.weights import cache_dir, find_checkpoint, load_network
+from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint, load_network
 
 Value = str | float | int | bool | None
 
@@ -57,6 +57,9 @@ def describe_model(settings: ModelSettings) -> ModelDescription:
     options = method_options(settings)
     vocabulary = Vocabulary.load(settings.vocabulary)
     checkpoint = find_checkpoint(settings.model, settings.weights)
+    values: dict[str, Value] = asdict(options)
+    if options.tagger_weights is not None:  # another file at the same place gives other names
+        values["tagger_weights_sha256"] = file_sha256(fetch(options.tagger_weights))
     return ModelDescription(
         model=checkpoint.name,
         weights_sha256=checkpoint.sha256,
@@ -64,7 +67,7 @@ def describe_model(settings: ModelSettings) -> ModelDescription:
         vocabulary=vocabulary.names,
         vocabulary_sha256=vocabulary.sha256,
         known_classes=len(vocabulary.known),
-        options=tuple(sorted(asdict(options).items())),
+        options=tuple(sorted(values.items())),
     )
 
 
