@@ -100,6 +100,7 @@ def workers_of_pool():
     return [child.pid for child in active_children() if "resource" not in child.name]
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_nothing(clipomaly, drawn_archive, scanned, tmp_path, prefect_home):
     """SIGKILL, as the kernel does when memory runs out, in the middle of a scan."""
     tables, killed = tmp_path / "tables", []
@@ -133,21 +134,23 @@ read = frames.read_frames
 
 def deadly(source, *arguments):
     if "{clip}" in source.uri:
-        {death}
+        if os.path.exists("{mark}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        open("{mark}", "w").close()
+        os._exit(1)
     return read(source, *arguments)
 
 scan.read_frames = deadly
 """
 
 
-@pytest.mark.parametrize("death", ["os._exit(1)", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_a_shard_that_kills_every_worker_is_set_aside(
-    clipomaly, drawn_archive, scanned, tmp_path, prefect_home, monkeypatch, death
+    clipomaly, drawn_archive, scanned, tmp_path, prefect_home, monkeypatch
 ):
-    """One source at which the decoder takes its process along."""
+    """One source at which the decoder takes its process along: by leaving at first, by SIGKILL from then on."""
     clip = sorted(drawn_archive.rglob("*.mp4"))[1]
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "deadly.py").write_text(DEADLY.format(clip=clip.name, death=death))
+    (tmp_path / "site" / "deadly.py").write_text(DEADLY.format(clip=clip.name, mark=tmp_path / "mark"))
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     monkeypatch.setattr("flows.runners._prepare", deadly.prepare)
     tables = tmp_path / "tables"
