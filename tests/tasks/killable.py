@@ -1,7 +1,7 @@
 """Scans in processes of their own, to be killed: ready-made ones, since importing takes longer than scanning.
 
 Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans; it prints
-their process ids and, once all have ended, how each did.
+their process ids, reads an empty line, and prints how each has ended. Until then the ids are theirs alone.
 """
 
 import json
@@ -34,14 +34,16 @@ class Scans:
 
     def wait(self) -> list[int]:
         """How each ended: 0, or the negative number of the signal."""
-        assert self._process.stdout
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
         return [os.waitstatus_to_exitcode(int(status)) for status in self._process.stdout.readline().split()]
 
     def killed_after(self, archive: str, tables: str, seconds: float) -> bool:
         """Begin a scan and kill it after so long: whether it was still at work then."""
         [pid] = self.start(archive, tables)
         time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)  # the parent has not waited for it yet: the id is still its own
+        os.kill(pid, signal.SIGKILL)
         return self.wait() == [-signal.SIGKILL]
 
 
@@ -80,7 +82,7 @@ def _main() -> None:
 
     record = make_scan_record(description(), fps=2.0)
     print("ready", flush=True)
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         archive, tables, count, environment = json.loads(line)
         children = []
         for _ in range(count):
@@ -95,9 +97,7 @@ def _main() -> None:
                 os._exit(0)
             children.append(child)
         print(*children, flush=True)
-        for child in children:
-            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-        time.sleep(0.05)
+        sys.stdin.readline()
         print(*(os.waitpid(child, 0)[1] for child in children), flush=True)
 
 
