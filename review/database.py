@@ -1,11 +1,12 @@
 """The database under the queue: opening, migrating, and transactions that outlast a short absence."""
 
 import logging
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceE
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from review.errors import BadInputError, ReviewError, UnavailableError
+
+try:
+    import fcntl
+except ImportError:  # Windows: SQLite's own waiting has to do
+    fcntl = None  # type: ignore[assignment]
 
 Result = TypeVar("Result")
 
@@ -40,9 +46,11 @@ class Database:
         if self.is_sqlite and not create and not Path(str(self.url.database)).exists():
             raise self._no_queue()
         self._engine = _engine(self.url)
-        # SQLite has one writer. Threads of this process queue here, where waking up takes microseconds;
-        # SQLite's own waiting sleeps up to 100 ms at a time. Other processes meet at the file's lock.
+        # SQLite has one writer, and waits for it by sleeping up to 100 ms at a time: beside processes that write
+        # without a pause somebody may wait for minutes. So writers queue where the first to come is woken:
+        # threads at a lock of this process, processes at one on a file beside the queue.
         self._one_writer = threading.Lock()
+        self._turnstile = Path(f"{self.url.database}-writer") if self.is_sqlite else None
         self._retrying(self._migrate)
 
     def close(self) -> None:
@@ -84,9 +92,23 @@ class Database:
         if not self._one_writer.acquire(timeout=max(self.patience, _BUSY_SECONDS)):
             raise UnavailableError(f"{self._name} is busy with another change. Try again in a moment.")
         try:
-            yield
+            with self._turn_of_process():
+                yield
         finally:
             self._one_writer.release()
+
+    @contextmanager
+    def _turn_of_process(self) -> Iterator[None]:
+        turnstile = -1
+        if fcntl is not None and self._turnstile is not None:
+            with suppress(OSError):  # not ours to open: SQLite's own waiting has to do
+                turnstile = os.open(self._turnstile, os.O_RDONLY | os.O_CREAT, 0o644)
+                fcntl.flock(turnstile, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            if turnstile >= 0:
+                os.close(turnstile)  # gives the turn to the next; so does being killed
 
     def _retrying(self, attempt: Callable[[], Result]) -> Result:
         deadline = time.monotonic() + self.patience

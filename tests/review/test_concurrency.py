@@ -1,10 +1,13 @@
 """Many reviewers at once, some of whom are killed: nothing is lost, nothing is decided twice."""
 
 import multiprocessing
+import os
 import random
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +76,24 @@ def review_with_kills(url: str, items: int, reviewers: int, kills: int, lease: f
     for item_id in decided:
         assert check_trail(queue, item_id) == 1
     queue.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="files are not locked that way on Windows")
+def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
+    """Who waits is woken when it is their turn, and does not look again and again while others push in."""
+    import fcntl
+
+    path = tmp_path / "queue.db"
+    with Queue.open(str(path)) as queue, ThreadPoolExecutor(1) as pool:
+        queue.enqueue(make_items(1))
+        turn = os.open(f"{path}-writer", os.O_RDONLY)
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        waiting = pool.submit(queue.lease, "ann")
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        assert queue.count() == 1  # readers wait for nobody
+        os.close(turn)
+        assert len(waiting.result(60)) == 1
 
 
 def test_reviewers_with_kills_and_expiring_leases(url: str) -> None:
