@@ -142,6 +142,7 @@ def local_file(place: Location) -> Iterator[str]:
 def _folder_frames(place: Location, source: Source) -> Iterator[Frame]:
     # A sidecar or the folder's name says more of the day than when the files were last copied.
     told = source.captured_from is not TimestampSource.MTIME
+    found, refused = False, None
     for index, member in enumerate(image_members(place)):
         named = time_in_name(member.name)
         if named and not is_ahead(named, member.modified):
@@ -157,7 +158,11 @@ def _folder_frames(place: Location, source: Source) -> Iterator[Frame]:
             if is_out_of_reach(bad):
                 raise
             error = f"{member.name}: {reason(bad)}"
+            refused = bad if isinstance(bad, PermissionError) else refused
+        found = found or image is not None
         yield Frame(index, moment, origin, image, error)
+    if refused and not found:
+        raise refused  # all of it: the folder counts as one that may not be read
 
 
 def _tar_frames(place: Location, source: Source) -> Iterator[Frame]:
