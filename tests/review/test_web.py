@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,7 +19,7 @@ from review.reviewers import add_reviewer, check_token, list_reviewers, remove_r
 from review.tables import reviewers
 from review.web.app import create_app
 from review.web.limits import SignInLimit
-from review.web.server import check_address, is_loopback
+from review.web.server import check_address, is_loopback, listen
 from review.web.sessions import COOKIE
 from schemas.review import Verdict
 from tests.review.postgres import Cluster
@@ -321,6 +322,12 @@ def test_an_open_page_answers_to_loopback_names_only(queue: Queue) -> None:
         assert client.get("/", headers=PAGE | {"Host": host}).status_code in (200, 303)
     for host in ("", "localhost.evil.example", "127.0.0.1.evil.example", "localhost:80:80.evil"):
         assert client.get("/", headers=PAGE | {"Host": host}).status_code == 421
+
+
+def test_answers_do_not_wait_for_each_other() -> None:
+    """asyncio switches off Nagle's delay only where the socket says that it is TCP."""
+    with listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_other_addresses_need_reviewers(queue: Queue) -> None:
