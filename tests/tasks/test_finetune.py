@@ -19,7 +19,7 @@ from tasks.finetune import REPORT, STATE, WEIGHTS, Epoch, FinetuneSettings, fine
 from tasks.model import ModelSettings
 
 COLOURS = ((90, 140, 220), (110, 110, 110), (200, 40, 40))  # of sky, road and car
-SHORT = (("attention", "naclip"), ("logit_scale", 20.0), ("short_side", 64))
+SHORT = (("logit_scale", 20.0), ("score", "entropy"), ("short_side", 64))
 
 
 def make_data(root: Path, frames: int = 4) -> Path:
