@@ -141,7 +141,7 @@ class Scene:
         self._bonnet_colour = rng.uniform(15, 120) * np.array([1.0, 1.0, 1.02])
         self._chunks: dict[int, tuple[list[Thing], list[Strip]]] = {}
         self._side_kinds = self._choose_sides(rng)
-        self._movers = self._traffic(rng, seconds)
+        self._movers = self._everything = self._traffic(rng, seconds)
         if objects is None or isinstance(objects, int):
             pool = kinds_named(list(kinds)) if kinds is not None else KINDS
             count = int(rng.integers(0, 4)) if objects is None else objects
@@ -151,6 +151,23 @@ class Scene:
         self.planted = {i + 1: kind.name for i, kind in enumerate(chosen)}
         self._objects = self._plant(rng, chosen, seconds)
         self._video = _Video(background, size) if background is not None else None
+
+    def plant_again(self, rng: np.random.Generator, objects: Sequence[str]) -> None:
+        """Take away what is planted, plant these kinds elsewhere, and look with another camera: of a still scene,
+        many pictures for training at a fraction of the cost of a new one. ValueError for a name that is no kind."""
+        h, w = self.size
+        self._camera = replace(
+            self._camera,
+            focal=w * float(rng.uniform(0.75, 1.1)),
+            horizon=h * float(rng.uniform(0.4, 0.54)),
+            centre=w * float(rng.uniform(0.47, 0.53)),
+            height_m=float(rng.uniform(1.2, 1.7)),
+        )
+        self._lens = make_lens(rng, self.weather.night)
+        self._movers = self._everything
+        chosen = kinds_named(list(objects))
+        self.planted = {i + 1: kind.name for i, kind in enumerate(chosen)}
+        self._objects = self._plant(rng, chosen, 0.0)
 
     # -- furnishing -----------------------------------------------------------------------------------------
 

@@ -13,24 +13,32 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from clipomaly_core.vocabulary import Vocabulary, lemma
+from clipomaly_core.vocabulary import Candidate, Vocabulary, lemma
 from demo_fleet import HELD_OUT_KINDS, KINDS, Kind
 
 DIMENSION = 128
 _FAMILY = 0.45
 """Share of its category in a word's vector: what names of one category have in common."""
+_NEAR = 0.7
+"""Cosine between a kind and a dictionary name that means something much like it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Concepts:
-    """Targets, L2-normalised: ``known`` (19, D), ``kinds`` (K, D), ``others`` (N, D), and the words of each row."""
+    """Targets, L2-normalised: ``known`` (19, D), ``kinds`` (K, D), ``others`` (N, D), and the words of each row.
+
+    ``near`` (M, D) are dictionary names that mean much the same as a kind, *puppy* beside *dog*. With the kind's own
+    target both would be equally right, and no margin left between them. Only the text tower learns them.
+    """
 
     known: Tensor
     kinds: Tensor
     others: Tensor
+    near: Tensor
     known_words: tuple[tuple[str, ...], ...]
     kind_words: tuple[tuple[str, ...], ...]
     other_words: tuple[tuple[str, ...], ...]
+    near_words: tuple[tuple[str, ...], ...]
 
 
 def training_kinds() -> tuple[Kind, ...]:
@@ -49,7 +57,15 @@ def load_concepts() -> Concepts:
     categories = sorted({c.category for c in vocabulary.candidates})
     kinds = training_kinds()
     taken = {lemma(word) for kind in kinds for word in (kind.name, *kind.synonyms)}
-    others = [c for c in vocabulary.candidates if not taken & {lemma(word) for word in (c.name, *c.synonyms)}]
+    others = [c for c in vocabulary.candidates if not taken & _lemmas(c)]
+    named = [next((c for c in vocabulary.candidates if lemma(kind.name) in _lemmas(c)), None) for kind in kinds]
+    near = [
+        (row, candidate)
+        for row, kind in enumerate(kinds)
+        for candidate in vocabulary.candidates
+        if candidate not in named and {lemma(word) for word in kind.synonyms} & _lemmas(candidate)
+    ]
+    apart = {word for _, candidate in near for word in _lemmas(candidate)}
 
     count = len(vocabulary.known)
     basis = torch.linalg.qr(torch.randn(DIMENSION, DIMENSION, generator=torch.Generator().manual_seed(0)))[0]
@@ -64,14 +80,32 @@ def load_concepts() -> Concepts:
         vector = _by_hash(candidate.name)
         vector = normalize(vector - known.T @ (known @ vector), dim=0)
         other_rows.append(_placed(vector, family[candidate.category]))
+    near_rows = []
+    for row, candidate in near:
+        vector = _by_hash(candidate.name)
+        vector = normalize(vector - kind_rows[row] * (kind_rows[row] @ vector), dim=0)
+        near_rows.append(_NEAR * kind_rows[row] + (1 - _NEAR**2) ** 0.5 * vector)
     return Concepts(
         known=known,
         kinds=torch.stack(kind_rows),
         others=torch.stack(other_rows),
+        near=torch.stack(near_rows),
         known_words=tuple((c.name, *c.synonyms, *c.kinds) for c in vocabulary.known),
-        kind_words=tuple((kind.name, *kind.synonyms) for kind in kinds),
+        kind_words=tuple(
+            (
+                kind.name,
+                *(word for word in kind.synonyms if lemma(word) not in apart),
+                *(word for word in ((own.name, *own.synonyms) if own else ()) if word not in (kind.name, *kind.synonyms)),
+            )
+            for kind, own in zip(kinds, named, strict=True)
+        ),
         other_words=tuple((c.name, *c.synonyms) for c in others),
+        near_words=tuple((c.name, *c.synonyms) for _, c in near),
     )
+
+
+def _lemmas(candidate: Candidate) -> set[str]:
+    return {lemma(word) for word in (candidate.name, *candidate.synonyms)}
 
 
 def _placed(own: Tensor, family: Tensor) -> Tensor:

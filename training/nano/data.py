@@ -28,7 +28,9 @@ CROP = 96
 CONTEXT = 0.5
 _THINGS = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)  # classes of V whose parts are cropped and named
 _LEAST = 70  # pixels of 640x360 that a crop's subject has
-_POOL = 2000
+_POOL = 600
+_NAMED = 3  # planted objects of a scene that are cropped
+_CLASSED = 0.8  # crops of a class of V a scene
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -37,12 +39,12 @@ Mask = npt.NDArray[np.bool_]
 @dataclass(frozen=True, slots=True)
 class Truth:
     """A scene: ``image`` (H, W, 3) uint8, ``labels`` (H, W) uint8 (0…18, 254 planted, 255 void),
-    ``instances`` (H, W) int32 with 0 for none, ``kinds`` from instance id to the row of its name or ``NAMELESS``.
+    ``instances`` (H, W) uint8 with 0 for none, ``kinds`` from instance id to the row of its name or ``NAMELESS``.
     """
 
     image: Image
     labels: npt.NDArray[np.uint8]
-    instances: npt.NDArray[np.int32]
+    instances: npt.NDArray[np.uint8]
     kinds: Mapping[int, int]
 
 
@@ -54,15 +56,14 @@ Render = Callable[[int], Truth]
 class Batch:
     """What one step sees.
 
-    windows (B, 3, 16h, 16w) uint8 at (tops, lefts) of the frame's grid; shares (B, h, w, 20) float32: the part
-    of each patch that is each class of V and, last, planted, the rest being void; regions (R, h, w) float32
-    coverage of each instance, with its window and kind; crops (C, 3, 96, 96) uint8 with labels: a class of V,
-    19 + kind, or ``NAMELESS``.
+    windows (B, 3, 16h, 16w) uint8 of the part (left, top, width, height) of the frame, as places (B, 4) float32 in
+    [0, 1] tell; shares (B, h, w, 20) float32: the part of each patch that is each class of V and, last, planted, the
+    rest being void; regions (R, h, w) float32 coverage of each instance, with its window and kind; crops
+    (C, 3, 96, 96) uint8 with labels: a class of V, 19 + kind, or ``NAMELESS``.
     """
 
     windows: Tensor
-    tops: Tensor
-    lefts: Tensor
+    places: Tensor
     shares: Tensor
     regions: Tensor
     region_windows: Tensor
@@ -131,24 +132,20 @@ def make_batch(scenes: list[Truth], whole: bool, rng: np.random.Generator) -> Ba
     windows, places, shares, regions, crops = [], [], [], [], []
     for number, scene in enumerate(scenes):
         scene = _augmented(scene, rng)
-        rectangle = (0.0, 0.0, float(scene.image.shape[1]), float(scene.image.shape[0]))
-        if not whole:
-            rectangle = _window(scene, rng)
+        height, width = scene.image.shape[:2]
+        rectangle = (0, 0, width, height) if whole else _window(scene, rng)
         image, labels, instances = _cut(scene, rectangle, grid)
         windows.append(image)
-        places.append((0, 0) if whole else _place(rectangle, scene.image.shape[:2]))
+        places.append(np.array(rectangle, np.float32) / (width, height, width, height))
         shares.append(_shares(labels))
-        for instance in np.unique(instances[instances > 0]):
-            mask = instances == instance
-            if mask.sum() >= _LEAST // 2:
-                regions.append((_coverage(mask), number, scene.kinds[int(instance)]))
+        for instance in np.flatnonzero(np.bincount(instances.ravel())[1:] >= _LEAST // 2) + 1:
+            regions.append((_coverage(instances == instance), number, scene.kinds[int(instance)]))
         crops.extend(_instance_crops(scene, rng))
         crops.extend(_class_crops(scene, rng))
     h, w = grid
     return Batch(
         windows=_pixels(windows, (PATCH * h, PATCH * w)),
-        tops=torch.tensor([top for top, _ in places]),
-        lefts=torch.tensor([left for _, left in places]),
+        places=torch.from_numpy(np.stack(places).astype(np.float32)),
         shares=torch.from_numpy(np.stack(shares)),
         regions=torch.from_numpy(np.stack([r[0] for r in regions]) if regions else np.zeros((0, h, w), np.float32)),
         region_windows=torch.tensor([r[1] for r in regions], dtype=torch.int64),
@@ -171,41 +168,33 @@ def _augmented(scene: Truth, rng: np.random.Generator) -> Truth:
     return Truth(photometric(image, rng), labels, instances, kinds)
 
 
-def _window(scene: Truth, rng: np.random.Generator) -> tuple[float, float, float, float]:
+def _window(scene: Truth, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """(x, y, width, height) of a part of the frame, most often around an instance."""
     height, width = scene.image.shape[:2]
-    zoom = float(np.exp(rng.uniform(np.log(0.7), np.log(1.5))))
-    w, h = width * WINDOW[1] / GRID[1] / zoom, height * WINDOW[0] / GRID[0] / zoom
-    x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
-    ids = np.unique(scene.instances[::4, ::4])
-    ids = ids[ids > 0]
-    if len(ids) and rng.random() < 0.7:
-        ys, xs = np.nonzero(scene.instances[::4, ::4] == rng.choice(ids))
+    zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.75))))
+    w, h = round(width * WINDOW[1] / GRID[1] / zoom), round(height * WINDOW[0] / GRID[0] / zoom)
+    x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+    seen = scene.instances[::4, ::4]
+    ids = np.flatnonzero(np.bincount(seen.ravel())[1:]) + 1
+    if len(ids) and rng.random() < 0.6:
+        ys, xs = np.nonzero(seen == rng.choice(ids))
         pick = int(rng.integers(len(ys)))
-        x = np.clip(4 * xs[pick] - w * rng.uniform(0.1, 0.9), 0, width - w)
-        y = np.clip(4 * ys[pick] - h * rng.uniform(0.1, 0.9), 0, height - h)
-    return float(x), float(y), w, h
-
-
-def _place(rectangle: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[int, int]:
-    """The place in the grid at which a zoomed window has its centre."""
-    x, y, w, h = rectangle
-    top = round((y + h / 2) / size[0] * GRID[0] - WINDOW[0] / 2)
-    left = round((x + w / 2) / size[1] * GRID[1] - WINDOW[1] / 2)
-    return min(max(top, 0), GRID[0] - WINDOW[0]), min(max(left, 0), GRID[1] - WINDOW[1])
+        x = int(np.clip(4 * xs[pick] - w * rng.uniform(0.1, 0.9), 0, width - w))
+        y = int(np.clip(4 * ys[pick] - h * rng.uniform(0.1, 0.9), 0, height - h))
+    return x, y, w, h
 
 
 def _cut(
-    scene: Truth, rectangle: tuple[float, float, float, float], grid: tuple[int, int]
-) -> tuple[Image, npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    x, y, w, h = (round(value) for value in rectangle)
+    scene: Truth, rectangle: tuple[int, int, int, int], grid: tuple[int, int]
+) -> tuple[Image, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    x, y, w, h = rectangle
     part = (slice(y, y + h), slice(x, x + w))
     size = (PATCH * grid[1], PATCH * grid[0])
     smooth = cv2.INTER_AREA if h > size[1] else cv2.INTER_LINEAR
     image = cv2.resize(scene.image[part], size, interpolation=smooth)
     labels = cv2.resize(scene.labels[part], size, interpolation=cv2.INTER_NEAREST)
     instances = cv2.resize(scene.instances[part], size, interpolation=cv2.INTER_NEAREST)
-    return np.asarray(image, np.uint8), np.asarray(labels, np.uint8), np.asarray(instances, np.int32)
+    return np.asarray(image, np.uint8), np.asarray(labels, np.uint8), np.asarray(instances, np.uint8)
 
 
 def _shares(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -223,50 +212,75 @@ def _coverage(mask: Mask) -> npt.NDArray[np.float32]:
 
 
 def _instance_crops(scene: Truth, rng: np.random.Generator) -> list[tuple[Image, int]]:
-    """Both crops of one instance, as the naming step would cut them."""
-    ids = [int(i) for i in np.unique(scene.instances[::2, ::2]) if i > 0]
-    rng.shuffle(ids)
-    for instance in ids:
-        mask = _as_found(scene.instances == instance, rng)
-        if mask.sum() < _LEAST:
-            continue
-        kind = scene.kinds[instance]
-        label = NAMELESS if kind == NAMELESS else CLASSES + kind
-        bbox = _bounds(mask)
-        crops = masked_crop(scene.image, mask, bbox, CROP), context_crop(scene.image, bbox, CROP, CONTEXT)
-        return [(crop, label) for crop in crops]
-    return []
+    """Both crops of some instances, as the naming step would cut them."""
+    ids = np.flatnonzero(np.bincount(scene.instances.ravel())[1:] >= _LEAST) + 1
+    crops: list[tuple[Image, int]] = []
+    for instance in rng.permutation(ids)[:_NAMED].tolist():
+        piece, mask, bbox = _as_found(scene.image, scene.instances == instance, rng)
+        if mask.any():
+            kind = scene.kinds[instance]
+            label = NAMELESS if kind == NAMELESS else CLASSES + kind
+            crops.append((masked_crop(piece, mask, bbox, CROP), label))
+            crops.append((context_crop(piece, bbox, CROP, CONTEXT), label))
+    return crops
 
 
 def _class_crops(scene: Truth, rng: np.random.Generator) -> list[tuple[Image, int]]:
-    """A crop of a thing of V, in a third of the scenes."""
-    present = [c for c in np.unique(scene.labels[::2, ::2]) if c in _THINGS]
-    if not present or rng.random() > 0.4:
+    """A crop of a thing of V, or of a piece of a surface: what V has to reclaim when it was taken for unknown."""
+    present = np.unique(scene.labels[::4, ::4])
+    present = present[present < CLASSES]
+    if not len(present) or rng.random() > _CLASSED:
         return []
-    label = int(rng.choice(present))
-    _, parts, stats, _ = cv2.connectedComponentsWithStats((scene.labels == label).astype(np.uint8))
-    large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= 2 * _LEAST) + 1
-    if not len(large):
+    things = present[np.isin(present, _THINGS)]
+    label = int(rng.choice(things if len(things) and rng.random() < 0.5 else present))
+    mask = scene.labels == label
+    if label in _THINGS:
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+        large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= 2 * _LEAST) + 1
+        if not len(large):
+            return []
+        mask = parts == rng.choice(large)
+    else:
+        mask &= _blot(mask, rng)
+    piece, mask, bbox = _as_found(scene.image, mask, rng)
+    if not mask.any():
         return []
-    mask = parts == rng.choice(large)
-    bbox = _bounds(mask)
     if rng.random() < 0.5:
-        return [(masked_crop(scene.image, mask, bbox, CROP), label)]
-    return [(context_crop(scene.image, bbox, CROP, CONTEXT), label)]
+        return [(masked_crop(piece, mask, bbox, CROP), label)]
+    return [(context_crop(piece, bbox, CROP, CONTEXT), label)]
 
 
-def _as_found(mask: Mask, rng: np.random.Generator) -> Mask:
-    """The mask as it comes out of a map of quarter patches: coarse, too large or too small."""
+def _blot(mask: Mask, rng: np.random.Generator) -> Mask:
+    """An ellipse around some place of the mask."""
+    ys, xs = np.nonzero(mask[::4, ::4])
+    pick = int(rng.integers(len(ys))) if len(ys) else 0
+    centre = (4 * int(xs[pick]), 4 * int(ys[pick])) if len(ys) else (0, 0)
+    half = np.exp(rng.uniform(np.log(6), np.log(60), 2)).astype(int)
+    blot = np.zeros(mask.shape, np.uint8)
+    cv2.ellipse(blot, centre, (int(half[0]), int(half[1])), float(rng.uniform(0, 180)), 0, 360, 1, -1)
+    return blot.view(np.bool_)
+
+
+def _as_found(image: Image, mask: Mask, rng: np.random.Generator) -> tuple[Image, Mask, tuple[int, int, int, int]]:
+    """The piece of the image around a mask, and the mask and its bounds there as they come out of a map of quarter
+    patches: coarse, too large or too small, with bays and bulges."""
+    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
+    border = 16 + max(w, h)  # more than the context crop takes
     height, width = mask.shape
-    coarse = cv2.resize(mask.astype(np.float32), (width // 4, height // 4), interpolation=cv2.INTER_AREA)
-    coarse = cv2.GaussianBlur(coarse, (0, 0), float(rng.uniform(0.3, 2.0)))
+    part = (slice(max(0, y - border), min(height, y + h + border)), slice(max(0, x - border), min(width, x + w + border)))
+    piece, whole = image[part], mask[part].astype(np.float32)
+    size = (max(1, whole.shape[1] // 4), max(1, whole.shape[0] // 4))
+    coarse = cv2.GaussianBlur(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), (0, 0), float(rng.uniform(0.3, 2)))
+    if rng.random() < 0.6:
+        bumps = rng.normal(0, float(rng.uniform(0.05, 0.3)), (2 + size[1] // 4, 2 + size[0] // 4)).astype(np.float32)
+        coarse += cv2.resize(bumps, size, interpolation=cv2.INTER_LINEAR) * (coarse > 0.02)
     level = float(rng.uniform(0.15, 0.6))
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR) > level)
-
-
-def _bounds(mask: Mask) -> tuple[int, int, int, int]:
-    ys, xs = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return int(xs[0]), int(ys[0]), int(xs[-1] - xs[0] + 1), int(ys[-1] - ys[0] + 1)
+    found = cv2.resize(coarse, (whole.shape[1], whole.shape[0]), interpolation=cv2.INTER_LINEAR) > level
+    # A scan takes what hangs together.
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(found.view(np.uint8), connectivity=8)
+    if len(stats) > 1:
+        found = parts == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    return piece, np.asarray(found), cv2.boundingRect(found.view(np.uint8))  # type: ignore[return-value]
 
 
 def _pixels(images: list[Image], size: tuple[int, int]) -> Tensor:

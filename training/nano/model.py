@@ -7,8 +7,9 @@ import torch
 from open_clip import CLIP
 from open_clip.transformer import VisionTransformer
 from safetensors.torch import load_file, save_file
-from torch import Tensor
-from torch.nn.functional import normalize, unfold
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, normalize, unfold
+from torch.nn.utils.parametrize import register_parametrization
 
 import clipomaly_core
 from clipomaly_core.dense import _mix
@@ -29,25 +30,56 @@ def create_nano() -> CLIP:
     return model
 
 
-@torch.no_grad()
-def whiten_patches(visual: VisionTransformer, images: Tensor) -> None:
-    """Make the patch projection the whitened principal components of the patches of some images, and freeze it.
+class WhitenedPatches(nn.Module):
+    """The patch projection as what it was plus a learned matrix over whitened patches.
 
-    A learned projection of raw, strongly correlated pixels moves faster than the blocks after it can follow
-    (Chen et al., "An Empirical Study of Training Self-Supervised Vision Transformers", arXiv 2104.02057).
-
-    Args:
-        visual: the image tower; its position embedding becomes waves of row and column.
-        images: (B, 3, H, W) normalised, with more patches than a patch has values.
+    A projection of raw, strongly correlated pixels that is learned moves faster than the blocks after it can follow
+    (Chen et al., "An Empirical Study of Training Self-Supervised Vision Transformers", arXiv 2104.02057). Over
+    whitened patches every direction is as strong as any other.
     """
-    width, _, side, _ = visual.conv1.weight.shape
+
+    def __init__(self, whitening: Tensor, width: int) -> None:
+        """``whitening`` (P, P) makes P values of a patch uncorrelated."""
+        super().__init__()
+        self.register_buffer("whitening", whitening)
+        self.change = nn.Parameter(torch.zeros(width, len(whitening)))
+
+    def forward(self, base: Tensor) -> Tensor:
+        """(width, 3, side, side) projection from the frozen one."""
+        return base + (self.change @ self.whitening).unflatten(1, base.shape[1:])
+
+
+@torch.no_grad()
+def whitening_of(images: Tensor, side: int) -> Tensor:
+    """Half the whitened principal components of the patches of (B, 3, H, W) normalised images, strongest first: (P, P).
+
+    There must be more patches than a patch has values, P.
+    """
     patches = unfold(images, side, stride=side).transpose(1, 2).flatten(0, 1)
     values, vectors = torch.linalg.eigh(torch.cov(patches.T))
-    values, vectors = values.flip(0)[:width], vectors.flip(1)[:, :width]
-    filters = (vectors / (values + 1e-2 * values.mean()).sqrt()).T * 0.5
-    visual.conv1.weight.copy_(filters.unflatten(1, visual.conv1.weight.shape[1:]))
-    visual.conv1.weight.requires_grad_(False)
+    values, vectors = values.flip(0), vectors.flip(1)
+    return (vectors / (values + 1e-2 * values.mean()).sqrt()).T * 0.5
+
+
+@torch.no_grad()
+def start_with_whitened(visual: VisionTransformer, whitening: Tensor) -> None:
+    """Begin a tower that learns its patches with the strongest whitened components as its patch projection, and waves as its places."""
+    base = visual.conv1.parametrizations.weight.original
+    width = len(base)
+    base.copy_(whitening[:width].unflatten(1, base.shape[1:]))
     visual.positional_embedding[1:].copy_(_waves(visual.grid_size, width))
+
+
+def learn_patches(visual: VisionTransformer, whitening: Tensor) -> None:
+    """Make the patch projection learn over whitened patches, from what it is."""
+    visual.conv1.weight.requires_grad_(False)
+    register_parametrization(visual.conv1, "weight", WhitenedPatches(whitening, len(visual.conv1.weight)))
+
+
+def plain_weights(visual: VisionTransformer) -> dict[str, Tensor]:
+    """The weights under open_clip's keys."""
+    state = {name: value for name, value in visual.state_dict().items() if "parametrizations" not in name}
+    return {**state, "conv1.weight": visual.conv1.weight.detach()}
 
 
 def _waves(grid: tuple[int, int], width: int) -> Tensor:
@@ -59,7 +91,7 @@ def _waves(grid: tuple[int, int], width: int) -> Tensor:
     return 0.5 * torch.cat([wave(phase) for phase in phases for wave in (torch.sin, torch.cos)], dim=1)
 
 
-def window_features(visual: VisionTransformer, images: Tensor, tops: Tensor, lefts: Tensor) -> Tensor:
+def window_features(visual: VisionTransformer, images: Tensor, places: Tensor) -> Tensor:
     """Naclip patch features of windows that know where in the frame they lie.
 
     The same as ``dense_features`` for a whole frame; a window gets its own part of the position embedding, so
@@ -68,18 +100,19 @@ def window_features(visual: VisionTransformer, images: Tensor, tops: Tensor, lef
     Args:
         visual: the image tower.
         images: (B, 3, H, W) normalised windows.
-        tops: (B,) int64 row of each window in the tower's grid of patches.
-        lefts: (B,) int64 column.
+        places: (B, 4) float32 left, top, width and height of each window as shares of the frame.
 
     Returns:
         (B, H/16, W/16, D) float32, L2-normalised.
     """
     patches = visual.conv1(images)
     rows, columns = patches.shape[-2:]
-    y = tops[:, None] + torch.arange(rows)
-    x = lefts[:, None] + torch.arange(columns)
-    place = y[:, :, None] * visual.grid_size[1] + x[:, None, :]
-    position = visual.positional_embedding[1:][place.flatten(1)]
+    left, top, width, height = (2 * places - torch.tensor([1.0, 1, 0, 0])).T[..., None]
+    x = left + width * (torch.arange(columns) + 0.5) / columns
+    y = top + height * (torch.arange(rows) + 0.5) / rows
+    where = torch.stack([x[:, None].expand(-1, rows, -1), y[:, :, None].expand(-1, -1, columns)], dim=-1)
+    embedding = visual.positional_embedding[1:].T.unflatten(1, visual.grid_size)[None].expand(len(images), -1, -1, -1)
+    position = grid_sample(embedding, where, padding_mode="border", align_corners=False).flatten(2).transpose(1, 2)
     cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(images), 1, -1)
     tokens = visual.ln_pre(torch.cat([cls, patches.flatten(2).transpose(1, 2) + position], dim=1))
     *blocks, last = visual.transformer.resblocks

@@ -23,23 +23,31 @@ class Muon(Optimizer):
     def step(self) -> None:  # type: ignore[override]
         """Update every matrix that has a gradient."""
         for group in self.param_groups:
+            by_shape: dict[tuple[int, ...], list[Tensor]] = {}
             for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
-                state = self.state[matrix]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(matrix)
-                state["momentum"].lerp_(matrix.grad, 1 - group["momentum"])
-                update = _orthogonal(matrix.grad.lerp(state["momentum"], group["momentum"]))
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(update, alpha=-group["lr"] * 0.2 * max(matrix.shape) ** 0.5)
+                if matrix.grad is not None:
+                    by_shape.setdefault(matrix.shape, []).append(matrix)
+            for shape, matrices in by_shape.items():
+                updates = _orthogonal(torch.stack([self._wanted(matrix, group["momentum"]) for matrix in matrices]))
+                for matrix, update in zip(matrices, updates, strict=True):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(update, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
+
+    def _wanted(self, matrix: Tensor, momentum: float) -> Tensor:
+        state = self.state[matrix]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(matrix)
+        assert matrix.grad is not None
+        state["momentum"].lerp_(matrix.grad, 1 - momentum)
+        return matrix.grad.lerp(state["momentum"], momentum)
 
 
-def _orthogonal(gradient: Tensor) -> Tensor:
-    tall = gradient.shape[0] > gradient.shape[1]
-    x = gradient.T if tall else gradient
-    x = x / (x.norm() + 1e-7)
+def _orthogonal(gradients: Tensor) -> Tensor:
+    """The nearest orthogonal matrix to each of (N, rows, columns)."""
+    tall = gradients.shape[1] > gradients.shape[2]
+    x = gradients.mT if tall else gradients
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):
-        square = x @ x.T
-        x = _A * x + (_B * square + _C * square @ square) @ x
-    return x.T if tall else x
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=_B, alpha=_C), x, beta=_A)
+    return x.mT if tall else x

@@ -18,20 +18,23 @@ from torch.nn.functional import cross_entropy
 from clipomaly_core.text import encode_texts, load_templates
 from training.nano.concepts import Concepts, load_concepts
 from training.nano.losses import SCALE
-from training.nano.model import create_nano
+from training.nano.model import create_nano, read_checkpoint
 
 _BATCH = 192
 _STRANGERS = 48  # words of no concept a step
-_BARE = 0.3  # share of texts without a template
+_BARE = 0.2  # share of texts without a template
+_USUAL = 0.5  # share of the others with a template of those that scans use
 _RATE = 2e-3
+_PARTS = (0.22, 0.35, 0.35, 0.08)  # of the texts, for V, drawn kinds, all other names, and names near a kind
 
 
 def vocabulary_words(concepts: Concepts) -> tuple[list[str], Tensor, Tensor]:
-    """All words of all concepts, the row of each in the targets, and how often to draw it: V and drawn kinds are
-    a third each, however few words they have."""
+    """All words of all concepts, the row of each in ``text_targets``, and how often to draw it: see
+    ``_PARTS``; within a part every concept counts by its number of words."""
     words, rows, weights = [], [], []
     row = 0
-    for group in (concepts.known_words, concepts.kind_words, concepts.other_words):
+    groups = (concepts.known_words, concepts.kind_words, concepts.other_words, concepts.near_words)
+    for group, part in zip(groups, _PARTS, strict=True):
         count = sum(map(len, group))
         for synonyms in group:
             # A name counts as much as all its synonyms.
@@ -39,9 +42,14 @@ def vocabulary_words(concepts: Concepts) -> tuple[list[str], Tensor, Tensor]:
             for word, share in zip(synonyms, shares, strict=True):
                 words.append(word)
                 rows.append(row)
-                weights.append(share * len(synonyms) / count)
+                weights.append(part * share * len(synonyms) / count)
             row += 1
     return words, torch.tensor(rows), torch.tensor(weights)
+
+
+def text_targets(concepts: Concepts) -> Tensor:
+    """(R, D) where the words of each row lie."""
+    return torch.cat([concepts.known, concepts.kinds, concepts.others, concepts.near])
 
 
 def strangers(known: set[str]) -> list[str]:
@@ -51,22 +59,25 @@ def strangers(known: set[str]) -> list[str]:
     return sorted({word.lower() for word in every if len(word) > 2} - known)
 
 
-def train_text(seed: int, steps: int) -> dict[str, Tensor]:
-    """Train from a seed; the weights of everything but the image tower."""
+def train_text(seed: int, steps: int, start: Path | None = None) -> dict[str, Tensor]:
+    """Train from a seed, or from the text tower of a checkpoint; the weights of everything but the image tower."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     concepts = load_concepts()
-    targets = torch.cat([concepts.known, concepts.kinds, concepts.others])
+    targets = text_targets(concepts)
     words, rows, weights = vocabulary_words(concepts)
     others = strangers({word.lower() for word in words})
-    templates = sorted({*load_templates("short"), *load_templates("full")})
-    model = create_nano().train()
+    usual, templates = load_templates("short"), sorted({*load_templates("short"), *load_templates("full")})
+    model = (read_checkpoint(start).requires_grad_(True) if start else create_nano()).train()
     tokenizer = open_clip.get_tokenizer("nano")
     trained = {name: p for name, p in model.named_parameters() if not name.startswith("visual.")}
     optimizer = torch.optim.AdamW(trained.values(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0)
 
     def phrase(word: str) -> str:
-        return word if rng.random() < _BARE else templates[int(rng.integers(len(templates)))].format(word)
+        if rng.random() < _BARE:
+            return word
+        choice = usual if rng.random() < _USUAL else templates
+        return choice[int(rng.integers(len(choice)))].format(word)
 
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = _RATE * min(1, (step + 1) / 50) * 0.5 * (1 + math.cos(math.pi * step / steps))
@@ -96,10 +107,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--start", type=Path, help="checkpoint to go on from, instead of random weights")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(train_text(arguments.seed, arguments.steps), arguments.out)
+    torch.set_num_threads(arguments.threads)
+    torch.save(train_text(arguments.seed, arguments.steps, arguments.start), arguments.out)
 
 
 if __name__ == "__main__":

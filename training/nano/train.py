@@ -1,11 +1,12 @@
-"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --minutes 40 --out DIR``.
+"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --minutes 150 --out DIR``.
 
-Writes ``state.pt`` (averaged weights among it; a run that was cut off goes on from it) and ``curves.png``.
+With ``--start CHECKPOINT`` it goes on from those weights instead of random ones. Writes ``state.pt`` (averaged weights among it; a run that was cut off goes on from it) and ``curves.png``.
 ``training.nano.text`` trains the text tower, ``training.nano.assemble`` puts both into one checkpoint.
 """
 
 import argparse
 import math
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
@@ -20,7 +21,7 @@ from torch.utils.data import DataLoader
 from clipomaly_core.dense import image_embedding
 from training.nano.concepts import load_concepts, training_kinds
 from training.nano.data import CLASSES, Batch, Batches, Render
-from training.nano.fleet import fleet_scenes
+from training.nano.fleet import fleet_looks
 from training.nano.losses import (
     CROP,
     REGION,
@@ -31,13 +32,25 @@ from training.nano.losses import (
     region_embeddings,
     region_labels,
 )
-from training.nano.model import create_nano, normalised, whiten_patches, window_features
+from training.nano.model import (
+    PATCH,
+    WhitenedPatches,
+    create_nano,
+    learn_patches,
+    normalised,
+    plain_weights,
+    read_checkpoint,
+    start_with_whitened,
+    whitening_of,
+    window_features,
+)
 from training.nano.muon import Muon
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 _AVERAGE = 0.998
+_ADAM = 0.25  # rate of all that is no matrix, as a share of the matrices' rate
 _WARM_UP = 40  # steps
 _FIRST = 24  # batches whose patches are whitened
 _HELPED = 0.5  # share of the training in which frequencies are told, less and less
@@ -47,16 +60,17 @@ _SAVE_SECONDS = 90.0
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One run. ``minutes`` of training in all, over all resumed parts; whole frames are used after the share
-    ``windows_until`` of them; ``reuse``: how often a scene is used for each one rendered."""
+    ``windows_until`` of them; ``reuse``: how often a scene is used for each one rendered; ``rate``: of matrices; ``start``: a checkpoint
+    whose image tower it begins with."""
 
     seed: int
     minutes: float
     out: Path
+    start: Path | None = None
     threads: int = 1
-    batch: int = 4
-    rate: float = 8e-4
-    matrix_rate: float = 3e-3
-    reuse: int = 4
+    batch: int = 6
+    rate: float = 3e-3
+    reuse: int = 3
     windows_until: float = 0.85
 
 
@@ -80,15 +94,18 @@ class Run:
         torch.manual_seed(settings.seed)
         self.model = create_nano().train()
         self.visual = self.model.visual
-        self.visual.conv1.weight.requires_grad_(False)
-        hidden = [p for p in self.visual.transformer.parameters() if p.ndim == 2]
-        chosen = {id(p) for p in hidden}
+        if settings.start:
+            self.visual.load_state_dict(read_checkpoint(settings.start).visual.state_dict())
+        learn_patches(self.visual, torch.zeros(3 * PATCH**2, 3 * PATCH**2))  # prepare or resume fills it
+        matrices = [p for p in self.visual.transformer.parameters() if p.ndim == 2]
+        matrices.append(self._patches.change)
+        chosen = {id(p) for p in matrices}
         rest = [p for p in self.visual.parameters() if p.requires_grad and id(p) not in chosen]
         self.optimizers = (
-            Muon(hidden, lr=settings.matrix_rate, weight_decay=0.01),
-            torch.optim.AdamW(rest, lr=settings.rate, betas=(0.9, 0.95), weight_decay=0.0),
+            Muon(matrices, lr=settings.rate, weight_decay=0.01),
+            torch.optim.AdamW(rest, lr=_ADAM * settings.rate, betas=(0.9, 0.95), weight_decay=0.0),
         )
-        self.rates = (settings.matrix_rate, settings.rate)
+        self.rates = (settings.rate, _ADAM * settings.rate)
         self.average: dict[str, Tensor] = {}
         self.frequency: Tensor | None = None
         self.step = 0
@@ -100,11 +117,18 @@ class Run:
         """Share of the training time that is over, in [0, 1]."""
         return min(1.0, self.seconds / (60 * self.settings.minutes))
 
+    @property
+    def _patches(self) -> WhitenedPatches:
+        return self.visual.conv1.parametrizations.weight[0]
+
     def prepare(self, batches: list[Batch]) -> None:
         """What comes before the first step: patch filters and class frequencies, from the first batches."""
-        whiten_patches(self.visual, normalised(torch.cat([batch.windows for batch in batches]), self.model))
+        whitening = whitening_of(normalised(torch.cat([batch.windows for batch in batches]), self.model), PATCH)
+        self._patches.whitening.copy_(whitening)
+        if not self.settings.start:
+            start_with_whitened(self.visual, whitening)
         self.frequency = prior(torch.cat([batch.shares for batch in batches]))
-        self.average = {key: value.detach().clone() for key, value in self.visual.state_dict().items()}
+        self.average = {key: value.clone() for key, value in plain_weights(self.visual).items()}
 
     def learn(self, batch: Batch) -> None:
         """One step."""
@@ -120,8 +144,8 @@ class Run:
         for optimizer in self.optimizers:
             optimizer.step()
         kept = min(_AVERAGE, (1 + self.step) / (10 + self.step))
-        for key, value in self.visual.state_dict().items():
-            self.average[key].lerp_(value, 1 - kept)
+        weights = plain_weights(self.visual)
+        torch._foreach_lerp_(list(self.average.values()), [weights[key] for key in self.average], 1 - kept)
         self.step += 1
         self.log.append(done)
 
@@ -129,8 +153,8 @@ class Run:
         assert self.frequency is not None
         concepts = self.concepts
         self.frequency = self.frequency.lerp(prior(batch.shares), 0.01)
-        features = window_features(self.visual, normalised(batch.windows, self.model), batch.tops, batch.lefts)
-        told = max(0.0, 1 - self.progress / _HELPED)
+        features = window_features(self.visual, normalised(batch.windows, self.model), batch.places)
+        told = 0.0 if self.settings.start else max(0.0, 1 - self.progress / _HELPED)
         dense = dense_loss(features, concepts, batch.shares, self.frequency, told)
         regions = region_embeddings(features, batch.regions, batch.region_windows)
         region = naming_loss(regions, region_labels(batch.region_kinds, CLASSES), concepts)
@@ -187,6 +211,10 @@ def draw_curves(log: list[Progress], path: Path) -> None:
     plt.close(figure)
 
 
+def _stand_back(_worker: int) -> None:
+    os.nice(5)  # where cores are few, the step comes before what it will be fed next
+
+
 def train(settings: Settings, render: Render) -> Run:
     """Train until the minutes are over, saving on the way."""
     torch.set_num_threads(settings.threads)
@@ -196,7 +224,9 @@ def train(settings: Settings, render: Render) -> Run:
     whole = torch.zeros(1, dtype=torch.int64).share_memory_()
     stream = Batches(render, settings.seed, run.step, settings.batch, settings.reuse, whole)
     # Not forked: OpenCV and torch have threads by now, and a lock that one of them holds would never open again.
-    loader = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=3, multiprocessing_context="spawn")
+    loader = DataLoader(
+        stream, None, num_workers=1, prefetch_factor=4, multiprocessing_context="spawn", worker_init_fn=_stand_back
+    )
     batches: Iterator[Batch] = iter(loader)
     if run.step == 0:
         run.prepare([next(batches) for _ in range(_FIRST)])
@@ -223,12 +253,16 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--minutes", type=float, default=150)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="checkpoint to go on from, instead of random weights")
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    settings = Settings(arguments.seed, arguments.minutes, arguments.out, arguments.threads)
-    train(settings, fleet_scenes([kind.name for kind in training_kinds()]))
+    own = Settings(
+        arguments.seed, arguments.minutes, arguments.out, arguments.start, arguments.threads, rate=arguments.rate
+    )
+    train(own, fleet_looks([kind.name for kind in training_kinds()]))
 
 
 if __name__ == "__main__":
