@@ -5,6 +5,7 @@ from demo_fleet.catalogue import HELD_OUT_KINDS, KINDS
 from demo_fleet.classes import CLASSES
 from demo_fleet.kinds import Kind
 from demo_fleet.scene import Planted, Rendered, Scene, sample_scene
+from demo_fleet.sprites import sprite_kinds
 
 __all__ = [
     "CLASSES",
@@ -16,5 +17,6 @@ __all__ = [
     "Rendered",
     "Scene",
     "sample_scene",
+    "sprite_kinds",
     "write_archive",
 ]

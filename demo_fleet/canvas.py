@@ -227,6 +227,26 @@ class Canvas:
         metres = height_m / self.scale
         return Sprite(rgba, labels, rgba.shape[0] * metres, rgba.shape[1] * metres * squeeze)
 
+    def picture(self, rgba: npt.NDArray[np.uint8]) -> None:
+        """Lay an (h, w, 4) uint8 RGBA picture, alpha not premultiplied, over the canvas: one unit high, on the ground.
+
+        Raises ValueError for another shape or type.
+        """
+        if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:
+            raise ValueError(f"a picture is (h, w, 4) uint8, not {rgba.shape} {rgba.dtype}.")
+        h, w = rgba.shape[:2]
+        columns = self._alpha.shape[1]
+        factor = min(self.scale / h, columns / w)  # a wide one is lower, not cut
+        size = (max(1, round(w * factor)), max(1, round(h * factor)))
+        left, top = round(self._origin[0] - size[0] / 2), round(self._origin[1]) - size[1]
+        part = (slice(max(top, 0), max(top, 0) + size[1]), slice(max(left, 0), max(left, 0) + size[0]))
+        share = rgba[..., 3:].astype(np.float32) / 255
+        flat = np.concatenate([rgba[..., :3] * share, share], axis=2)
+        flat = cv2.resize(flat, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
+        clear = 1 - flat[..., 3]
+        self._rgb[part] = self._rgb[part] * clear[..., None] + flat[..., :3]
+        self._alpha[part] = self._alpha[part] * clear + flat[..., 3]
+
     # -- inside ---------------------------------------------------------------------------------------------
 
     def _pixels(self, points: Points) -> npt.NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from demo_fleet.animals import ANIMALS
 from demo_fleet.cargo import CARGO
 from demo_fleet.kinds import Kind
@@ -22,15 +24,15 @@ HELD_OUT_KINDS: frozenset[str] = frozenset(
 )  # fmt: skip
 
 
-def kinds_named(names: tuple[str, ...] | list[str] | None) -> tuple[Kind, ...]:
-    """The kinds with these names, in this order; all kinds for None.
+def kinds_named(names: Sequence[str | Kind] | None) -> tuple[Kind, ...]:
+    """The kinds with these names, in this order; a kind stands for itself; all kinds for None.
 
     Raises ValueError naming what is not a kind.
     """
     if names is None:
         return KINDS
     known = {kind.name: kind for kind in KINDS}
-    missing = [name for name in names if name not in known]
+    missing = [name for name in names if isinstance(name, str) and name not in known]
     if missing:
         raise ValueError(f"not a kind of the demo fleet: {', '.join(missing)}")
-    return tuple(known[name] for name in names)
+    return tuple(known[name] if isinstance(name, str) else name for name in names)

@@ -96,9 +96,9 @@ class Strip:
 class Scene:
     """A drive of some seconds, a pure function of its arguments and of time.
 
-    seed: any non-negative integer. size: (height, width). kinds: names that planted objects are chosen from, all
-    when None. objects: how many are planted, or the names of just these; by default 0 to 3. night: None leaves it to
-    the seed.
+    seed: any non-negative integer. size: (height, width). kinds: what planted objects are chosen from, names or
+    kinds of one's own, all when None. objects: how many are planted, or just these; by default 0 to 3.
+    night: None leaves it to the seed.
     background: a video file whose frames take the place of the drawn road (its pixels are then void in `labels`).
     seconds: how long the drive is meant to be looked at: planted objects are passed within it.
     Raises ValueError for a name that is no kind and for a background that cannot be read.
@@ -108,8 +108,8 @@ class Scene:
         self,
         seed: int,
         size: tuple[int, int] = (360, 640),
-        kinds: Sequence[str] | None = None,
-        objects: int | Sequence[str] | None = None,
+        kinds: Sequence[str | Kind] | None = None,
+        objects: int | Sequence[str | Kind] | None = None,
         night: bool | None = None,
         background: Path | None = None,
         seconds: float = 8.0,
@@ -152,7 +152,7 @@ class Scene:
         self._objects = self._plant(rng, chosen, seconds)
         self._video = _Video(background, size) if background is not None else None
 
-    def plant_again(self, rng: np.random.Generator, objects: Sequence[str]) -> None:
+    def plant_again(self, rng: np.random.Generator, objects: Sequence[str | Kind]) -> None:
         """Take away what is planted, plant these kinds elsewhere, and look with another camera: of a still scene,
         many pictures for training at a fraction of the cost of a new one. ValueError for a name that is no kind."""
         h, w = self.size
@@ -511,7 +511,7 @@ def _fitted(frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[
     return np.asarray(cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def sample_scene(seed: int, size: tuple[int, int] = (360, 640), kinds: Sequence[str] | None = None) -> Rendered:
+def sample_scene(seed: int, size: tuple[int, int] = (360, 640), kinds: Sequence[str | Kind] | None = None) -> Rendered:
     """One random still with 0 to 6 planted objects, for training; a pure function of its arguments."""
     count = int(np.random.default_rng((seed, 5)).choice(7, p=[0.12, 0.2, 0.22, 0.18, 0.14, 0.08, 0.06]))
     return Scene(seed, size, kinds, count, still=True, seconds=0.0).frame(0.0)

@@ -91,17 +91,17 @@ def load_concepts() -> Concepts:
         others=torch.stack(other_rows),
         near=torch.stack(near_rows),
         known_words=tuple((c.name, *c.synonyms, *c.kinds) for c in vocabulary.known),
-        kind_words=tuple(
-            (
-                kind.name,
-                *(word for word in kind.synonyms if lemma(word) not in apart),
-                *(word for word in ((own.name, *own.synonyms) if own else ()) if word not in (kind.name, *kind.synonyms)),
-            )
-            for kind, own in zip(kinds, named, strict=True)
-        ),
+        kind_words=tuple(_own_words(kind, own, apart) for kind, own in zip(kinds, named, strict=True)),
         other_words=tuple((c.name, *c.synonyms) for c in others),
         near_words=tuple((c.name, *c.synonyms) for _, c in near),
     )
+
+
+def _own_words(kind: Kind, candidate: Candidate | None, apart: set[str]) -> tuple[str, ...]:
+    """What means just this kind: its name, synonyms that lie nowhere else, and the dictionary's words for it."""
+    told = (kind.name, *(word for word in kind.synonyms if lemma(word) not in apart))
+    more = (candidate.name, *candidate.synonyms) if candidate else ()
+    return (*told, *(word for word in more if word not in told))
 
 
 def _lemmas(candidate: Candidate) -> set[str]:

@@ -5,6 +5,7 @@ Scenes of seeds below ``HELD_OUT_SEED`` train; those from it on are for evaluati
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 import cv2
 import numpy as np
@@ -102,27 +103,27 @@ class Scenes:
 class Batches(IterableDataset[Batch]):
     """An endless stream of batches that depends on the seed and where it starts.
 
-    ``full_frames`` is shared with the process that loads: while its value is not zero, batches hold a quarter
-    as many windows, each a whole frame.
+    From batch number ``whole_from`` on, counted from ``start``, batches hold a third as many windows, each a whole
+    frame.
     """
 
-    def __init__(self, render: Render, seed: int, start: int, size: int, reuse: int, full_frames: Tensor) -> None:
+    def __init__(self, render: Render, seed: int, start: int, size: int, reuse: int, whole_from: int) -> None:
         self._render = render
         self._seed = seed
         self._start = start
         self._size = size
         self._reuse = reuse
-        self._full_frames = full_frames
+        self._whole_from = whole_from
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
         rng = np.random.default_rng([self._seed, self._start])
         # Seeds of runs and of resumed parts are far apart, so that their scenes differ.
         scenes = Scenes(self._render, (self._seed * 97 + self._start * 7 + 1) % 9_000_000, self._reuse, rng)
-        while True:
-            whole = bool(self._full_frames.item())
+        for number in count(self._start):
+            whole = number >= self._whole_from
             yield make_batch(
-                [scenes.draw() for _ in range(max(1, self._size // 4) if whole else self._size)], whole, rng
+                [scenes.draw() for _ in range(max(1, self._size // 3) if whole else self._size)], whole, rng
             )
 
 
@@ -267,7 +268,10 @@ def _as_found(image: Image, mask: Mask, rng: np.random.Generator) -> tuple[Image
     x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
     border = 16 + max(w, h)  # more than the context crop takes
     height, width = mask.shape
-    part = (slice(max(0, y - border), min(height, y + h + border)), slice(max(0, x - border), min(width, x + w + border)))
+    part = (
+        slice(max(0, y - border), min(height, y + h + border)),
+        slice(max(0, x - border), min(width, x + w + border)),
+    )
     piece, whole = image[part], mask[part].astype(np.float32)
     size = (max(1, whole.shape[1] // 4), max(1, whole.shape[0] // 4))
     coarse = cv2.GaussianBlur(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), (0, 0), float(rng.uniform(0.3, 2)))

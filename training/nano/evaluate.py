@@ -1,4 +1,6 @@
-"""Measure a checkpoint on held-out scenes: ``python -m training.nano.evaluate --weights FILE --frames 120``.
+"""Measure a checkpoint on scenes, to choose by: ``benchmarks/nano.py`` is what reports.
+
+    python -m training.nano.evaluate --weights FILE --first-seed 9500000 --set margin=0.1
 
 Everything goes through the method as it runs in a scan, with the built-in vocabulary.
 """
@@ -13,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from clipomaly_core import Clipomaly, Instance
+from clipomaly_core import Clipomaly, FrameResult, Instance
 from clipomaly_core.metrics import known_class_iou, pixel_metrics
-from clipomaly_core.options import Options, default_options
+from clipomaly_core.options import default_options
 from clipomaly_core.types import UNKNOWN_NAME
 from demo_fleet import HELD_OUT_KINDS, KINDS
 from training.nano.concepts import training_kinds
@@ -56,43 +58,40 @@ class Figures:
     """One set of scenes."""
 
     frames: int
-    unknown_mass: Pixels
-    entropy: Pixels
+    pixels: Pixels
     naming: Naming
     miou: float
     iou: tuple[float, ...]
 
 
-def evaluate(weights: Path, kinds: Sequence[str], frames: int, first_seed: int, options: Options) -> Figures:
-    """Figures of a checkpoint on scenes in which only these kinds are planted."""
-    scenes = [fleet_scenes(kinds)(first_seed + index) for index in range(frames)]
-    model = Clipomaly.load("nano", weights=str(weights), device="cpu", options=options)
-    results = [model([scene.image])[0] for scene in scenes]
-    by_entropy = Clipomaly.load(
-        "nano", weights=str(weights), device="cpu", options=replace(options, score="entropy", threshold=1.0)
-    )
-    entropy = [by_entropy([scene.image])[0].anomaly_score for scene in scenes]
+def measure(model: Clipomaly, scenes: Sequence[Truth], names: Sequence[str]) -> Figures:
+    """Figures of a model on scenes; ``names`` gives the rows of their kinds a name."""
+    return judge(scenes, [model([scene.image])[0] for scene in scenes], names)
+
+
+def judge(scenes: Sequence[Truth], results: Sequence[FrameResult], names: Sequence[str]) -> Figures:
+    """Figures of results that a model gave for scenes, one each."""
     targets = [np.where(scene.labels < CLASSES, scene.labels, VOID) for scene in scenes]
     known = known_class_iou([result.labels for result in results], targets, CLASSES)
     return Figures(
-        frames,
+        len(scenes),
         _pixels([result.anomaly_score for result in results], scenes),
-        _pixels(entropy, scenes),
-        _naming(scenes, [result.instances for result in results], kinds),
+        _naming(scenes, [result.instances for result in results], names),
         known["miou"],
         tuple(round(float(value), 4) for value in known["iou"]),
     )
 
 
-def _pixels(scores: list[npt.NDArray[np.float32]], scenes: list[Truth]) -> Pixels:
+def _pixels(scores: list[npt.NDArray[np.float32]], scenes: Sequence[Truth]) -> Pixels:
     labels = [np.where(scene.labels == VOID, 255, (scene.labels == UNKNOWN).astype(np.uint8)) for scene in scenes]
     metrics = pixel_metrics(scores, labels)
     normal = np.concatenate([score[label == 0] for score, label in zip(scores, labels, strict=True)])
     return Pixels(metrics["auprc"], metrics["fpr95"], float(np.quantile(normal, 1 - FALSE_POSITIVES)))
 
 
-def _naming(scenes: list[Truth], found: list[tuple[Instance, ...]], kinds: Sequence[str]) -> Naming:
-    words = {kind.name: {kind.name.lower(), *(s.lower() for s in kind.synonyms)} for kind in KINDS}
+def _naming(scenes: Sequence[Truth], found: list[tuple[Instance, ...]], kinds: Sequence[str]) -> Naming:
+    words = {name: {name.lower()} for name in kinds}
+    words |= {kind.name: {kind.name.lower(), *(s.lower() for s in kind.synonyms)} for kind in KINDS}
     objects, hits, top1, top5, unknown, false = 0, 0, 0, 0, 0, 0
     for scene, instances in zip(scenes, found, strict=True):
         false += sum(scene.instances[i.mask].astype(bool).mean() < 0.1 for i in instances)
@@ -127,9 +126,11 @@ def main() -> None:
     seen = [kind.name for kind in training_kinds()]
     own = {name: float(value) for name, value in (option.split("=") for option in arguments.options)}
     options = replace(default_options("nano"), **own)  # type: ignore[arg-type]
+    model = Clipomaly.load("nano", weights=str(arguments.weights), device="cpu", options=options)
     for title, kinds, offset in (("seen", seen, 0), ("held-out", sorted(HELD_OUT_KINDS), 100_000)):
-        figures = evaluate(arguments.weights, kinds, arguments.frames, arguments.first_seed + offset, options)
-        print(title, json.dumps(asdict(figures), indent=1), flush=True)
+        first = arguments.first_seed + offset
+        scenes = [fleet_scenes(kinds)(seed) for seed in range(first, first + arguments.frames)]
+        print(title, json.dumps(asdict(measure(model, scenes, kinds)), indent=1), flush=True)
 
 
 if __name__ == "__main__":

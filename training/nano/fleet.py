@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from demo_fleet import Rendered, Scene, sample_scene
+from demo_fleet import Kind, Rendered, Scene, sample_scene
 from training.nano.data import Truth
 
 SIZE = (360, 640)
@@ -17,9 +17,9 @@ _COUNTS = (0.06, 0.1, 0.14, 0.16, 0.16, 0.14, 0.12, 0.12)
 
 @dataclass(frozen=True, slots=True)
 class FleetScenes:
-    """Draws scenes in which only the kinds of these names are planted; ``rows`` gives each name its row."""
+    """Draws scenes in which only these kinds are planted; ``rows`` gives each name its row."""
 
-    kinds: tuple[str, ...]
+    kinds: tuple[str | Kind, ...]
     rows: dict[str, int]
 
     def __call__(self, seed: int) -> Truth:
@@ -47,9 +47,10 @@ class FleetLooks:
         return _truth(scene.frame(0.0), self.rows)
 
 
-def fleet_scenes(kinds: Sequence[str]) -> FleetScenes:
-    """Scenes of these kinds, their rows in the order given."""
-    return FleetScenes(tuple(kinds), {kind: row for row, kind in enumerate(kinds)})
+def fleet_scenes(kinds: Sequence[str | Kind]) -> FleetScenes:
+    """Scenes of these kinds, by name or of one's own, their rows in the order given."""
+    names = (kind if isinstance(kind, str) else kind.name for kind in kinds)
+    return FleetScenes(tuple(kinds), {name: row for row, name in enumerate(names)})
 
 
 def fleet_looks(kinds: Sequence[str]) -> FleetLooks:

@@ -1,5 +1,6 @@
 """``nano`` as training needs it: windows of a frame with their true positions, short texts, checkpoints."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import open_clip
@@ -50,12 +51,12 @@ class WhitenedPatches(nn.Module):
 
 
 @torch.no_grad()
-def whitening_of(images: Tensor, side: int) -> Tensor:
+def whitening_of(images: Iterable[Tensor], side: int) -> Tensor:
     """Half the whitened principal components of the patches of (B, 3, H, W) normalised images, strongest first: (P, P).
 
     There must be more patches than a patch has values, P.
     """
-    patches = unfold(images, side, stride=side).transpose(1, 2).flatten(0, 1)
+    patches = torch.cat([unfold(some, side, stride=side).transpose(1, 2).flatten(0, 1) for some in images])
     values, vectors = torch.linalg.eigh(torch.cov(patches.T))
     values, vectors = values.flip(0), vectors.flip(1)
     return (vectors / (values + 1e-2 * values.mean()).sqrt()).T * 0.5
@@ -63,7 +64,7 @@ def whitening_of(images: Tensor, side: int) -> Tensor:
 
 @torch.no_grad()
 def start_with_whitened(visual: VisionTransformer, whitening: Tensor) -> None:
-    """Begin a tower that learns its patches with the strongest whitened components as its patch projection, and waves as its places."""
+    """Begin a tower that learns its patches with the strongest whitened components, and with waves as its places."""
     base = visual.conv1.parametrizations.weight.original
     width = len(base)
     base.copy_(whitening[:width].unflatten(1, base.shape[1:]))

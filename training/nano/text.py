@@ -71,7 +71,7 @@ def train_text(seed: int, steps: int, start: Path | None = None) -> dict[str, Te
     model = (read_checkpoint(start).requires_grad_(True) if start else create_nano()).train()
     tokenizer = open_clip.get_tokenizer("nano")
     trained = {name: p for name, p in model.named_parameters() if not name.startswith("visual.")}
-    optimizer = torch.optim.AdamW(trained.values(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained.values(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
 
     def phrase(word: str) -> str:
         if rng.random() < _BARE:

@@ -1,6 +1,7 @@
-"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --minutes 150 --out DIR``.
+"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --steps 20000 --out DIR``.
 
-With ``--start CHECKPOINT`` it goes on from those weights instead of random ones. Writes ``state.pt`` (averaged weights among it; a run that was cut off goes on from it) and ``curves.png``.
+With ``--start CHECKPOINT`` it goes on from those weights instead of random ones. Writes ``state.pt`` (averaged
+weights among it; a run that was cut off goes on from it) and ``curves.png``.
 ``training.nano.text`` trains the text tower, ``training.nano.assemble`` puts both into one checkpoint.
 """
 
@@ -10,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
+from itertools import chain, islice
 from pathlib import Path
 
 import matplotlib
@@ -59,12 +61,12 @@ _SAVE_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run. ``minutes`` of training in all, over all resumed parts; whole frames are used after the share
-    ``windows_until`` of them; ``reuse``: how often a scene is used for each one rendered; ``rate``: of matrices; ``start``: a checkpoint
-    whose image tower it begins with."""
+    """One run of ``steps``, over all resumed parts; whole frames are used after the share ``windows_until`` of them;
+    ``reuse``: how often a scene is used for each one rendered; ``rate``: of matrices; ``start``: a checkpoint whose
+    image tower it begins with."""
 
     seed: int
-    minutes: float
+    steps: int
     out: Path
     start: Path | None = None
     threads: int = 1
@@ -114,8 +116,8 @@ class Run:
 
     @property
     def progress(self) -> float:
-        """Share of the training time that is over, in [0, 1]."""
-        return min(1.0, self.seconds / (60 * self.settings.minutes))
+        """Share of the training that is over, in [0, 1]."""
+        return min(1.0, self.step / self.settings.steps)
 
     @property
     def _patches(self) -> WhitenedPatches:
@@ -123,11 +125,11 @@ class Run:
 
     def prepare(self, batches: list[Batch]) -> None:
         """What comes before the first step: patch filters and class frequencies, from the first batches."""
-        whitening = whitening_of(normalised(torch.cat([batch.windows for batch in batches]), self.model), PATCH)
+        whitening = whitening_of([normalised(batch.windows, self.model) for batch in batches], PATCH)
         self._patches.whitening.copy_(whitening)
         if not self.settings.start:
             start_with_whitened(self.visual, whitening)
-        self.frequency = prior(torch.cat([batch.shares for batch in batches]))
+        self.frequency = prior(torch.cat([batch.shares.flatten(0, -2) for batch in batches]))
         self.average = {key: value.clone() for key, value in plain_weights(self.visual).items()}
 
     def learn(self, batch: Batch) -> None:
@@ -216,24 +218,25 @@ def _stand_back(_worker: int) -> None:
 
 
 def train(settings: Settings, render: Render) -> Run:
-    """Train until the minutes are over, saving on the way."""
+    """Train, saving on the way."""
     torch.set_num_threads(settings.threads)
     settings.out.mkdir(parents=True, exist_ok=True)
     run = Run(settings)
     run.resume()
-    whole = torch.zeros(1, dtype=torch.int64).share_memory_()
-    stream = Batches(render, settings.seed, run.step, settings.batch, settings.reuse, whole)
+    whole_from = round(settings.windows_until * settings.steps)
+    stream = Batches(render, settings.seed, run.step, settings.batch, settings.reuse, whole_from)
     # Not forked: OpenCV and torch have threads by now, and a lock that one of them holds would never open again.
     loader = DataLoader(
         stream, None, num_workers=1, prefetch_factor=4, multiprocessing_context="spawn", worker_init_fn=_stand_back
     )
     batches: Iterator[Batch] = iter(loader)
     if run.step == 0:
-        run.prepare([next(batches) for _ in range(_FIRST)])
+        first = list(islice(batches, _FIRST))
+        run.prepare(first)
+        batches = chain(first, batches)
     saved = run.seconds
-    while run.progress < 1:
+    while run.step < settings.steps:
         started = time.monotonic()
-        whole.fill_(int(run.progress > settings.windows_until))
         batch = next(batches)
         waited = time.monotonic() - started
         run.learn(batch)
@@ -253,14 +256,14 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=150)
+    parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="checkpoint to go on from, instead of random weights")
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     own = Settings(
-        arguments.seed, arguments.minutes, arguments.out, arguments.start, arguments.threads, rate=arguments.rate
+        arguments.seed, arguments.steps, arguments.out, arguments.start, arguments.threads, rate=arguments.rate
     )
     train(own, fleet_looks([kind.name for kind in training_kinds()]))
 
