@@ -101,16 +101,16 @@ def default_options(model: str) -> Options:
     """The defaults for a model: those of ``nano`` were chosen on demo fleet scenes of seeds 9,500,000 and on."""
     if model.partition("/")[0] == NANO:
         return Options(
-            short_side=352,
+            short_side=448,
             score="unknown-mass",
             logit_scale=20.0,
             threshold=0.95,
             min_area=0.001,
             preselect=2000,
-            region_weight=0.1,
+            region_weight=0.3,
             crop_size=96,
             naming_scale=40.0,
-            margin=0.02,
+            margin=0.05,
             reclaim="region",
         )
     return Options()
