@@ -64,3 +64,14 @@ def scanned(drawn_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     assert summary.succeeded
     assert summary.instances > 0
     return tables
+
+
+@pytest.fixture
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Prefect database of its own, as on a fresh machine."""
+    from prefect.settings import PREFECT_HOME, temporary_settings
+
+    home = tmp_path_factory.mktemp("prefect")
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    with temporary_settings({PREFECT_HOME: home}):
+        yield home

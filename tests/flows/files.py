@@ -21,4 +21,8 @@ def rows(tables: str, table: str) -> pd.DataFrame:
     found = open_table(tables, table).to_table().to_pandas()
     found["clip"] = found["source_uri"].str.rsplit("/", n=1).str[-1]
     order = ["clip", "frame_index", *(["bbox_x", "bbox_y", "area"] if table == "instances" else [])]
-    return found.drop(columns=PLACE, errors="ignore").sort_values(order, ignore_index=True)
+    found = found.drop(columns=PLACE, errors="ignore").sort_values(order, ignore_index=True)
+    if table == "instances":
+        # A track has the id of its first sight, which depends on the place; which rows share one does not.
+        found["track_id"] = pd.factorize(found["track_id"])[0]
+    return found

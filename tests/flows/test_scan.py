@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import duckdb
 import pandas as pd
@@ -162,14 +161,3 @@ def test_prefect_shows_progress_counts_names_and_failures(clipomaly, drawn_archi
     assert failure["source"].endswith("broken.mp4")
     named = sum(row["instances"] for row in json.loads(artifacts["scan-names"].data))
     assert named == counts["instances"]
-
-
-@pytest.fixture
-def prefect_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Prefect database of its own, as on a fresh machine."""
-    from prefect.settings import PREFECT_HOME, temporary_settings
-
-    home = tmp_path_factory.mktemp("prefect")
-    monkeypatch.setenv("PREFECT_HOME", str(home))
-    with temporary_settings({PREFECT_HOME: home}):
-        yield home

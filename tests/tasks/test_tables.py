@@ -76,7 +76,7 @@ def commit(
                 embedding = np.resize(result.instances[0].embedding, record.embedding_dimension)
                 one = replace(result.instances[0], embedding=embedding, name=f"{record.model} {item.etag}")
                 result = replace(result, instances=(one,))
-            rows.add(item, frame, result)
+            rows.add(item, frame, None, result)
         outcome = Outcome.FAILED if bad else Outcome.OK
         outcomes.append(SourceOutcome(item.uri, item.etag, outcome, None, 2, 2 * bad, 0 if bad else 2))
     write_scan_record(tables, record)
