@@ -14,9 +14,6 @@ from flows.fan_out import WorkerLost, fan_out
 
 from . import deadly
 from .files import part_files
-from .test_scan import prefect_home
-
-__all__ = ["prefect_home"]
 
 
 class _Future:
