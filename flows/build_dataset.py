@@ -32,7 +32,7 @@ def run_build(request: DatasetRequest) -> Built:
     """
     console = Console(stderr=True)
     with (
-        Queue.open(request.queue) as queue,
+        Queue.open(request.queue, create=False) as queue,
         Progress(
             TextColumn("frames"),
             BarColumn(),

@@ -13,7 +13,7 @@ from tasks.precision import Calibration, calibrate
 
 def run_precision(queue_url: str, wished: float, bands: int, as_json: bool) -> Calibration:
     """Read the queue, calibrate, print. Raises UsageError for a wish that is none, ReviewError for the queue."""
-    with Queue.open(queue_url) as queue:
+    with Queue.open(queue_url, create=False) as queue:
         found = calibrate(queue.walk((State.DECIDED, State.EXPORTED)), wished, bands)
     if as_json:
         print(json.dumps(asdict(found)))

@@ -24,7 +24,7 @@ def run_promote(
         models = {scan.scan_id: scan.weights_sha256 for scan in read_scan_records(tables)}
         if not models:
             raise UserError(f"There are no tables at {tables}. Name those that the queue was mined from.")
-    with Queue.open(queue_url) as queue:
+    with Queue.open(queue_url, create=False) as queue:
         items = queue.walk((State.DECIDED, State.EXPORTED))
         promotion = propose(items, vocabulary, models, least, leave_out)
     print_promotion(promotion, vocabulary, out)
