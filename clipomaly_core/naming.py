@@ -18,7 +18,7 @@ _TOP = 5
 @dataclass(frozen=True, slots=True)
 class RegionName:
     """What a region was called. ``candidate`` indexes W; ``None`` where the margin was too small. ``reclaimed`` where a
-    class of V fits the region better than any candidate."""
+    class of V fits the region better than any candidate, or nearly so: see ``Options.reclaim_margin``."""
 
     candidate: int | None
     names: tuple[NameScore, ...]
@@ -52,7 +52,7 @@ def name_regions(
         known: prompts of V, which may reclaim a region.
         candidates: prompts of the N candidate names.
         names: the N candidate names.
-        options: preselect, region_weight, naming_scale and margin are read.
+        options: preselect, region_weight, naming_scale, margin and reclaim_margin are read.
         allowed: (R, N) bool, the candidates that each region may be called; all where ``None``.
     """
     if not names or not len(regions):
@@ -64,7 +64,7 @@ def name_regions(
     fused = torch.lerp(candidates.cosines(crops), candidates.cosines(regions), options.region_weight)
     fused = fused.masked_fill(~allowed, -torch.inf)
     fused_known = torch.lerp(known.cosines(crops), known.cosines(regions), options.region_weight)
-    reclaimed = (fused_known.amax(1) > fused.gather(1, kept).amax(1)).tolist()
+    reclaimed = (fused_known.amax(1) > fused.gather(1, kept).amax(1) - options.reclaim_margin).tolist()
     probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
     best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
     chosen = kept.gather(1, best.indices)

@@ -33,7 +33,7 @@ def random_weights(tmp_path_factory):
 
 
 def make_model(random_weights, **options):
-    base = replace(default_options("nano"), **options)
+    base = replace(default_options("nano"), reclaim_margin=0.0, **options)
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base)
 
 

@@ -122,7 +122,7 @@ def test_void_counts_for_nothing():
     batch = make_batch(
         [Truth(scene.image, scene.labels, np.zeros_like(scene.instances), {})], True, _without_nameless()
     )
-    assert batch.windows.shape == (1, 3, 352, 640)
+    assert batch.windows.shape == (1, 3, 448, 800)
     assert batch.shares.sum() == 0
 
 
@@ -221,14 +221,14 @@ def start(tmp_path: Path) -> Path:
 
 def test_training_learns_and_resumes(tmp_path: Path, start: Path):
     # From a checkpoint, so that what is told does not change on the way: see ``dense_loss``.
-    run = train(Settings(seed=0, steps=16, out=tmp_path, start=start), coloured_scene)
+    run = train(Settings(seed=0, steps=28, out=tmp_path, start=start), coloured_scene)
     crop, dense = ([getattr(entry, name) for entry in run.log] for name in ("crop", "dense"))
-    assert len(crop) == 16 and np.mean(crop[-4:]) < 0.75 * np.mean(crop[:4])
+    assert len(crop) == 28 and np.mean(crop[-4:]) < 0.75 * np.mean(crop[:4])
     assert np.mean(dense[-4:]) < np.mean(dense[:4])
     assert {"state.pt", "curves.png"} <= {file.name for file in tmp_path.iterdir()}
-    resumed = train(Settings(seed=0, steps=17, out=tmp_path, start=start), coloured_scene)
-    assert resumed.step == len(resumed.log) == 17
-    assert [entry.dense for entry in resumed.log[:16]] == dense
+    resumed = train(Settings(seed=0, steps=29, out=tmp_path, start=start), coloured_scene)
+    assert resumed.step == len(resumed.log) == 29
+    assert [entry.dense for entry in resumed.log[:28]] == dense
 
 
 def test_training_goes_on_from_a_checkpoint(tmp_path: Path, start: Path):

@@ -24,6 +24,8 @@ CLASSES = 19
 UNKNOWN, VOID = 254, 255  # values of the demo fleet's label maps
 GRID = (22, 40)
 WINDOW = (11, 20)
+FRAME = (28, 50)
+"""Patches of a whole frame as a scan's default size has them; ``GRID`` is what the position embedding has."""
 PATCH = 16
 CROP = 96
 CONTEXT = 0.5
@@ -31,7 +33,8 @@ _THINGS = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)  # classes of V whose parts are
 _LEAST = 70  # pixels of 640x360 that a crop's subject has
 _POOL = 600
 _NAMED = 3  # planted objects of a scene that are cropped
-_CLASSED = 0.8  # crops of a class of V a scene
+_CLASSED = 1.6  # crops of a class of V a scene, on average
+_FOCUS = (0.5, 0.25)  # shares of the windows around an instance, and around a thing of V
 
 Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -129,7 +132,7 @@ class Batches(IterableDataset[Batch]):
 
 def make_batch(scenes: list[Truth], whole: bool, rng: np.random.Generator) -> Batch:
     """Augment scenes and cut windows and crops out of them."""
-    grid = GRID if whole else WINDOW
+    grid = FRAME if whole else WINDOW
     windows, places, shares, regions, crops = [], [], [], [], []
     for number, scene in enumerate(scenes):
         scene = _augmented(scene, rng)
@@ -175,10 +178,15 @@ def _window(scene: Truth, rng: np.random.Generator) -> tuple[int, int, int, int]
     zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.75))))
     w, h = round(width * WINDOW[1] / GRID[1] / zoom), round(height * WINDOW[0] / GRID[0] / zoom)
     x, y = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+    around = rng.random()
     seen = scene.instances[::4, ::4]
-    ids = np.flatnonzero(np.bincount(seen.ravel())[1:]) + 1
-    if len(ids) and rng.random() < 0.6:
-        ys, xs = np.nonzero(seen == rng.choice(ids))
+    if around < _FOCUS[0]:
+        ids = np.flatnonzero(np.bincount(seen.ravel())[1:]) + 1
+        wanted = seen == rng.choice(ids) if len(ids) else seen > 0
+    else:  # what V has that is not flat and large: its lights, wheels and shadows are what is taken for unknown
+        wanted = np.isin(scene.labels[::4, ::4], _THINGS) & (around < sum(_FOCUS))
+    ys, xs = np.nonzero(wanted)
+    if len(ys):
         pick = int(rng.integers(len(ys)))
         x = int(np.clip(4 * xs[pick] - w * rng.uniform(0.1, 0.9), 0, width - w))
         y = int(np.clip(4 * ys[pick] - h * rng.uniform(0.1, 0.9), 0, height - h))
@@ -227,28 +235,39 @@ def _instance_crops(scene: Truth, rng: np.random.Generator) -> list[tuple[Image,
 
 
 def _class_crops(scene: Truth, rng: np.random.Generator) -> list[tuple[Image, int]]:
-    """A crop of a thing of V, or of a piece of a surface: what V has to reclaim when it was taken for unknown."""
+    """Crops of what V has to reclaim when it was taken for unknown: things, pieces of surfaces, and blots that lie
+    anywhere on what is known, as false finds do."""
     present = np.unique(scene.labels[::4, ::4])
     present = present[present < CLASSES]
-    if not len(present) or rng.random() > _CLASSED:
-        return []
+    crops: list[tuple[Image, int]] = []
+    if not len(present):
+        return crops
     things = present[np.isin(present, _THINGS)]
-    label = int(rng.choice(things if len(things) and rng.random() < 0.5 else present))
-    mask = scene.labels == label
-    if label in _THINGS:
-        _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
-        large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= 2 * _LEAST) + 1
-        if not len(large):
-            return []
-        mask = parts == rng.choice(large)
-    else:
-        mask &= _blot(mask, rng)
-    piece, mask, bbox = _as_found(scene.image, mask, rng)
-    if not mask.any():
-        return []
-    if rng.random() < 0.5:
-        return [(masked_crop(piece, mask, bbox, CROP), label)]
-    return [(context_crop(piece, bbox, CROP, CONTEXT), label)]
+    for _ in range(rng.poisson(_CLASSED)):
+        label = int(rng.choice(things if len(things) and rng.random() < 0.6 else present))
+        mask = scene.labels == label
+        if rng.random() < 0.5:
+            mask = _blot(mask, rng)
+            counts = np.bincount(scene.labels[mask], minlength=256)
+            label = int(counts[:CLASSES].argmax())
+            if 2 * counts[label] < counts.sum() or counts[UNKNOWN]:
+                continue
+        elif label in _THINGS:
+            _, parts, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
+            large = np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= 2 * _LEAST) + 1
+            if not len(large):
+                continue
+            mask = parts == rng.choice(large)
+        else:
+            mask &= _blot(mask, rng)
+        piece, mask, bbox = _as_found(scene.image, mask, rng)
+        if not mask.any():
+            continue
+        if rng.random() < 0.5:
+            crops.append((masked_crop(piece, mask, bbox, CROP), label))
+        else:
+            crops.append((context_crop(piece, bbox, CROP, CONTEXT), label))
+    return crops
 
 
 def _blot(mask: Mask, rng: np.random.Generator) -> Mask:

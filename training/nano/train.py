@@ -1,4 +1,4 @@
-"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --steps 20000 --out DIR``.
+"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --steps 13000 --out DIR``.
 
 With ``--start CHECKPOINT`` it goes on from those weights instead of random ones. Writes ``state.pt`` (averaged
 weights among it; a run that was cut off goes on from it) and ``curves.png``.
@@ -73,7 +73,7 @@ class Settings:
     batch: int = 6
     rate: float = 3e-3
     reuse: int = 3
-    windows_until: float = 0.85
+    windows_until: float = 0.88
 
 
 @dataclass(slots=True)
@@ -256,7 +256,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=13_000)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="checkpoint to go on from, instead of random weights")
     parser.add_argument("--rate", type=float, default=3e-3)
