@@ -12,7 +12,7 @@ from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
 from flows.cli import app
-from schemas.records import CommitRecord, PartFile, ScanRecord, SourceOutcome, Stages
+from schemas.records import CommitRecord, CompactionRecord, PartFile, ScanRecord, SourceOutcome, Stages
 from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
 
 ROOT = Path(__file__).parent
@@ -55,7 +55,8 @@ def table_reference() -> str:
         "# Tables",
         "",
         f"Schema version {SCHEMA_VERSION}. A part file is `<table>/scan=<scan>/dt=<date>/<shard>.parquet`; `scan` and "
-        "`dt` (the capture date in UTC) are folders, not columns of the file. `open_table` adds both and `shard`.",
+        "`dt` (the capture date in UTC) are folders, not columns of the file. `open_table` adds both. The last column of each "
+        "file is `shard`. Files of several shards are [merged](../queries.md).",
     ]
     schemas = {Table.INSTANCES: INSTANCES, Table.FRAMES: FRAMES, Table.EMBEDDINGS: embeddings_schema(512)}
     said = {
@@ -78,7 +79,8 @@ def table_reference() -> str:
             lines.append(f"| `{column.name}` | {_type(column.type)} | {null} | {DESCRIPTIONS[table][column.name]} |")
     lines += ["", "## Records beside the tables", "", "`_scans/<scan>.json` says what a generation of rows is, and"]
     lines += ["`_commits/<scan>/<shard>.json` that a shard is done: it is written last."]
-    for record in (ScanRecord, CommitRecord, PartFile, SourceOutcome, Stages):
+    lines += ["`_compactions/<scan>/<day>.<number>.json` tells which merged files hold which shards' rows of a day."]
+    for record in (ScanRecord, CommitRecord, CompactionRecord, PartFile, SourceOutcome, Stages):
         lines += ["", f"### {record.__name__}", "", _flat(record.__doc__ or ""), "", "| field | type |", "|---|---|"]
         lines += [f"| `{field.name}` | {_annotation(field.type)} |" for field in fields(record)]
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
+from flows.commands.compact import compact
 from flows.commands.config import config
 from flows.commands.dataset import dataset
 from flows.commands.demo import demo
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (scan, status, query, search, report, mine, segment, evaluate, finetune, models, doctor, demo):
+for command in (scan, status, query, search, report, mine, segment, evaluate, finetune, models, compact, doctor, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(config, name="config")

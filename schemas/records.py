@@ -1,7 +1,7 @@
 """The typed records that cross rooms. Immutable; everything in them can be written as JSON."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from math import ceil
 
@@ -134,6 +134,22 @@ class CommitRecord:
     sources: tuple[SourceOutcome, ...]
     seconds: Stages
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompactionRecord:
+    """The rows of a generation's capture day in merged files; create-only. Of a day the greatest ``number`` counts.
+
+    ``shards`` are those whose rows of that day are in ``files``, all three tables: a reader takes ``files`` instead
+    of theirs. Whoever opened the tables before ``compacted`` may still read what was there before.
+    """
+
+    scan_id: str
+    day: date
+    number: int
+    compacted: datetime
+    shards: tuple[str, ...]
+    files: tuple[PartFile, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,20 @@
 """The Arrow schemas of the tables that a scan writes.
 
 Columns are only ever added, always nullable, and each addition raises ``SCHEMA_VERSION``; a reader of old
-files sees nulls there. ``scan`` and ``dt`` are not columns of the files: they are their hive folders.
+files sees nulls there. ``scan`` and ``dt`` are not columns of the files: they are their hive folders. The last
+column of every file is ``SHARD``.
 """
 
 from enum import StrEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2  # 2: track_id is filled
+SCHEMA_VERSION = 3  # 2: track_id is filled; 3: shard is a column of the files
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+# Which shard a row is of: part files of several are merged, and alike, so that a raw glob may meet both.
+SHARD = pa.field("shard", pa.string())
 
 
 class Table(StrEnum):

@@ -4,7 +4,8 @@ import errno
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,12 +27,14 @@ STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
 OUT_OF_REACH = (BotoCoreError, ClientError, ConnectionError, TimeoutError)
 # What s3fs makes of answers 500 and 503, once trying again has not helped.
 _BUSY = (errno.EREMOTEIO, errno.EBUSY)
+_THREADS = 16
 _YEAR_9999 = 253_370_764_800
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # botocore waits twice as long before each new try, up to 20 s, and a random share of that.
 _S3 = {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, "read_timeout": 30}}
 
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
 _PASSWORD_IN_URL = re.compile(r"^[a-z0-9+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 
 
@@ -215,6 +218,13 @@ def file_names(folder: Location, suffix: str) -> list[str]:
     return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
 
 
+def leftovers(folder: Location) -> list[str]:
+    """Names of what killed processes left directly in a folder on a local disk: files that were never published."""
+    if not is_local(folder.fs) or not os.path.isdir(folder.path):
+        return []
+    return sorted(name for name in os.listdir(folder.path) if _TEMPORARY.fullmatch(name))
+
+
 def read_file(place: Location) -> bytes:
     """The bytes of a file. Raises UserError when it cannot be read."""
     try:
@@ -222,6 +232,42 @@ def read_file(place: Location) -> bytes:
     except STORAGE_ERRORS as error:
         raise cannot_read(place, error) from error
     return data
+
+
+def copy_file(source: Location, target: Location) -> None:
+    """Put a file of the same storage at a second place as well, whole or not at all; what is there stays.
+
+    A hard link on a local disk, else the store's own copy. Raises UserError when it cannot be done.
+    """
+    try:
+        _make_folder(target)
+        if is_local(source.fs):
+            os.link(source.path, target.path)
+        else:
+            source.fs.cp_file(source.path, target.path)
+    except FileExistsError:
+        return
+    except STORAGE_ERRORS as error:
+        raise _cannot_write(target, error) from error
+
+
+def remove_files(places: Iterable[Location]) -> None:
+    """Remove files, many at a time; one that is gone already is none to remove.
+
+    Raises UserError when one cannot be removed.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for _ in pool.map(_remove_file, places):
+            pass
+
+
+def _remove_file(place: Location) -> None:
+    try:
+        place.fs.rm_file(place.path)
+    except FileNotFoundError:
+        return
+    except STORAGE_ERRORS as error:
+        raise UserError(f"Cannot remove {place.url}: {reason(error)}. Check that you may.") from error
 
 
 def exists(place: Location) -> bool:

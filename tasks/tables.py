@@ -2,9 +2,12 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import reduce
+from operator import or_
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,14 +16,27 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from clipomaly_core.errors import UserError
-from schemas.records import CommitRecord, Outcome, PartFile, ScanRecord
-from schemas.tables import FRAMES, INSTANCES, Table
+from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, ScanRecord
+from schemas.tables import FRAMES, INSTANCES, SHARD, Table
 from tasks.commits import read_commits, read_scan_records
-from tasks.storage import Location, is_local, locate, replace_file
+from tasks.compaction_record import place_of, read_compactions
+from tasks.storage import Location, exists, is_local, locate, replace_file
 
 # Each value differs from all others here: a dictionary or least and greatest value only cost space.
 _INCOMPRESSIBLE = ("mask_rle", "embedding")
 _SEPARATOR = "\n"  # in no id, and in no address that storage hands out
+_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Compacted:
+    """The merged files of a day, and of which shards they hold the rows."""
+
+    record: CompactionRecord
+    shards: frozenset[str]
+
+
+_Compactions = Mapping[tuple[str, date], _Compacted]  # by generation and day
 
 
 def write_parts(
@@ -34,19 +50,37 @@ def write_parts(
     tables = locate(tables_url)
     written = []
     for table, day, rows in parts:
-        path = f"{table}/scan={scan_id}/dt={day.isoformat()}/{shard_id}.parquet"
-        data = _parquet(rows)
+        path = f"{day_folder(table, scan_id, day)}/{shard_id}.parquet"
+        data = _parquet(with_shard(rows, shard_id))
         replace_file(tables.child(path), data)
         digest = hashlib.sha256(data).hexdigest()
         written.append(PartFile(table.value, path, rows.num_rows, len(data), digest))
     return tuple(written)
 
 
+def day_folder(table: Table, scan_id: str, day: date) -> str:
+    """Where the files of a generation's capture day lie, relative to the tables' root."""
+    return f"{table}/scan={scan_id}/dt={day.isoformat()}"
+
+
+def with_shard(rows: pa.Table, shard_id: str) -> pa.Table:
+    """Rows of a shard with the column that says so; files of schema versions before 3 lack it."""
+    if SHARD.name in rows.column_names:
+        return rows
+    return rows.append_column(SHARD, pa.repeat(shard_id, len(rows)))
+
+
 def _parquet(rows: pa.Table) -> bytes:
-    columns = [path for path in _leaf_columns(rows.schema) if path.split(".")[0] not in _INCOMPRESSIBLE]
     buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd", use_dictionary=columns, write_statistics=columns)
+    with parquet_writer(buffer, rows.schema) as writer:
+        writer.write_table(rows)
     return buffer.getvalue()
+
+
+def parquet_writer(buffer: io.BytesIO, schema: pa.Schema) -> pq.ParquetWriter:
+    """Writes files of the tables: the same row groups give the same bytes."""
+    columns = [path for path in _leaf_columns(schema) if path.split(".")[0] not in _INCOMPRESSIBLE]
+    return pq.ParquetWriter(buffer, schema, compression="zstd", use_dictionary=columns, write_statistics=columns)
 
 
 def _leaf_columns(schema: pa.Schema) -> list[str]:
@@ -85,19 +119,28 @@ def open_table(tables_url: str, table: str, *, scan_id: str | None = None) -> ds
             raise UserError(f"There is no scan {scan_id} in {tables.url}. Scans: {', '.join(scans)}.")
         scans = {scan_id: scans[scan_id]}
     commits = [commit for scan in scans for commit in read_commits(tables_url, scan)]
+    # Read after the commits: what is merged was committed before, so no shard can be in neither.
+    compactions = {
+        (scan, day): _Compacted(record, frozenset(record.shards))
+        for scan in scans
+        for day, record in read_compactions(tables_url, scan).items()
+    }
     shards = _live_shards(commits)
     lengths = _embedding_lengths(shards, scans)
     if wanted is Table.EMBEDDINGS and len(lengths) > 1:
         told = ", ".join(f"{length} in {scan}" for length, scan in sorted(lengths.items()))
         raise UserError(f"Embeddings of different lengths cannot be read as one ({told}): name a scan.")
     newest = next(iter(lengths), next(reversed(scans.values())).embedding_dimension)
-    dataset = _dataset(tables, wanted, _schema(wanted, newest), shards)
+    dataset = _dataset(tables, wanted, _schema(wanted, newest), shards, compactions)
+    left_out = _merged_but_not_live(shards, compactions)
     superseded = [shard for shard in shards if shard.superseded]
-    if not superseded:
-        return dataset
-    if wanted is Table.EMBEDDINGS:
-        return dataset.filter(~_superseded_embeddings(tables, superseded))
-    return dataset.filter(~_superseded_rows(superseded))
+    if superseded and wanted is Table.EMBEDDINGS:
+        left_out.append(_superseded_embeddings(tables, superseded, compactions))
+    elif superseded:
+        left_out += _superseded_rows(superseded)
+    for rows in left_out:
+        dataset = dataset.filter(~rows)
+    return dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,52 +182,121 @@ def _schema(table: Table, embedding_dimension: int) -> pa.Schema:
             files = pa.schema(
                 [("instance_id", pa.string()), ("embedding", pa.list_(pa.float32(), embedding_dimension))]
             )
-    folders = [pa.field("scan", pa.string()), pa.field("dt", pa.date32()), pa.field("shard", pa.string())]
-    return pa.schema([*files, *folders])
+    folders = [pa.field("scan", pa.string()), pa.field("dt", pa.date32())]
+    return pa.schema([*files, *folders, SHARD])
 
 
-def _dataset(tables: Location, table: Table, schema: pa.Schema, shards: Iterable[_LiveShard]) -> ds.Dataset:
+def _dataset(
+    tables: Location, table: Table, schema: pa.Schema, shards: Sequence[_LiveShard], compactions: _Compactions
+) -> ds.Dataset:
+    """The files that hold the rows of these shards. Merged ones hold rows of other shards as well."""
     parquet = ds.ParquetFileFormat()
     filesystem = LocalFileSystem() if is_local(tables.fs) else PyFileSystem(FSSpecHandler(tables.fs))
     fragments = [
-        parquet.make_fragment(
-            tables.child(file.path).path,
-            filesystem,
-            (ds.field("scan") == shard.commit.scan_id)
-            & (ds.field("shard") == shard.commit.shard_id)
-            & (ds.field("dt") == pa.scalar(_day(file))),
-            file_size=file.size,
+        parquet.make_fragment(tables.child(file.path).path, filesystem, place, file_size=file.size)
+        for file, place in (
+            *_merged_files(tables, table, _used(shards, compactions)),
+            *_part_files(table, shards, compactions),
         )
-        for shard in shards
-        for file in shard.commit.files
-        if file.table == table
     ]
     return ds.FileSystemDataset(fragments, schema, parquet, filesystem)
 
 
-def _day(file: PartFile) -> date:
+def _part_files(
+    table: Table, shards: Iterable[_LiveShard], compactions: _Compactions
+) -> Iterator[tuple[PartFile, ds.Expression]]:
+    """Files of shards that are not merged, and what their path tells."""
+    for shard in shards:
+        scan_id, shard_id = shard.commit.scan_id, shard.commit.shard_id
+        for file in shard.commit.files:
+            if file.table == table and not _merged(shard.commit, file, compactions):
+                yield file, _in_folder(scan_id, file_day(file)) & (ds.field("shard") == shard_id)
+
+
+def _merged_files(
+    tables: Location, table: Table, compactions: _Compactions
+) -> Iterator[tuple[PartFile, ds.Expression]]:
+    """Merged files of these days, and what their path tells. Raises UserError when one is gone."""
+    records = [compacted.record for compacted in compactions.values()]
+    found = [(file, record) for record in records for file in record.files if file.table == table]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        there = pool.map(lambda item: exists(tables.child(item[0].path)), found)
+        for (file, record), is_there in zip(found, there, strict=True):
+            if not is_there:
+                place = place_of(tables, record.scan_id, record.day, record.number)
+                raise UserError(
+                    f"{tables.child(file.path).url} is gone, which {place.url} names. Bring it back from a copy; where "
+                    "there is none and it is younger than the grace, remove that record: the files of before are "
+                    "still there, and compact merges them again."
+                )
+            yield file, _in_folder(record.scan_id, record.day)
+
+
+def _used(shards: Iterable[_LiveShard], compactions: _Compactions) -> _Compactions:
+    """Those with rows of these shards."""
+    keys = {
+        (shard.commit.scan_id, file_day(file))
+        for shard in shards
+        for file in shard.commit.files
+        if _merged(shard.commit, file, compactions)
+    }
+    return {key: compactions[key] for key in sorted(keys)}
+
+
+def _merged(commit: CommitRecord, file: PartFile, compactions: _Compactions) -> bool:
+    compacted = compactions.get((commit.scan_id, file_day(file)))
+    return compacted is not None and commit.shard_id in compacted.shards
+
+
+def _in_folder(scan_id: str, day: date) -> ds.Expression:
+    return (ds.field("scan") == scan_id) & (ds.field("dt") == pa.scalar(day))
+
+
+def file_day(file: PartFile) -> date:
+    """The capture day of its rows."""
     folder = file.path.rsplit("/", 2)[1]
     return date.fromisoformat(folder.removeprefix("dt="))
 
 
-def _superseded_rows(shards: Sequence[_LiveShard]) -> ds.Expression:
-    """True for rows of superseded sources, in tables that name the source.
+def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: _Compactions) -> list[ds.Expression]:
+    """True for rows in merged files of shards that are superseded as a whole, or were committed after the commits
+    were read: a term a generation."""
+    terms = []
+    for scan_id in sorted({scan for scan, _ in compactions}):
+        live = {shard.commit.shard_id for shard in shards if shard.commit.scan_id == scan_id}
+        of_scan = {day: compacted.shards - live for (scan, day), compacted in compactions.items() if scan == scan_id}
+        dead = {day: others for day, others in of_scan.items() if others}
+        if dead:
+            ids = sorted(frozenset().union(*dead.values()))
+            terms.append(_on_days(scan_id, dead) & ds.field("shard").isin(ids))
+    return terms
+
+
+def _superseded_rows(shards: Sequence[_LiveShard]) -> list[ds.Expression]:
+    """True for rows of superseded sources, in tables that name the source: a term a generation.
 
     One look-up in a set, and not a term for each shard: those would all be weighed for every file.
     """
-    keys = [
-        _SEPARATOR.join((shard.commit.scan_id, shard.commit.shard_id, uri))
-        for shard in shards
-        for uri in sorted(shard.superseded)
-    ]
-    parts = (ds.field("scan"), ds.field("shard"), ds.field("source_uri"))
-    key = pc.binary_join_element_wise(*parts, _SEPARATOR)
-    return ds.field("shard").isin([shard.commit.shard_id for shard in shards]) & key.isin(keys)
+    terms = []
+    for scan_id in sorted({shard.commit.scan_id for shard in shards}):
+        of_scan = [shard for shard in shards if shard.commit.scan_id == scan_id]
+        keys = [_SEPARATOR.join((shard.commit.shard_id, uri)) for shard in of_scan for uri in sorted(shard.superseded)]
+        key = pc.binary_join_element_wise(ds.field("shard"), ds.field("source_uri"), _SEPARATOR)
+        days = {file_day(file) for shard in of_scan for file in shard.commit.files}
+        ids = [shard.commit.shard_id for shard in of_scan]
+        terms.append(_on_days(scan_id, days) & ds.field("shard").isin(ids) & key.isin(keys))
+    return terms
 
 
-def _superseded_embeddings(tables: Location, shards: Sequence[_LiveShard]) -> ds.Expression:
+def _on_days(scan_id: str, days: Iterable[date]) -> ds.Expression:
+    """Known of a file by its folder: files of other days are read without a look at their rows."""
+    return (ds.field("scan") == scan_id) & ds.field("dt").isin(pa.array(sorted(days), pa.date32()))
+
+
+def _superseded_embeddings(tables: Location, shards: Sequence[_LiveShard], compactions: _Compactions) -> ds.Expression:
     """Embeddings carry no source: the instances of the same shards tell which are superseded."""
-    instances = _dataset(tables, Table.INSTANCES, _schema(Table.INSTANCES, 0), shards)
-    ids = instances.to_table(columns=["instance_id"], filter=_superseded_rows(shards))["instance_id"]
+    instances = _dataset(tables, Table.INSTANCES, _schema(Table.INSTANCES, 0), shards, compactions)
+    superseded = reduce(or_, _superseded_rows(shards))
+    ids = instances.to_table(columns=["instance_id"], filter=superseded)["instance_id"]
     # The id covers the generation and the etag: it names one row of the table, whatever its shard.
     return ds.field("instance_id").isin(ids.combine_chunks())

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-COMMANDS = ["scan", "status", "query", "segment", "evaluate", "finetune", "vocabulary", "models", "demo"]
+COMMANDS = ["scan", "status", "query", "compact", "segment", "evaluate", "finetune", "vocabulary", "models", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

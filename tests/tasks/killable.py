@@ -1,7 +1,8 @@
-"""Scans in processes of their own, to be killed: ready-made ones, since importing takes longer than scanning.
+"""Scans and compactions in processes of their own, to be killed: ready-made ones, since importing takes longer.
 
-Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans; it prints
-their process ids, reads an empty line, and prints how each has ended. Until then the ids are theirs alone.
+Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans, compactions
+where there is no archive; it prints their process ids, reads an empty line, and prints how each has ended. Until then
+the ids are theirs alone.
 """
 
 import json
@@ -13,19 +14,20 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
 
 class Scans:
-    """Starts scans from the outside; one set of them at a time."""
+    """Starts scans, or compactions, from the outside; one set of them at a time."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
-    def start(self, archive: str, tables: str, count: int = 1) -> list[int]:
-        """Begin ``count`` scans of an archive at once: their process ids."""
+    def start(self, archive: str | None, tables: str, count: int = 1) -> list[int]:
+        """Begin ``count`` scans of an archive at once, or compactions without grace: their process ids."""
         assert self._process.stdin and self._process.stdout
         storage = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
         self._process.stdin.write(json.dumps([archive, tables, count, storage]) + "\n")
@@ -39,8 +41,8 @@ class Scans:
         self._process.stdin.flush()
         return [os.waitstatus_to_exitcode(int(status)) for status in self._process.stdout.readline().split()]
 
-    def killed_after(self, archive: str, tables: str, seconds: float) -> bool:
-        """Begin a scan and kill it after so long: whether it was still at work then."""
+    def killed_after(self, archive: str | None, tables: str, seconds: float) -> bool:
+        """Begin a scan, or a compaction, and kill it after so long: whether it was still at work then."""
         [pid] = self.start(archive, tables)
         time.sleep(seconds)
         os.kill(pid, signal.SIGKILL)
@@ -76,6 +78,7 @@ def moments(count: int, until: float, seed: int) -> Sequence[float]:
 
 
 def _main() -> None:
+    from tasks.compact import compact
     from tasks.scan_record import make_scan_record
     from tests.tasks.samples import description
     from tests.tasks.test_scan import scan_all
@@ -90,7 +93,10 @@ def _main() -> None:
             if child == 0:
                 os.environ.update(environment)
                 try:
-                    scan_all(archive, record, tables)
+                    if archive is None:
+                        list(compact(tables, timedelta()))
+                    else:
+                        scan_all(archive, record, tables)
                 except BaseException as error:
                     print(repr(error), file=sys.stderr, flush=True)
                     os._exit(1)

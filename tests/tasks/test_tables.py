@@ -24,7 +24,7 @@ from schemas.records import (
     Stages,
     TimestampSource,
 )
-from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
+from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, SHARD, Table, embeddings_schema
 from tasks import commits
 from tasks.commits import fold_commits, read_commits, write_commit, write_scan_record
 from tasks.frames import Frame
@@ -62,15 +62,19 @@ def commit(
     minute: int = 0,
     failed: Iterable[str] = (),
     publish: bool = True,
+    hours: int = 8,
 ) -> str:
-    """Two frames of each source with one instance each, as ``scan_shard`` would commit them: the shard_id."""
+    """Two frames of each source with one instance each, ``hours`` apart, as ``scan_shard`` would commit them: the
+    shard_id."""
     rows, model, sources = ShardRows(record.scan_id, record.embedding_dimension), BlobFinder(), list(sources)
     outcomes = []
     for number, item in enumerate(sources):
         bad = item.uri.rsplit("/", 1)[-1].removesuffix(".mp4") in failed
         for index in range(2):
             image = None if bad else draw(number * 2 + index)
-            frame = Frame(index, NOON + timedelta(hours=8 * index), item.captured_from, image, "lost" if bad else None)
+            frame = Frame(
+                index, NOON + timedelta(hours=hours * index), item.captured_from, image, "lost" if bad else None
+            )
             result = None if image is None else model.find(image)
             if result:
                 embedding = np.resize(result.instances[0].embedding, record.embedding_dimension)
@@ -248,8 +252,9 @@ def test_part_files(tmp_path: Path, record: ScanRecord) -> None:
     ):
         path = tmp_path / table / f"scan={record.scan_id}" / "dt=2026-11-22" / f"{shard}.parquet"
         file = pq.ParquetFile(path)
-        assert file.schema_arrow.equals(columns)
+        assert file.schema_arrow.equals(columns.append(SHARD))
         assert file.schema_arrow.metadata[b"clipomaly.schema_version"] == str(SCHEMA_VERSION).encode()
+        assert set(file.read(["shard"])["shard"].to_pylist()) == {shard}
         group = file.metadata.row_group(0)
         leaves = [group.column(number) for number in range(group.num_columns)]
         for leaf in leaves:
