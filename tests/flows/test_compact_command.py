@@ -20,11 +20,11 @@ def test_compact_while_people_read(clipomaly, tables, drawn_archive):
     opened = open_table(str(tables), "instances")
     ran = clipomaly("compact", tables)
     assert ran.code == 0, ran.err
-    assert "12 files merged, now 3" in ran.out and "UTC removes what was replaced" in ran.out
+    assert ran.out.count("6 files merged, now 3") == 2 and "UTC removes what was replaced" in ran.out
     assert part_files(tables) == small and opened.count_rows() == len(before["instances"])
     ran = clipomaly("compact", tables, "--grace", 0)
     assert ran.code == 0 and "replaced files removed" in ran.out
-    assert len(part_files(tables)) == 3
+    assert len(part_files(tables)) == 6
     assert "nothing to do" in clipomaly("compact", tables).out
     for table, was in before.items():
         assert rows(str(tables), table).equals(was)
@@ -44,7 +44,8 @@ def test_a_day_that_cannot_be_read_is_one_line(clipomaly, tables):
     path.write_bytes(b"nothing")
     ran = clipomaly("compact", tables)
     assert ran.code == 1 and ran.err == ""
-    assert len(ran.out.splitlines()) == 1 and f"{path} is damaged" in ran.out
+    told = [line for line in ran.out.splitlines() if "left:" in line]
+    assert len(told) == 1 and f"{path} is damaged" in told[0]
 
 
 def test_bad_usage(clipomaly, tmp_path):

@@ -182,7 +182,6 @@ def test_files_have_a_greatest_size(tmp_path: Path, record: ScanRecord, monkeypa
         (merging, "LARGEST", largest),
         (merging, "_FOOTER", 10_000),
         (merging, "_GROUP_BYTES", 1_500),
-        (compacting, "_SMALL", largest // 2),
     ):
         monkeypatch.setattr(module, name, value)
     tables, twin = str(tmp_path / "T"), str(tmp_path / "twin")
@@ -190,11 +189,13 @@ def test_files_have_a_greatest_size(tmp_path: Path, record: ScanRecord, monkeypa
     one = {path: data for path, data in files(tables).items() if path.startswith("instances/")}
     assert 2 <= len(one) < 9 and max(map(len, one.values())) <= largest
     assert view(tables, record) == view(twin, record)
+    small = min(map(len, one.values())) + 1
+    monkeypatch.setattr(compacting, "_SMALL", small)
     for place in (tables, twin):
         commit(place, record, [source("j")])
     run(tables)
     two = {path: data for path, data in files(tables).items() if path.startswith("instances/")}
-    full = {path for path, data in one.items() if len(data) >= largest // 2}
+    full = {path for path, data in one.items() if len(data) >= small}
     assert full and full <= set(two) and set(one) - full and not (set(one) - full) & set(two)
     assert view(tables, record) == view(twin, record) and raw(tables) == raw(twin)
 
