@@ -55,8 +55,8 @@ def table_reference() -> str:
         "# Tables",
         "",
         f"Schema version {SCHEMA_VERSION}. A part file is `<table>/scan=<scan>/dt=<date>/<shard>.parquet`; `scan` and "
-        "`dt` (the capture date in UTC) are folders, not columns of the file. `open_table` adds both. The last column of each "
-        "file is `shard`. Files of several shards are [merged](../queries.md).",
+        "`dt` (the capture date in UTC) are folders, not columns of the file. `open_table` adds both. The last column "
+        "of each file is `shard`. Files of several shards are [merged](../queries.md).",
     ]
     schemas = {Table.INSTANCES: INSTANCES, Table.FRAMES: FRAMES, Table.EMBEDDINGS: embeddings_schema(512)}
     said = {
