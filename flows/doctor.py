@@ -9,6 +9,8 @@ from flows.parameters import ScanParameters
 from tasks.errors import UserError
 from tasks.model import describe_model
 
+_OPENED = 64  # sources of an archive, however large
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -78,12 +80,17 @@ def _weights(parameters: ScanParameters) -> Check:
 
 
 def _archive(url: str) -> Check:
-    from tasks.archive import list_sources
+    from tasks.archive import find_sources
+    from tasks.opening import open_source
 
-    listing = list_sources(url)
-    broken = [source for source in listing.sources if source.error]
-    found = f"{len(listing.sources)} sources, {len(broken)} of them unreadable, {len(listing.ignored)} files ignored"
-    if len(broken) == len(listing.sources):
+    listing = find_sources(url)
+    opened = [open_source(source) for source in listing.sources[:_OPENED]]
+    broken = [source for source in opened if source.error]
+    found = (
+        f"{len(listing.sources)} sources, {len(broken)} of the first {len(opened)} unreadable, "
+        f"{len(listing.ignored)} files ignored"
+    )
+    if len(broken) == len(opened):
         return Check("archive", found, False, f"look at {broken[0].uri}: {broken[0].error}")
     return Check("archive", found, True)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from uuid import UUID
 
+import numpy as np
+import pyarrow.compute as pc
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
@@ -21,16 +23,18 @@ from flows.progress import current_reporter
 from flows.report import publish_report, write_report
 from flows.runners import prefect_server
 from review.errors import ReviewError
-from schemas.records import Outcome, ScanRecord, Shard, ShardResult, Source, SourceOutcome
-from tasks.archive import Listing, list_sources
-from tasks.commits import fold_commits, read_commits, write_scan_record
+from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceKind, SourceOutcome
+from tasks.archive import Listing, find_sources
+from tasks.commits import fold_commits, read_done, write_scan_record
 from tasks.errors import UserError
+from tasks.footage import with_footage
 from tasks.mine import MiningOptions
 from tasks.model import ModelSettings, describe_model, get_model
-from tasks.plan import plan
+from tasks.plan import Plan, plan
 from tasks.plan_record import write_plan
 from tasks.scan import scan_shard
 from tasks.scan_record import make_scan_record
+from tasks.sources import Sources
 from tasks.status import scan_status
 
 logger = logging.getLogger(__name__)
@@ -41,10 +45,13 @@ class Night:
     """A planned scan: what there is, what of it is done, and the shards that are left."""
 
     record: ScanRecord
-    sources: tuple[Source, ...]
-    ignored: tuple[str, ...]
-    already_done: tuple[SourceOutcome, ...]
-    shards: tuple[Shard, ...]
+    listing: Listing
+    shards: Plan
+
+    @property
+    def already_done(self) -> int:
+        """How many of the sources are committed."""
+        return len(self.listing.sources) - len(self.shards.sources)
 
 
 @dataclass(slots=True)
@@ -106,17 +113,20 @@ def prepare(parameters: ScanParameters) -> Night:
     Raises:
         UserError: archive, tables, model or vocabulary that cannot be used.
     """
-    listing = list_sources(parameters.archive)
+    listing = find_sources(parameters.archive, parameters.prefixes, parameters.inventory)
     record = make_scan_record(
         describe_model(model_settings(parameters)), fps=parameters.fps, keyframes=parameters.keyframes
     )
     write_scan_record(parameters.tables, record)
-    commits = read_commits(parameters.tables, record.scan_id)
-    shards = plan(listing.sources, commits, parameters.shard_minutes)
-    write_plan(parameters.tables, record.scan_id, parameters.archive, shards)
-    listed = {(source.uri, source.etag) for source in listing.sources}
-    done = tuple(s for commit in commits for s in commit.sources if (s.uri, s.etag) in listed)
-    return Night(record, listing.sources, listing.ignored, done, tuple(shards))
+    done = read_done(parameters.tables, record.scan_id)
+    shards = plan(with_footage(Sources.of(listing.sources), done), done, parameters.shard_minutes)
+    write_plan(parameters.tables, record.scan_id, _what(parameters), shards)
+    return Night(record, listing, shards)
+
+
+def _what(parameters: ScanParameters) -> str:
+    """What of an archive a scan covers: of each, the last plan is kept."""
+    return "\n".join((parameters.archive, *parameters.prefixes, parameters.inventory or "")).rstrip("\n")
 
 
 def run_scan(parameters: ScanParameters) -> Summary:
@@ -176,20 +186,23 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
     return summary
 
 
-def expected_frames(shards: tuple[Shard, ...], fps: float) -> int:
+def expected_frames(shards: Plan, fps: float) -> int:
     """About how many frames the shards hold, from their footage."""
-    return sum(source.expected_frames(fps) for shard in shards for source in shard.sources)
+    videos = pc.equal(shards.sources.table["kind"], SourceKind.VIDEO.value).to_numpy()
+    seconds = shards.sources.column("footage_seconds")
+    return int(np.ceil(np.where(videos, seconds * fps, seconds)).sum())
 
 
 def _summary_of(night: Night) -> Summary:
-    return Summary(night.record.scan_id, len(night.sources), night.ignored, len(night.already_done))
+    listing = night.listing
+    return Summary(night.record.scan_id, len(listing.sources), listing.ignored, night.already_done)
 
 
 def _close(parameters: ScanParameters, night: Night, summary: Summary) -> None:
     """Leave records that are quick to read, and say there why shards are left."""
     fold_commits(parameters.tables, night.record.scan_id)
     if summary.reasons:
-        write_plan(parameters.tables, night.record.scan_id, parameters.archive, night.shards, summary.reasons)
+        write_plan(parameters.tables, night.record.scan_id, _what(parameters), night.shards, summary.reasons)
 
 
 def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
@@ -214,9 +227,8 @@ def _mine(parameters: ScanParameters, summary: Summary) -> None:
 def _report(parameters: ScanParameters, night: Night, summary: Summary, write: Callable[..., str]) -> None:
     if parameters.report is None:
         return
-    listing = Listing(night.sources, night.ignored)
     try:
-        url = write(parameters.tables, parameters.report, listing=listing, review_url=parameters.review_url)
+        url = write(parameters.tables, parameters.report, listing=night.listing, review_url=parameters.review_url)
         summary.report = f"report: {url}"
     except UserError as error:  # the rows are there all the same
         summary.report = f"no report: {error}"

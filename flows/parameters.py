@@ -21,6 +21,12 @@ class ScanParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     archive: str = Field(description="Where the footage is: a folder, file or any fsspec URL.")
+    prefixes: tuple[str, ...] = Field(
+        (), description="Folders below the archive, such as dates or drives, that alone are scanned; all if empty."
+    )
+    inventory: str | None = Field(
+        None, description="CSV or Parquet file that lists the archive (uri, size, etag, captured), instead of listing."
+    )
     tables: str = Field(description="Where the Parquet tables go: a folder or any fsspec URL.")
     model: str = Field("nano", description="nano, or an open_clip name such as ViT-B-16-quickgelu/openai.")
     weights: str | None = Field(None, description="Weights file or URL: safetensors or an open_clip checkpoint.")

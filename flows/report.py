@@ -6,7 +6,7 @@ from urllib.parse import quote
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from schemas.review import Verdict
-from tasks.archive import Listing, list_sources
+from tasks.archive import Listing, find_sources
 from tasks.comparison import Judged, compare_scans
 from tasks.report import Report, make_report
 from tasks.report_page import render_comparison, render_report
@@ -39,7 +39,7 @@ def write_report(
         UserError: nothing scanned, or a folder that cannot be written.
     """
     if listing is None and archive is not None:
-        listing = list_sources(archive)
+        listing = find_sources(archive)
     return _write(make_report(tables, hours=hours, finds=finds, listing=listing), out, review_url)
 
 

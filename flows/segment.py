@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
-from tasks.archive import image_members
 from tasks.errors import UserError
+from tasks.files import image_members
 from tasks.frames import read_image
 from tasks.model import ModelSettings, get_model
 from tasks.pictures import segment_picture

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from math import ceil
 
 
 class SourceKind(StrEnum):
@@ -17,6 +16,7 @@ class SourceKind(StrEnum):
 class TimestampSource(StrEnum):
     """Where a capture time comes from, most trusted first."""
 
+    INVENTORY = "inventory"
     SIDECAR = "sidecar"
     CONTAINER = "container"
     FILENAME = "filename"
@@ -46,9 +46,12 @@ class Source:
 
     ``size`` is in bytes; ``etag`` changes when the content does; ``captured`` is the time of the first
     frame in UTC; ``footage_seconds`` is how much footage it holds (images count as one second each);
-    ``error`` says why it cannot be read, where listing already found out. ``latitude`` and ``longitude``
-    are in degrees, from its sidecar; ``track`` is the URL of a sidecar that tells them moment by moment.
-    ``note`` tells of something odd that costs nothing, such as a wrong clock.
+    ``error`` says why it cannot be read, where that is known. ``sidecar`` is the URL of the file that
+    describes it; ``latitude`` and ``longitude`` are in degrees, from there; ``track`` is the URL of a file that
+    tells them moment by moment. ``note`` tells of something odd that costs nothing, such as a wrong clock.
+
+    A listing knows name, size and etag; what ``tasks.opening`` reads from the inside is, until then, a guess
+    (``captured``, ``footage_seconds``) or nothing.
     """
 
     uri: str
@@ -62,6 +65,7 @@ class Source:
     error: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    sidecar: str | None = None
     track: str | None = None
     note: str | None = None
 
@@ -69,10 +73,6 @@ class Source:
     def day(self) -> str:
         """The capture date in UTC, ``YYYY-MM-DD``: the ``dt`` folder of its rows."""
         return self.captured.astimezone(UTC).strftime("%Y-%m-%d")
-
-    def expected_frames(self, fps: float) -> int:
-        """About how many frames a scan at ``fps`` frames a second samples: every image, and video by its length."""
-        return ceil(self.footage_seconds * (fps if self.kind is SourceKind.VIDEO else 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class SourceOutcome:
 
     ``etag`` is that of the content that the outcome is of; empty where it could not be looked at for a reason
     that is none of its own, such as missing permission: it counts as not scanned, and the next scan tries again.
+    ``footage_seconds`` is how much footage it holds, 0 where that could not be told; None in records of old versions.
     """
 
     uri: str
@@ -98,6 +99,7 @@ class SourceOutcome:
     frames: int
     failed_frames: int
     instances: int
+    footage_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ _WHERE = {
     "drive": "the first folder below the archive's root",
     "frame_index": "number of the frame in the video, from 0; of images, among those of the source",
     "timestamp": "capture time of the frame",
-    "timestamp_source": "where that time comes from: `sidecar`, `container`, `filename` or `mtime`",
+    "timestamp_source": "where that time comes from: `inventory`, `sidecar`, `container`, `filename` or `mtime`",
     "latitude": "degrees, where a position is known",
     "longitude": "degrees, where a position is known",
 }

@@ -1,23 +1,38 @@
 """What an archive holds: every video, tar of images and folder of images under a URL, as a Source."""
 
-import hashlib
-import math
 import posixpath
-import tarfile
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
-from pymediainfo import MediaInfo
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, SourceKind, TimestampSource
-from tasks.capture_time import Sidecar, is_ahead, read_sidecar, time_in_header, time_in_name
-from tasks.edit_list import shown_seconds
+from tasks.capture_time import is_ahead, time_in_name
+from tasks.errors import UsageError
+from tasks.files import (
+    IMAGE_SUFFIXES,
+    TAR_SUFFIX,
+    VIDEO_SUFFIXES,
+    folder_etag,
+    follow,
+    image_members,
+    is_image,
+    kind_of,
+)
+from tasks.inventory import read_inventory
+from tasks.opening import open_source
 from tasks.positions import TRACK_SUFFIXES
+from tasks.sources import SOURCES, Sources
 from tasks.storage import (
     STORAGE_ERRORS,
     Entry,
@@ -25,33 +40,33 @@ from tasks.storage import (
     cannot_read,
     entry,
     is_object_store,
-    is_out_of_reach,
     locate,
     reason,
 )
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-TAR_SUFFIX = ".tar"
 LABEL_FOLDER_SUFFIX = ".labels"  # ground truth beside images, as SegmentMeIfYouCan names it: no footage
 
-_PROBING_THREADS = 8
-# Headers are read in small pieces: the 5 MB blocks that object stores default to would read whole clips.
-_HEADER_BLOCK = 256 * 1024
-_LARGEST_SIDECAR = 1024 * 1024
+_THREADS = 8
+# An archive is read in parts, so that never all of it lies in memory as a store tells it: into folders of folders
+# until there are many, but not so deep that every one would be a request.
+_MANY_FOLDERS = 64
+_LEVELS = 3
+_BESIDE_SUFFIXES = (".json", *TRACK_SUFFIXES)
+_BESIDE = rf"(?i)({'|'.join(re.escape(suffix) for suffix in _BESIDE_SUFFIXES)})$"
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """The sources of an archive in order of their URI, and the URIs of files that are none."""
 
-    sources: tuple[Source, ...]
+    sources: Sequence[Source]
     ignored: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A source before it is probed. ``members`` are the images of a folder, else empty."""
+    """A source as it is listed. ``members`` are the images of a folder, else empty."""
 
     kind: SourceKind
     entry: Entry
@@ -61,77 +76,79 @@ class _Found:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    """What the inside of a source tells of it."""
-
-    seconds: float = 0.0
-    container_time: datetime | None = None
-    first_name: str = ""
-    error: str | None = None
+_Listed = Entry | _Found
+_Part = Callable[[], Iterable[_Listed]]
 
 
 def list_sources(url: str) -> Listing:
-    """List an archive: any fsspec URL or local path of a folder, or of one video or tar.
-
-    A folder that directly holds images is one source whose URI ends in a slash; its etag covers its
-    images. The drive is the first folder under the archive (for files directly in it, its own name).
-    Capture time comes from the sidecar ``<name>.json`` ("captured", ISO 8601), the container, the file
-    name or the modification time, in this order. Only headers are read. What cannot be opened is listed
-    with ``error``. Hidden files, sidecars and ``*.labels`` folders are left out; everything else that is
-    no source is in ``ignored``.
+    """List an archive as ``find_sources`` does, and open each source for what only its inside tells.
 
     Raises UserError when there is no such archive, it may not be read, or it holds no source.
     """
+    listing = find_sources(url)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return Listing(tuple(pool.map(open_source, listing.sources)), listing.ignored)
+
+
+def find_sources(url: str, prefixes: Sequence[str] = (), inventory: str | None = None) -> Listing:
+    """List an archive, any fsspec URL or local path of a folder, or of one video or tar, without opening a source.
+
+    ``prefixes`` are folders below it, such as dates or drives, and the only ones to be listed; an ``inventory`` is
+    a file that lists instead of the storage (see ``tasks.inventory``). A folder that directly holds images is one
+    source whose URI ends in a slash; its etag covers its images. The drive is the first folder under the archive
+    (for files directly in it, its own name). Capture time is, for now, that of the inventory, the name or the
+    modification time. A folder that cannot be listed is a source with ``error``. Hidden files, sidecars and
+    ``*.labels`` folders are left out; everything else that is no source is in ``ignored``.
+
+    Raises UserError when there is no such archive, it may not be read, or it holds no source; UsageError for an
+    inventory that is none.
+    """
     root = locate(url)
+    if inventory is not None:
+        if prefixes:
+            raise UsageError("Give --inventory or --prefix: an inventory says itself what is to be scanned.")
+        return _listing(root, _of_inventory(read_inventory(inventory, root)), inventory)
     try:
         info = root.fs.info(root.path)
         if info["type"] == "directory":
-            base, found = root, list(_walk(root))
-        else:
-            base, found = _single_file(root, info)
+            return _listing(root, _walk(root, prefixes), root.url)
+        base, found = _single_file(root, info)
+        return _listing(base, [partial(iter, found)], root.url)
     except FileNotFoundError as error:
         raise UserError(f"There is no archive at {root.url}. Check the address.") from error
     except STORAGE_ERRORS as error:
         raise cannot_read(root, error) from error
 
-    candidates, ignored = _sort_out(found)
-    if not candidates:
+
+def _listing(base: Location, parts: Iterable[_Part], what: str) -> Listing:
+    def digest(part: _Part) -> tuple[pa.Table, set[str]]:
+        candidates, others = _sort_out(part())
+        return _columns(base, candidates), others
+
+    with ThreadPoolExecutor(_THREADS) as pool:  # waits for the store, mostly
+        digests = list(pool.map(digest, parts))
+    table = pa.concat_tables([SOURCES.empty_table(), *(sources for sources, _ in digests)])
+    if not len(table):
         raise UserError(
-            f"The archive {root.url} holds nothing to scan. Clipomaly reads "
+            f"The archive {what} holds nothing to scan. Clipomaly reads "
             f"{_spoken((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, TAR_SUFFIX))}."
         )
-    with ThreadPoolExecutor(_PROBING_THREADS) as pool:
-        probed = list(pool.map(lambda candidate: _source(base, candidate), candidates))
-    unread = [name for _, name in probed if name]
-    return Listing(
-        tuple(sorted((source for source, _ in probed), key=lambda source: source.uri)),
-        tuple(base.child(name).url for name in sorted({*ignored, *unread})),
-    )
+    ignored = sorted({name for _, others in digests for name in others})
+    return Listing(Sources(table.sort_by("uri")), tuple(base.child(name).url for name in ignored))
 
 
-def _single_file(file: Location, info: dict[str, Any]) -> tuple[Location, list[Entry | _Found]]:
+def _single_file(file: Location, info: dict[str, Any]) -> tuple[Location, list[_Listed]]:
     """The folder of a file that is itself the archive, and the file with its sidecar."""
     folder, name = posixpath.split(file.path)
     if is_image(name):
         raise UserError(f"{file.url} is one image. Name its folder, or try `clipomaly segment` on it.")
     base = Location(file.fs, folder, file.url.removesuffix(f"/{name}"))
-    found: list[Entry | _Found] = [entry(name, info)]
+    found: list[_Listed] = [entry(name, info)]
     stems = (name, posixpath.splitext(name)[0])
     for beside in (f"{stem}{suffix}" for suffix in (".json", *TRACK_SUFFIXES) for stem in stems):
         if beside != name and file.fs.exists(base.child(beside).path):
             found.append(entry(beside, file.fs.info(base.child(beside).path)))
     return base, found
-
-
-def image_members(folder: Location) -> tuple[Entry, ...]:
-    """The images directly in a folder, by name. Raises OSError when it cannot be listed."""
-    infos = folder.fs.ls(folder.path, detail=True)
-    named = ((posixpath.basename(str(info["name"]).rstrip("/")), info) for info in infos)
-    images = (
-        entry(name, _follow(folder, info)) for name, info in named if is_image(name) and info["type"] != "directory"
-    )
-    return tuple(sorted(images, key=lambda member: member.name))
 
 
 def list_images(url: str) -> list[str]:
@@ -153,61 +170,115 @@ def list_images(url: str) -> list[str]:
     return images
 
 
-def current_etag(source: Source) -> str:
-    """The etag that a listing made now would give. Raises OSError when the source cannot be looked at."""
-    place = locate(source.uri)
-    if source.kind is SourceKind.IMAGES:
-        return _folder_etag(image_members(place))
-    return entry("", place.fs.info(place.path)).etag
-
-
-def is_image(name: str) -> bool:
-    """Whether a file of this name is an image that is read: its suffix says so and it is not hidden."""
-    base = posixpath.basename(name)
-    return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".")
-
-
 def _spoken(suffixes: Iterable[str]) -> str:
     return ", ".join(suffix.removeprefix(".") for suffix in suffixes)
 
 
-def _walk(root: Location) -> Iterator[Entry | _Found]:
-    """Every file below a folder, and as an erroneous source every folder that could not be listed."""
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder by its name below the archive, and the sidecar and track beside it that are named like it."""
+
+    name: str
+    beside: tuple[Entry, ...] = ()
+
+
+def _walk(root: Location, prefixes: Sequence[str]) -> Iterator[_Part]:
+    """Every file below a folder, or below some folders of it: folder by folder as long as these are few, then the
+    whole of each."""
+    folders = [_Folder(name) for name in _distinct(prefixes)] or [_Folder("")]
+    for folder in folders if prefixes else ():
+        if not root.fs.exists(root.child(folder.name).path):
+            raise UserError(f"There is nothing at {root.child(folder.name).url}. Check --prefix.")
+    for _ in range(_LEVELS):
+        if len(folders) >= _MANY_FOLDERS:
+            break
+        with ThreadPoolExecutor(_THREADS) as pool:
+            levels = list(pool.map(lambda folder: _level(root, folder), folders))
+        yield from (partial(iter, files) for files, _ in levels)
+        folders = [folder for _, below in levels for folder in below]
+    yield from (partial(_below, root, folder) for folder in folders)
+
+
+def _distinct(prefixes: Sequence[str]) -> list[str]:
+    """The folders of which none is below another, in order of their names."""
+    kept: list[str] = []
+    for name in sorted(prefix.strip("/") for prefix in prefixes):
+        if not name or ".." in name.split("/"):
+            raise UsageError(f"--prefix {name!r}: give a folder below the archive, such as 2026-11-22 or car7.")
+        if not kept or not f"{name}/".startswith(f"{kept[-1]}/"):
+            kept.append(name)
+    return kept
+
+
+def _level(root: Location, folder: _Folder) -> tuple[list[_Listed], list[_Folder]]:
+    """The files directly in a folder, with those beside it, and the folders in it."""
+    place = root.child(folder.name) if folder.name else root
+    try:
+        infos = root.fs.ls(place.path, detail=True)
+    except OSError as error:
+        if not folder.name or is_object_store(root.fs):
+            raise
+        whole = entry(f"{folder.name}/", root.fs.info(place.path))
+        if isinstance(error, PermissionError):
+            return [_Found(SourceKind.IMAGES, whole)], []  # left to the scan, as files are
+        return [_Found(SourceKind.IMAGES, whole, error=f"the folder cannot be opened: {reason(error)}")], []
+    named = [(_relative(root, info["name"]), info) for info in infos]
+    named = [(name, info) for name, info in named if name and name != folder.name and not _hidden(name)]
+    files = [entry(name, follow(root, info)) for name, info in named if info["type"] != "directory"]
+    beside = _beside_folders(files, [name for name, info in named if info["type"] == "directory"])
+    taken = {file.name for files in beside.values() for file in files}
+    return [*(file for file in files if file.name not in taken), *folder.beside], [
+        _Folder(name, tuple(files)) for name, files in beside.items()
+    ]
+
+
+def _below(root: Location, folder: _Folder) -> Iterator[_Listed]:
+    yield from folder.beside
+    place = root.child(folder.name)
     if is_object_store(root.fs):
-        for path, info in root.fs.find(root.path, detail=True).items():
+        for path, info in root.fs.find(place.path, detail=True).items():
             if info["type"] != "directory":
                 yield entry(_relative(root, path), info)
         return
-    yield from _walk_folder(root, root.fs.ls(root.path, detail=True))
+    files, folders = _level(root, _Folder(folder.name))
+    yield from files
+    for deeper in folders:
+        yield from _below(root, deeper)
 
 
-def _walk_folder(root: Location, infos: list[dict[str, Any]]) -> Iterator[Entry | _Found]:
-    for info in infos:
-        name = _relative(root, info["name"])
-        if _hidden(name):
-            continue
-        if info["type"] != "directory":
-            yield entry(name, _follow(root, info))
-            continue
-        try:
-            below = root.fs.ls(info["name"], detail=True)
-        except PermissionError:
-            yield _Found(SourceKind.IMAGES, entry(f"{name}/", info))  # left to the scan, as files are
-        except OSError as error:
-            whole = entry(f"{name}/", info)
-            yield _Found(SourceKind.IMAGES, whole, error=f"the folder cannot be opened: {reason(error)}")
-        else:
-            yield from _walk_folder(root, below)
+def _beside_folders(files: Sequence[Entry], folders: Iterable[str]) -> dict[str, list[Entry]]:
+    """By folder, the sidecars and tracks that are named like it and lie beside it, where no file is named so."""
+    beside: dict[str, list[Entry]] = {folder: [] for folder in folders}
+    stems = [posixpath.splitext(file.name) for file in files]
+    sources = {stem for stem, suffix in stems if suffix.lower() not in _BESIDE_SUFFIXES}
+    for file, (stem, suffix) in zip(files, stems, strict=True):
+        if stem in beside and stem not in sources and suffix.lower() in _BESIDE_SUFFIXES:
+            beside[stem].append(file)
+    return beside
 
 
-def _follow(root: Location, info: dict[str, Any]) -> dict[str, Any]:
-    """What a link to a file points at; the link itself where that is gone, so that opening it says so."""
-    if not info.get("islink"):
-        return info
-    try:
-        return dict(root.fs.info(info["name"]))
-    except OSError:
-        return info
+def _of_inventory(table: pa.Table) -> Iterator[_Part]:
+    """The files of an inventory, in parts as ``_walk`` would find them."""
+    names = table["name"].combine_chunks()
+    for levels in range(1, _LEVELS + 1):
+        # The first folders of a name, or all where there are fewer.
+        folders = pc.replace_substring_regex(names, f"^((?:[^/]*/){{0,{levels}}}).*$", r"\1")
+        if pc.count_distinct(folders).as_py() >= _MANY_FOLDERS:
+            break
+    described = pc.replace_substring_regex(names, _BESIDE, "/")
+    files = pc.replace_substring_regex(names.filter(pc.equal(described, names)), r"\.[^./]*$", "/")
+    of_folder = pc.and_(pc.is_in(described, pc.unique(folders)), pc.invert(pc.is_in(described, pc.unique(files))))
+    folders = pc.if_else(of_folder, described, folders)
+    groups = pc.dictionary_encode(folders).indices.to_numpy()
+    table = table.take(pa.array(np.argsort(groups, kind="stable")))
+    ends = np.cumsum(np.bincount(groups))
+    for first, end in pairwise([0, *ends]):
+        yield partial(_entries, table.slice(first, end - first))
+
+
+def _entries(rows: pa.Table) -> Iterator[Entry]:
+    for row in rows.to_pylist():
+        yield Entry(row["name"], row["size"], row["etag"], row["captured"] or _NEVER, row["captured"])
 
 
 def _relative(root: Location, path: str) -> str:
@@ -215,20 +286,11 @@ def _relative(root: Location, path: str) -> str:
 
 
 def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    marked = f"/{name}/"
+    return "/." in marked or "/__MACOSX/" in marked
 
 
-def kind_of(name: str) -> SourceKind | None:
-    """Which kind of source a file or a folder (ending in a slash) of this name is, if any."""
-    if name.endswith("/"):
-        return SourceKind.IMAGES
-    lower = name.lower()
-    if lower.endswith(VIDEO_SUFFIXES):
-        return SourceKind.VIDEO
-    return SourceKind.TAR if lower.endswith(TAR_SUFFIX) else None
-
-
-def _sort_out(found: Iterable[Entry | _Found]) -> tuple[list[_Found], set[str]]:
+def _sort_out(found: Iterable[_Listed]) -> tuple[list[_Found], set[str]]:
     """Tell sources from sidecars and from the names of files that are neither."""
     candidates: list[_Found] = []
     files: list[Entry] = []
@@ -253,6 +315,8 @@ def _sort_out(found: Iterable[Entry | _Found]) -> tuple[list[_Found], set[str]]:
             ignored.add(item.name)
 
     def beside(name: str, files: dict[str, Entry], *suffixes: str) -> Entry | None:
+        if not files:
+            return None
         names = (f"{stem}{suffix}" for suffix in suffixes for stem in (name, posixpath.splitext(name)[0]))
         return next((files[name] for name in names if name in files), None)
 
@@ -267,129 +331,58 @@ def _sort_out(found: Iterable[Entry | _Found]) -> tuple[list[_Found], set[str]]:
         whole = Entry(
             f"{folder}/" if folder else "",
             sum(member.size for member in members),
-            _folder_etag(members),
+            folder_etag(members),
             members[0].modified,
+            members[0].captured,
         )
         candidates.append(
             _Found(
                 SourceKind.IMAGES, whole, members, json.get(f"{folder}.json"), beside(folder, tracks, *TRACK_SUFFIXES)
             )
         )
-    described = set(images)
-    for item in (*files, *(member for members in images.values() for member in members)):
-        described |= {item.name, posixpath.splitext(item.name)[0]}
-    ignored |= {name for name in (*json, *tracks) if posixpath.splitext(name)[0] not in described}
+    if json or tracks:
+        described = set(images)
+        for item in (*files, *(member for members in images.values() for member in members)):
+            described |= {item.name, posixpath.splitext(item.name)[0]}
+        ignored |= {name for name in (*json, *tracks) if posixpath.splitext(name)[0] not in described}
     return candidates, ignored
 
 
-def _folder_etag(members: Iterable[Entry]) -> str:
-    digest = hashlib.sha256()
-    for member in members:
-        digest.update(f"{posixpath.basename(member.name)}\0{member.etag}\n".encode())
-    return digest.hexdigest()[:32]
+def _columns(base: Location, found: Sequence[_Found]) -> pa.Table:
+    """What is listed as the columns of ``SOURCES``."""
+    own = posixpath.basename(base.path.rstrip("/"))
+    root = f"{base.url.rstrip('/')}/"
+    rows = []
+    for source in found:
+        name = source.entry.name
+        captured, captured_from = _captured(source)
+        first, _, rest = name.partition("/")
+        rows.append(
+            (
+                root + name,
+                source.entry.size,
+                source.entry.etag,
+                source.kind.value,
+                first if rest or name.endswith("/") else own,
+                captured,
+                captured_from.value,
+                float(len(source.members)),
+                source.error,
+                root + source.sidecar.name if source.sidecar else None,
+                root + source.track.name if source.track else None,
+            )
+        )
+    told = [name for name in SOURCES.names if name not in ("latitude", "longitude", "note")]
+    columns = dict(zip(told, zip(*rows, strict=True), strict=True)) if rows else {}
+    return pa.table([columns.get(name, [None] * len(rows)) for name in SOURCES.names], schema=SOURCES)
 
 
-def _source(base: Location, found: _Found) -> tuple[Source, str | None]:
-    """Probe a source; with it the name of its sidecar where that could not be read."""
-    place = base.child(found.entry.name)
-    sidecar = _read_sidecar(base, found.sidecar) if found.sidecar else None
-    probe = _Probe(error=found.error) if found.error else _probe(place, found)
-    captured, captured_from, note = _captured(found, probe, sidecar)
-    first, _, rest = found.entry.name.partition("/")
-    source = Source(
-        uri=place.url,
-        size=found.entry.size,
-        etag=found.entry.etag,
-        kind=found.kind,
-        drive=first if rest or found.entry.name.endswith("/") else posixpath.basename(base.path.rstrip("/")),
-        captured=captured,
-        captured_from=captured_from,
-        footage_seconds=probe.seconds,
-        error=probe.error,
-        latitude=sidecar.latitude if sidecar else None,
-        longitude=sidecar.longitude if sidecar else None,
-        track=_track(base, found, sidecar),
-        note=note,
-    )
-    return source, found.sidecar.name if found.sidecar and sidecar is None else None
-
-
-def _track(base: Location, found: _Found, sidecar: Sidecar | None) -> str | None:
-    """Where positions by time are told: a track file, or else the sidecar itself."""
-    if found.track:
-        return base.child(found.track.name).url
-    return base.child(found.sidecar.name).url if found.sidecar and sidecar and sidecar.track else None
-
-
-def _captured(found: _Found, probe: _Probe, sidecar: Sidecar | None) -> tuple[datetime, TimestampSource, str | None]:
-    """When it was captured, where that comes from, and a note where the camera's clock is not believed."""
-    if sidecar and sidecar.captured:
-        return sidecar.captured, TimestampSource.SIDECAR, None
-    name = posixpath.basename(found.entry.name.rstrip("/"))
-    by_camera = (
-        (None if probe.error else probe.container_time, TimestampSource.CONTAINER),
-        (time_in_name(name) or time_in_name(posixpath.basename(probe.first_name)), TimestampSource.FILENAME),
-    )
-    note = None
-    for moment, told_by in by_camera:
-        if moment and not is_ahead(moment, found.entry.modified):
-            return moment, told_by, note
-        if moment:
-            note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not believed"
-    return found.entry.modified, TimestampSource.MTIME, note
-
-
-def _read_sidecar(base: Location, sidecar: Entry) -> Sidecar | None:
-    if sidecar.size > _LARGEST_SIDECAR:
-        return None
-    try:
-        return read_sidecar(base.fs.cat_file(base.child(sidecar.name).path))
-    except STORAGE_ERRORS as error:
-        if is_out_of_reach(error):
-            raise cannot_read(base.child(sidecar.name), error) from error
-        return None
-
-
-def _probe(place: Location, found: _Found) -> _Probe:
-    if found.kind is SourceKind.IMAGES:
-        if not found.members:
-            return _Probe()
-        return _Probe(float(len(found.members)), first_name=found.members[0].name)
-    try:
-        with place.fs.open(place.path, "rb", block_size=_HEADER_BLOCK) as file:
-            if found.entry.size == 0:
-                return _Probe(error="the file is empty")
-            return _probe_video(file) if found.kind is SourceKind.VIDEO else _probe_tar(file)
-    except PermissionError:
-        return _Probe()  # the scan meets it again, and keeps the source for the next one
-    except STORAGE_ERRORS as error:
-        if is_out_of_reach(error):
-            raise cannot_read(place, error) from error
-        return _Probe(error=f"cannot be opened: {reason(error)}")
-
-
-def _probe_video(file: Any) -> _Probe:
-    header = MediaInfo.parse(file, parse_speed=0)
-    if not header.video_tracks:
-        return _Probe(error="no video in it: not a video, or cut off before its header")
-    video, general = header.video_tracks[0], header.general_tracks[0]
-    milliseconds = float(video.duration or general.duration or 0)
-    if milliseconds <= 0:
-        return _Probe(error="the video has no frames")
-    if general.format in ("MPEG-4", "QuickTime"):
-        milliseconds = min(milliseconds, 1000 * (shown_seconds(file) or math.inf))
-    container_time = time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
-    return _Probe(milliseconds / 1000, container_time)
-
-
-def _probe_tar(file: Any) -> _Probe:
-    names: list[str] = []
-    try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            names.extend(member.name for member in tar if member.isreg() and is_image(member.name))
-    except tarfile.TarError as error:
-        if not names:
-            return _Probe(error=f"not a tar of images: {reason(error)}")
-    if not names:
-        return _Probe(error="no images in the tar")
-    return _Probe(float(len(names)), first_name=names[0])
+def _captured(found: _Found) -> tuple[datetime, TimestampSource]:
+    """When it was captured, as far as a listing can tell."""
+    if found.entry.captured:
+        return found.entry.captured, TimestampSource.INVENTORY
+    first = found.members[0].name if found.members else ""
+    named = time_in_name(posixpath.basename(found.entry.name.rstrip("/"))) or time_in_name(posixpath.basename(first))
+    if named and not is_ahead(named, found.entry.modified):
+        return named, TimestampSource.FILENAME
+    return found.entry.modified, TimestampSource.MTIME

@@ -5,10 +5,12 @@ commit records in one Parquet file: reading it and the records after it is enoug
 """
 
 import io
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +18,9 @@ from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, ScanRecord
 from schemas.tables import TIMESTAMP
 from tasks.storage import Location, create_file, exists, file_names, locate, read_file, replace_file
+
+DONE = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string()), ("footage_seconds", pa.float64())])
+"""Columns of what is done: a row a committed source."""
 
 _READING_THREADS = 16
 
@@ -53,6 +58,7 @@ _CHECKPOINT = pa.schema(
                         ("frames", pa.int64()),
                         ("failed_frames", pa.int64()),
                         ("instances", pa.int64()),
+                        ("footage_seconds", pa.float64()),
                     ]
                 )
             ),
@@ -116,6 +122,37 @@ def read_commits(tables_url: str, scan_id: str) -> list[CommitRecord]:
     return [records[shard_id] for shard_id in committed]
 
 
+def read_done(tables_url: str, scan_id: str) -> pa.Table:
+    """The committed sources of a generation, as columns: ``read_commits`` for a million of them.
+
+    Raises UserError when a record cannot be read.
+    """
+    tables = locate(tables_url)
+    folder = tables.child(f"_commits/{scan_id}")
+    committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
+    folded = _read_folded(_checkpoint(tables, scan_id), ["shard_id", "sources"]) if committed else None
+    if folded is None:
+        return done_of(read_commits(tables_url, scan_id))
+    folded = folded.filter(pc.is_in(folded["shard_id"], pa.array(committed, pa.string())))
+    sources = pc.list_flatten(folded["sources"])
+    told = {field.name for field in sources.type}
+    columns = [
+        pc.struct_field(sources, name).cast(kind) if name in told else pa.nulls(len(sources), kind)
+        for name, kind in zip(DONE.names, DONE.types, strict=True)
+    ]
+    newer = set(committed).difference(folded["shard_id"].to_pylist())
+    with ThreadPoolExecutor(_READING_THREADS) as pool:
+        records = list(pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), sorted(newer)))
+    return pa.concat_tables([pa.table(columns, schema=DONE), done_of(records)])
+
+
+def done_of(commits: Iterable[CommitRecord]) -> pa.Table:
+    """What these records say is done, as ``read_done`` tells it."""
+    sources = [source for commit in commits for source in commit.sources]
+    columns = [[getattr(source, name) for source in sources] for name in DONE.names]
+    return pa.table(columns, schema=DONE)
+
+
 def fold_commits(tables_url: str, scan_id: str) -> int:
     """Fold the commit records of a generation into ``_checkpoints/<scan_id>.parquet``: how many it holds.
 
@@ -131,13 +168,19 @@ def fold_commits(tables_url: str, scan_id: str) -> int:
 
 
 def _read_checkpoint(place: Location) -> dict[str, CommitRecord]:
+    table = _read_folded(place)
+    rows = table.to_pylist() if table else []
+    return {str(row["shard_id"]): _COMMIT.validate_python(row) for row in rows}
+
+
+def _read_folded(place: Location, columns: list[str] | None = None) -> pa.Table | None:
+    """The checkpoint at a place; None where there is none. Raises UserError when it is damaged."""
     if not exists(place):
-        return {}
+        return None
     try:
-        rows = pq.read_table(io.BytesIO(read_file(place))).to_pylist()
+        return pq.read_table(io.BytesIO(read_file(place)), columns=columns)
     except pa.ArrowInvalid as error:
         raise UserError(f"{place.url} is damaged. Remove it: it is made again from the commits.") from error
-    return {str(row["shard_id"]): _COMMIT.validate_python(row) for row in rows}
 
 
 def _parse_commit(place: Location) -> CommitRecord:

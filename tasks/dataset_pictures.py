@@ -13,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from schemas.dataset import DatasetFrame
 from schemas.records import SourceKind
-from tasks.archive import image_members, is_image, kind_of
 from tasks.errors import SourceError
+from tasks.files import image_members, is_image, kind_of
 from tasks.frames import local_file
 from tasks.images import BadImage, Rgb, check_size, decode_image
 from tasks.storage import OUT_OF_REACH, STORAGE_ERRORS, Location, cannot_read, exists, locate, reason

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from tasks.archive import IMAGE_SUFFIXES
 from tasks.errors import UsageError
+from tasks.files import IMAGE_SUFFIXES
 from tasks.storage import reason
 
 VOID: Final = 255

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from schemas.records import Source, SourceKind, TimestampSource
-from tasks.archive import current_etag, image_members, is_image, kind_of
 from tasks.capture_time import is_ahead, time_in_name
 from tasks.errors import DeniedError, SourceError, UserError
+from tasks.files import current_etag, image_members, is_image, kind_of
 from tasks.images import BadImage, Rgb, check_size, decode_image, image_at, read_image
+from tasks.opening import CHANGED, GONE
 from tasks.storage import (
     STORAGE_ERRORS,
     Location,
@@ -66,7 +67,7 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
         raise SourceError(str(error)) from error
     try:
         if current_etag(source) != source.etag:
-            raise SourceError("changed after it was listed; the next scan takes it as it is now")
+            raise SourceError(CHANGED)
         match source.kind:
             case SourceKind.VIDEO:
                 yield from _video_frames(place, source, fps, keyframes)
@@ -75,7 +76,7 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
             case SourceKind.IMAGES:
                 yield from _folder_frames(place, source)
     except FileNotFoundError as error:
-        raise SourceError("gone since it was listed") from error
+        raise SourceError(GONE) from error
     except PermissionError as error:
         raise DeniedError(f"may not be read: {reason(error)}; the next scan tries again") from error
     except STORAGE_ERRORS as error:

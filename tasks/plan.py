@@ -3,21 +3,63 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, pairwise
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, Shard, Source
+from tasks.commits import done_of
+from tasks.sources import Sources
 
 # So that a heap of broken or tiny sources, which hold next to no footage, does not become one shard.
 _LEAST_SECONDS = 1.0
+_DAY = 86_400_000_000  # microseconds
 
 
-def plan(sources: Iterable[Source], commits: Iterable[CommitRecord], shard_minutes: float) -> list[Shard]:
+class Plan(Sequence[Shard]):
+    """Shards in order, made when they are looked at: ``sources`` in order of their shards, and where each begins."""
+
+    def __init__(self, sources: Sources, begins: Sequence[int]) -> None:
+        self.sources = sources
+        self._begins = (*begins, len(sources))
+        facts = _facts(sources.table)
+        self.shard_ids = tuple(_hash(islice(facts, end - begin)) for begin, end in pairwise(self._begins))
+
+    def __len__(self) -> int:
+        return len(self.shard_ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Shard: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Shard]: ...
+    def __getitem__(self, index: int | slice) -> Shard | list[Shard]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        begin, end = self._begins[number : number + 2]
+        return Shard(self.shard_ids[number], tuple(self.sources[begin:end]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """(N,) how many sources each shard has."""
+        return np.diff(self._begins)
+
+
+def plan(sources: Iterable[Source], done: pa.Table | Iterable[CommitRecord], shard_minutes: float) -> Plan:
     """Cut sources that are not yet committed into shards of at most ``shard_minutes`` of footage.
 
-    ``commits`` are those of this scan_id. The sources of one drive and day are taken in order of capture
-    and cut greedily; a single longer source is a shard of its own. The order of ``sources`` and ``commits``
-    does not matter.
+    ``done`` are the committed sources of this scan_id, or the commit records themselves. The sources of one drive and
+    day are taken in order of capture and cut greedily; a single longer source is a shard of its own. The order of
+    ``sources`` and ``done`` does not matter.
 
     Raises UserError when ``shard_minutes`` is not a positive number.
 
@@ -28,27 +70,68 @@ def plan(sources: Iterable[Source], commits: Iterable[CommitRecord], shard_minut
     """
     if not (math.isfinite(shard_minutes) and shard_minutes > 0):
         raise UserError(f"--shard-minutes must be a number above 0, not {shard_minutes}.")
-    limit = shard_minutes * 60
-    committed = {(source.uri, source.etag) for commit in commits for source in commit.sources}
-    groups: list[list[Source]] = []
-    growing: tuple[str, str] | None = None  # drive and day of the group that may still grow
-    filled = 0.0
-    for source in sorted(sources, key=lambda s: (s.drive, s.day, s.captured, s.uri)):
-        if (source.uri, source.etag) in committed:
+    listed = Sources.of(sources)
+    committed, _ = match_done(listed, done if isinstance(done, pa.Table) else done_of(done))
+    order = pc.sort_indices(listed.table, [(name, "ascending") for name in ("drive", "captured", "uri")]).to_numpy()
+    drives = pc.dictionary_encode(listed.table["drive"]).combine_chunks().indices.to_numpy()[order]
+    days = listed.column("captured")[order] // _DAY
+    seconds = np.maximum(listed.column("footage_seconds")[order], _LEAST_SECONDS)
+    left = ~committed[order]
+    return Plan(listed.take(order[left]), _cut(left, drives, days, seconds, shard_minutes * 60))
+
+
+def _cut(
+    left: npt.NDArray[np.bool_],
+    drives: npt.NDArray[np.int32],
+    days: npt.NDArray[np.generic],
+    seconds: npt.NDArray[np.float64],
+    limit: float,
+) -> list[int]:
+    """Where shards begin among the sources that are left."""
+    begins: list[int] = []
+    growing: tuple[int, int] | None = None  # drive and day of the shard that may still grow
+    filled, count = 0.0, 0
+    for is_left, drive, day, length in zip(
+        left.tolist(), drives.tolist(), days.tolist(), seconds.tolist(), strict=True
+    ):
+        if not is_left:
             growing = None
             continue
-        seconds = max(source.footage_seconds, _LEAST_SECONDS)
-        if growing == (source.drive, source.day) and filled + seconds <= limit:
-            groups[-1].append(source)
-            filled += seconds
+        if growing == (drive, day) and filled + length <= limit:
+            filled += length
         else:
-            groups.append([source])
-            filled = seconds
-            growing = (source.drive, source.day)
-    return [Shard(shard_id(group), tuple(group)) for group in groups]
+            begins.append(count)
+            filled, growing = length, (drive, day)
+        count += 1
+    return begins
+
+
+def match_done(sources: Sources, done: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """(N,) which sources are committed as they are now, and (N,) the seconds of footage that their commits tell, NaN
+    where they do not."""
+    if not len(done):
+        return np.zeros(len(sources), np.bool_), np.full(len(sources), np.nan)
+    places = pc.index_in(_identity(sources.table), value_set=_identity(done))
+    if isinstance(places, pa.ChunkedArray):
+        places = places.combine_chunks()
+    told = done["footage_seconds"].take(places).to_numpy()
+    return places.is_valid().to_numpy(zero_copy_only=False), told.astype(np.float64)
+
+
+def _identity(table: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(table["uri"], table["etag"], pa.scalar("\n", pa.large_string()))
 
 
 def shard_id(sources: Iterable[Source]) -> str:
     """12 hex digits of the SHA-256 over (uri, size, etag) of each source in order."""
-    facts = [[source.uri, source.size, source.etag] for source in sources]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+    return _hash([source.uri, source.size, source.etag] for source in sources)
+
+
+def _facts(table: pa.Table) -> Iterator[list[object]]:
+    for batch in table.select(["uri", "size", "etag"]).to_batches(max_chunksize=10_000):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield list(row)
+
+
+def _hash(facts: Iterable[list[object]]) -> str:
+    return hashlib.sha256(json.dumps(list(facts)).encode()).hexdigest()[:12]

@@ -6,15 +6,17 @@ commit names are left. Only written by scans and only read for people; what is s
 
 import hashlib
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipomaly_core.errors import UserError
-from schemas.records import CommitRecord, Shard
+from schemas.records import CommitRecord
+from tasks.plan import Plan
 from tasks.storage import Location, file_names, locate, read_file, replace_file
 
 _PLAN = pa.schema(
@@ -39,21 +41,20 @@ class LeftShard:
     error: str | None
 
 
-def write_plan(
-    tables_url: str, scan_id: str, archive: str, shards: Sequence[Shard], lost: Mapping[str, str] | None = None
-) -> None:
+def write_plan(tables_url: str, scan_id: str, archive: str, plan: Plan, lost: Mapping[str, str] | None = None) -> None:
     """Record what a scan of an archive is to do; afterwards again, with the reason by id of each shard that was
     lost. Raises UserError when it cannot be written."""
-    now = datetime.now(UTC)
-    lost = lost or {}
-    columns: dict[str, list[object]] = {name: [] for name in _PLAN.names}
-    for shard in shards:
-        for source in shard.sources:
-            row = (now, shard.shard_id, source.uri, source.etag, lost.get(shard.shard_id))
-            for column, value in zip(columns.values(), row, strict=True):
-                column.append(value)
+    shards = pa.array(np.repeat(np.arange(len(plan)), plan.sizes))
+    errors = [(lost or {}).get(shard_id) for shard_id in plan.shard_ids]
+    columns = {
+        "planned": pa.repeat(pa.scalar(datetime.now(UTC), pa.timestamp("us", tz="UTC")), len(plan.sources)),
+        "shard_id": pa.array(plan.shard_ids, pa.string()).take(shards),
+        "uri": plan.sources.table["uri"],
+        "etag": plan.sources.table["etag"],
+        "error": pa.array(errors, pa.string()).take(shards),
+    }
     buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=_PLAN), buffer, compression="zstd")
+    pq.write_table(pa.table(columns).cast(_PLAN), buffer, compression="zstd")
     name = hashlib.sha256(archive.encode()).hexdigest()[:12]
     replace_file(_plans(tables_url, scan_id).child(f"{name}.parquet"), buffer.getvalue())
 

@@ -29,6 +29,7 @@ from tasks.commits import is_committed, read_commit, write_commit
 from tasks.errors import DeniedError, SourceError, UserError
 from tasks.frames import Frame, read_frames
 from tasks.images import Rgb
+from tasks.opening import open_source
 from tasks.positions import BadTrack, Position, Track, read_track
 from tasks.rows import ShardRows
 from tasks.storage import reason
@@ -118,12 +119,13 @@ def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committe
 
 @dataclass(slots=True)
 class _Tally:
-    """What has become of a source so far. The reader sets ``error``, ``denied`` and ``notes``; the rest is counted
-    as rows are made."""
+    """What has become of a source so far. The reader sets ``error``, ``denied``, ``footage_seconds`` and ``notes``;
+    the rest is counted as rows are made."""
 
     source: Source
     error: str | None = None
     denied: bool = False
+    footage_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     first_bad_frame: str | None = None
@@ -142,7 +144,9 @@ class _Tally:
         if bad and frames > bad:
             error = f"{bad} of {frames} frames lost: {error}"
         etag = "" if self.denied and outcome is Outcome.FAILED else self.source.etag
-        return SourceOutcome(self.source.uri, etag, outcome, error, frames, bad, self.counts["instances"])
+        return SourceOutcome(
+            self.source.uri, etag, outcome, error, frames, bad, self.counts["instances"], self.footage_seconds
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +236,13 @@ def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) 
     for tally in tallies:
         started = time.perf_counter()
         try:
-            track = _track(tally)
-            for frame in read_frames(tally.source, record.fps, record.keyframes):
-                position = track.at(frame.timestamp) if track else _standing(tally.source)
+            source = open_source(tally.source)
+            tally.footage_seconds = source.footage_seconds
+            if source.note:
+                tally.notes.append(source.note)
+            track = _track(source, tally)
+            for frame in read_frames(source, record.fps, record.keyframes):
+                position = track.at(frame.timestamp) if track else _standing(source)
                 busy += time.perf_counter() - started
                 read.put(_Read(tally, frame, position))
                 started = time.perf_counter()
@@ -324,14 +332,12 @@ def _infer(
     return busy
 
 
-def _track(tally: _Tally) -> Track | None:
+def _track(source: Source, tally: _Tally) -> Track | None:
     """The track of a source; one that cannot be read is noted and costs no frame."""
-    if tally.source.note:
-        tally.notes.append(tally.source.note)
     try:
-        return read_track(tally.source)
+        return read_track(source)
     except BadTrack as error:
-        tally.notes.append(f"positions in {tally.source.track} not used: {error}")
+        tally.notes.append(f"positions in {source.track} not used: {error}")
         return None
 
 

@@ -53,12 +53,14 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file as a listing shows it: ``name`` relative to what was listed, ``size`` in bytes."""
+    """A file as a listing shows it: ``name`` relative to what was listed, ``size`` in bytes; ``captured`` where an
+    inventory tells when its first frame was."""
 
     name: str
     size: int
     etag: str
     modified: datetime
+    captured: datetime | None = None
 
 
 def locate(url: str) -> Location:

@@ -12,6 +12,13 @@ from flows.parameters import Runner
 def scan(
     archive: Annotated[str, typer.Argument(help="Footage: a folder, file or any fsspec URL.")],
     out: Annotated[str, typer.Option("--out", help="Where the Parquet tables go: a folder or any fsspec URL.")],
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="Scan only this folder below the archive, such as a date or a drive; repeatable."),
+    ] = None,
+    inventory: Annotated[
+        str | None, typer.Option(help="CSV or Parquet file that lists the archive: uri, size, etag, captured.")
+    ] = None,
     model: Model = None,
     weights: Weights = None,
     vocabulary: VocabularyFile = None,
@@ -45,6 +52,8 @@ def scan(
     from flows.terminal import print_summary, say_nano
 
     given = {
+        "prefixes": prefix or None,
+        "inventory": inventory,
         "model": model,
         "weights": weights,
         "vocabulary": vocabulary,

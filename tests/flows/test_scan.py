@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from tasks.archive import find_sources
 from tasks.masks import decode_mask
 from tasks.tables import open_table
 
@@ -92,6 +93,23 @@ def test_a_second_run_does_nothing(clipomaly, drawn_archive, scanned):
     assert "0 frames" in ran.out
     assert "4 sources had been scanned before" in ran.out
     assert written(scanned) == before
+
+
+def test_prefixes_and_inventories(clipomaly, drawn_archive, scanned, tmp_path):
+    drives = sorted(folder.name for folder in drawn_archive.iterdir())
+    options = ("--out", tmp_path / "T", "--fps", 2, "--shard-minutes", 0.04)
+    ran = clipomaly("scan", drawn_archive, *options, "--prefix", drives[1])
+    assert ran.code == 0 and "of 2 sources scanned" in ran.out, ran.out + ran.err
+    rows = [f"{source.uri},{source.size},{source.etag}" for source in find_sources(str(drawn_archive)).sources]
+    (tmp_path / "fleet.csv").write_text("\n".join(["uri,size,etag", *rows]))
+    ran = clipomaly("scan", drawn_archive, *options, "--inventory", tmp_path / "fleet.csv")
+    assert ran.code == 0 and "2 sources had been scanned before" in ran.out, ran.out + ran.err
+    whole = open_table(str(tmp_path / "T"), "frames").to_table(columns=["source_uri", "frame_index"])
+    expected = open_table(str(scanned), "frames").to_table(columns=["source_uri", "frame_index"])
+    assert sorted(whole.to_pylist(), key=str) == sorted(expected.to_pylist(), key=str)
+    (tmp_path / "fleet.csv").write_text("\n".join(["uri,size,etag", rows[0], "s3://elsewhere/x.mp4,1,e"]))
+    ran = clipomaly("scan", drawn_archive, *options, "--inventory", tmp_path / "fleet.csv")
+    assert ran.code == 2 and "row 2: s3://elsewhere/x.mp4 is not below the archive" in ran.err
 
 
 def test_other_options_are_another_generation(clipomaly, drawn_archive, tmp_path):

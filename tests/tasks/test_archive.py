@@ -10,9 +10,11 @@ from fsspec.implementations.local import LocalFileSystem
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, SourceKind, TimestampSource
-from tasks.archive import _probe_video, current_etag, list_images, list_sources
+from tasks.archive import find_sources, list_images, list_sources
 from tasks.errors import DeniedError
+from tasks.files import current_etag
 from tasks.frames import read_frames
+from tasks.opening import _look_into_video
 from tests.tasks.samples import (
     image_bytes,
     set_creation_time,
@@ -100,10 +102,46 @@ def test_what_is_no_source(tmp_path: Path) -> None:
     (tmp_path / "photos" / "000.labels" / "truth.png").write_bytes(image_bytes(0, ".png"))
     listing = list_sources(str(tmp_path))
     assert sorted(by_name(listing.sources)) == ["clip.mp4", "photos"]
-    # An unreadable sidecar is told, a good or unused one is not.
     assert [name.rsplit("/", 1)[-1] for name in listing.ignored] == [
-        "README", "broken.mp3", "clip.json", "clip.srt", "lonely.json", "notes.txt"
+        "README", "broken.mp3", "clip.srt", "lonely.json", "notes.txt"
     ]  # fmt: skip
+    # An unreadable sidecar is told, a good or unused one is not.
+    assert {source.note and source.note.rsplit("/", 1)[-1] for source in listing.sources} == {
+        None, "clip.json is no sidecar that can be read: not used"
+    }  # fmt: skip
+
+
+def test_only_these_prefixes(archive: Path, s3: str) -> None:
+    write_images(archive / "drive-b" / "deep" / "photos", 1)
+    (archive / "drive-b" / "photos.json").write_text(json.dumps({"captured": "2024-04-04T04:04:04Z"}))
+    for url in (str(archive), upload(archive, f"{s3}/archive")):
+        everything = by_name(find_sources(url).sources)
+        assert str(everything["photos"].sidecar).endswith("drive-b/photos.json")
+        for prefixes, count in ((["drive-a"], 2), (["drive-b/", "drive-b/deep"], 4), (["drive-a", "drive-b/deep"], 3)):
+            found = find_sources(url, prefixes).sources
+            assert len(found) == count
+            assert {source.uri: source for source in found}.items() <= {
+                source.uri: source for source in find_sources(url).sources
+            }.items()
+        with pytest.raises(UserError, match=r"There is nothing at .*drive-c\. Check --prefix"):
+            find_sources(url, ["drive-a", "drive-c"])
+        with pytest.raises(UserError, match="--prefix"):
+            find_sources(url, ["../elsewhere"])
+
+
+def test_many_folders_are_listed_as_few_are(tmp_path: Path, s3: str) -> None:
+    for number in range(70):
+        (tmp_path / "fleet" / f"car{number}").mkdir(parents=True)
+        (tmp_path / "fleet" / f"car{number}" / "clip.mp4").touch()
+    write_images(tmp_path / "fleet" / "car7" / "front", 1)
+    for name in ("car7/front.gpx", "car8.json", "car9/.hidden.mp4", "notes.txt"):
+        (tmp_path / "fleet" / name).touch()
+    for url in (str(tmp_path / "fleet"), upload(tmp_path / "fleet", f"{s3}/fleet")):
+        listing = find_sources(url)
+        assert len(listing.sources) == 71
+        assert [name.rsplit("/", 1)[-1] for name in listing.ignored] == ["car8.json", "notes.txt"]
+        [photos] = [source for source in listing.sources if source.track]
+        assert photos.uri.endswith("/car7/front/") and str(photos.track).endswith("/car7/front.gpx")
 
 
 def test_drive_is_first_folder_or_own_name(tmp_path: Path) -> None:
@@ -243,7 +281,7 @@ def test_only_headers_are_read(tmp_path: Path) -> None:
     head = int.from_bytes(video[:4], "big")  # ftyp
     free = (padding).to_bytes(4, "big") + b"free" + bytes(padding - 8)
     file = Counting(video[:head] + free + video[head:])
-    assert _probe_video(file).seconds == 2.0
+    assert _look_into_video(file, datetime.now(UTC)).seconds == 2.0
     assert file.total < 2 * 2**20
 
 

@@ -1,0 +1,181 @@
+"""Planning a scan of a million clips: list, match with the commits, group into shards.
+
+``python -m benchmarks.planning --sources 1000000``. The archive is a filesystem of our own that lies in memory and
+lists like an object store, with what S3 tells of each object; it counts what is opened. Three ways: listed by prefix
+with nothing committed, from an inventory with nothing committed, and listed by prefix with all but a hundredth
+committed. Each in a process of its own, for its peak memory.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.asyn import AsyncFileSystem
+from pydantic import TypeAdapter
+
+from schemas.records import CommitRecord, Outcome, SourceOutcome, Stages
+from tasks.archive import find_sources
+from tasks.commits import fold_commits, read_done
+from tasks.footage import with_footage
+from tasks.plan import Plan, plan
+from tasks.plan_record import write_plan
+from tasks.sources import Sources
+
+_SCAN = "benchmark-scan"
+_CLIPS = 500  # a drive
+_COMMIT = TypeAdapter(CommitRecord)
+_NIGHT = datetime(2026, 11, 22, 18, tzinfo=UTC)
+
+
+class Fleet(AsyncFileSystem):
+    """``fleet://<sources>/<drive>/<time>.mp4``: clips of a minute, listed and never written."""
+
+    protocol = "fleet"
+    cachable = False
+    opened = 0
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        path = self._strip_protocol(path)
+        if not path.endswith(".mp4"):
+            return {"name": path, "type": "directory", "size": 0}
+        return dict(self.find(path.rpartition("/")[0])[path])
+
+    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
+        sources, *drive = self._strip_protocol(path).split("/")
+        if drive:
+            return list(self.find(path).values())
+        drives = range(-(-int(sources) // _CLIPS))
+        return [{"name": f"{sources}/car{car:05d}", "type": "directory", "size": 0} for car in drives]
+
+    def find(self, path: str, detail: bool = True, **_: Any) -> dict[str, dict[str, Any]]:
+        sources, drive = self._strip_protocol(path).split("/")
+        first = int(drive.removeprefix("car")) * _CLIPS
+        return {
+            name: _object(name, number)
+            for number in range(first, min(first + _CLIPS, int(sources)))
+            for name in [f"{sources}/{drive}/{_NIGHT + timedelta(minutes=number - first):%Y%m%d_%H%M%S}.mp4"]
+        }
+
+    def _open(self, path: str, *_: Any, **__: Any) -> Any:
+        Fleet.opened += 1
+        raise OSError("there is nothing inside")
+
+
+def _object(name: str, number: int) -> dict[str, Any]:
+    size = 40_000_000 + number * 7919 % 20_000_000
+    return {
+        "Key": name, "LastModified": _NIGHT, "ETag": f'"{number * 2654435761:032x}"', "Size": size,
+        "StorageClass": "STANDARD", "type": "file", "size": size, "name": name,
+    }  # fmt: skip
+
+
+def write_inventory(path: Path, sources: int) -> None:
+    """All of a fleet as Parquet."""
+    rows = list(_objects(sources))
+    pq.write_table(
+        pa.table(
+            {
+                "uri": [f"fleet://{row['name']}" for row in rows],
+                "size": [row["size"] for row in rows],
+                "etag": [row["ETag"].strip('"') for row in rows],
+                "captured": pa.nulls(len(rows), pa.timestamp("us", tz="UTC")),
+            }
+        ),
+        path,
+    )
+
+
+def commit_all_but(tables: str, sources: int, share: float) -> None:
+    """Commit a fleet in shards of five, a ``share`` of them left, and fold the records."""
+    folder = Path(tables, "_commits", _SCAN)
+    folder.mkdir(parents=True)
+    rows = list(_objects(sources))
+    shards = [rows[first : first + 5] for first in range(0, len(rows), 5)]
+    nothing = Stages(0, 0, 0)
+    kept = int(len(shards) * (1 - share))
+    for number, shard in enumerate(shards[:kept]):
+        outcomes = tuple(
+            SourceOutcome(f"fleet://{row['name']}", row["ETag"].strip('"'), Outcome.EMPTY, None, 60, 0, 0, 60.0)
+            for row in shard
+        )
+        record = CommitRecord(_SCAN, f"{number:012x}", _NIGHT, (), outcomes, nothing)
+        (folder / f"{number:012x}.json").write_bytes(_COMMIT.dump_json(record))  # a scan waits for the disk each time
+    fold_commits(tables, _SCAN)
+
+
+def _objects(sources: int) -> Iterator[dict[str, Any]]:
+    fleet = Fleet()
+    for drive in fleet.ls(f"fleet://{sources}"):
+        yield from fleet.find(drive["name"]).values()
+
+
+def measure(archive: str, inventory: str | None, tables: str) -> dict[str, object]:
+    """Seconds of each step by the clock and of the processor, peak memory of this process in MiB, and what came out."""
+    fsspec.register_implementation("fleet", Fleet, clobber=True)
+    seconds: dict[str, float] = {}
+    processor: dict[str, float] = {}
+    before = _peak()
+
+    def timed(name: str, step: Callable[[], Any]) -> Any:
+        started, busy = time.perf_counter(), time.process_time()
+        made = step()
+        seconds[name] = round(time.perf_counter() - started, 2)
+        processor[name] = round(time.process_time() - busy, 2)
+        return made
+
+    listing = timed("list", lambda: find_sources(archive, inventory=inventory))
+    done = timed("read commits", lambda: read_done(tables, _SCAN))
+    sources = timed("estimate footage", lambda: with_footage(Sources.of(listing.sources), done))
+    planned: Plan = timed("match and group", lambda: plan(sources, done, 5.0))
+    timed("write the plan", lambda: write_plan(tables, _SCAN, archive, planned))
+    return {
+        "sources": len(listing.sources), "committed": len(done), "shards": len(planned),
+        "seconds": round(sum(seconds.values()), 1), "steps": seconds,
+        "processor_seconds": round(sum(processor.values()), 1), "processor_steps": processor,
+        "peak_mib": _peak(), "before_mib": before, "opened": Fleet.opened, "torch": "torch" in sys.modules,
+    }  # fmt: skip
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sources", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    count = arguments.sources
+    with tempfile.TemporaryDirectory() as folder:
+        inventory, done = f"{folder}/inventory.parquet", f"{folder}/done"
+        write_inventory(Path(inventory), count)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            pool.apply(commit_all_but, (done, count, 0.01))
+        ways = {
+            "by prefix": (f"fleet://{count}", None, f"{folder}/a"),
+            "inventory": (f"fleet://{count}", inventory, f"{folder}/b"),
+            "99 % committed": (f"fleet://{count}", None, done),
+        }
+        figures = {}
+        for name, way in ways.items():
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                figures[name] = pool.apply(measure, way)
+            print(f"{name}: {json.dumps(figures[name])}", flush=True)
+    from benchmarks.results import write_results  # PyTorch, which planning does without
+
+    print(write_results("planning", figures))
+
+
+if __name__ == "__main__":
+    main()
