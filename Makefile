@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test test-all lint docs clean
+.PHONY: demo test test-all lint docs bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/clipomaly demo --out demo
@@ -29,6 +29,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
+
+# One quiet machine, a quarter of an hour: ARCHIVE=folder for footage of your own, else drawn scenes.
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks $(if $(ARCHIVE),--archive $(ARCHIVE))
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,119 +1,193 @@
-"""How cost grows with the work: clips, names, regions. ``python -m benchmarks.growth``.
+"""How cost grows with the work: clips, names, regions. ``python -m benchmarks growth``.
 
-Clips are copies of one drawn clip under names of their own; names are numbered things; regions are squares of a
-drawn scene. Everything with ``nano``.
+Clips are one drawn clip under many names, one frame of each scanned by ``nano``. Names are random directions in place
+of embedded words, which cost the same. Regions are squares of a drawn scene, named by ``nano``; what 50 of them cost
+beside the frame itself is also measured with an untrained ViT-B/16.
 """
 
-import argparse
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import open_clip
 import torch
+from safetensors.torch import save_file
+from torch.nn.functional import normalize
 
-from benchmarks.results import RESULTS, interleaved, write_results
+from benchmarks.footage import footage
+from benchmarks.results import Clock, Figures, Goal, Ran, interleaved, run_command
 from clipomaly_core import Clipomaly
+from clipomaly_core.clipomaly import _Words
+from clipomaly_core.prompts import Prompts
 from clipomaly_core.regions import Region
 from clipomaly_core.vocabulary import Vocabulary
-from demo_fleet import sample_scene, write_archive
+from demo_fleet import sample_scene
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-NAMES = (10, 100, 1_000, 10_000)
-REGIONS = (0, 1, 10, 50, 200)
+GOALS = {
+    # Linear is 1; the rest is for the noise of a machine.
+    "clips, the last tenfold against the one before": Goal(at_most=1.2),
+    "clips, memory at the most against ten times fewer": Goal(at_most=1.1),
+    "names, seconds at the most against ten times fewer": Goal(at_most=10),
+    "naming 50 regions against 5,000 names, share of a frame": Goal(at_most=0.15),
+}
+_NAMES_BESIDE_REGIONS = 5_000
 
 
-def grow_clips(counts: list[int]) -> dict[int, dict[str, float]]:
-    """Seconds and peak memory (MiB) of a scan of so many clips, each in a process of its own."""
-    figures = {}
-    with tempfile.TemporaryDirectory() as folder:
-        drawn = Path(folder) / "drawn"
-        write_archive(drawn, drives=1, clips=1, objects=2)
-        [clip, *_] = sorted(drawn.rglob("*.mp4"))
+def measure(
+    repeats: int = 3,
+    clock: Clock = time.perf_counter,
+    clips: Sequence[int] = (1, 10, 100, 1_000),
+    names: Sequence[int] = (10, 100, 1_000, 10_000),
+    regions: Sequence[int] = (0, 1, 10, 50, 200),
+    model: str = "ViT-B-16-quickgelu",
+) -> Figures:
+    """Seconds and memory over each kind of work, and how they grow.
+
+    Args:
+        repeats: interleaved runs, of names and regions.
+        clock: what is timed with.
+        clips, names, regions: amounts of work, each at least two.
+        model: ``nano`` or an open_clip name with random weights, for the share of naming.
+    """
+    by_clips = grow_clips(clips, clock)
+    by_names = grow_names(names, repeats, clock)
+    by_regions = grow_regions(regions, repeats, clock)
+    most, fewer = by_clips[clips[-1]], by_clips[clips[-2]]
+    return {
+        "clips, the last tenfold against the one before": _rise(by_clips, clips),
+        "clips, seconds each": (most.seconds - by_clips[clips[0]].seconds) / (clips[-1] - clips[0]),
+        "clips, memory at the most in MiB": most.peak_mib,
+        "clips, memory at the most against ten times fewer": most.peak_mib / fewer.peak_mib,
+        "names, seconds at the most against ten times fewer": by_names[names[-1]] / by_names[names[-2]],
+        "regions, seconds each": (by_regions[regions[-1]] - by_regions[regions[0]]) / (regions[-1] - regions[0]),
+        "naming 50 regions against 5,000 names, share of a frame": naming_share(model, 50, clock),
+        "by clips": {count: asdict(ran) for count, ran in by_clips.items()},
+        "by names, seconds a frame": by_names,
+        "by regions, seconds a frame": by_regions,
+    }
+
+
+def _rise(ran: Mapping[int, Ran], counts: Sequence[int]) -> float:
+    """Seconds a clip between the last two counts, by those between the two before: 1 where growth is linear."""
+    each = [(ran[b].seconds - ran[a].seconds) / (b - a) for a, b in pairwise(counts)]
+    return each[-1] / each[-2] if len(each) > 1 else 1.0
+
+
+def grow_clips(counts: Sequence[int], clock: Clock) -> dict[int, Ran]:
+    """What a scan of one frame of each of so many clips takes, in a process of its own."""
+    ran = {}
+    with tempfile.TemporaryDirectory() as folder, footage(None) as drawn:
+        [clip] = drawn.rglob("*.mp4")
         for count in counts:
             archive = Path(folder) / f"archive-{count}"
             for number in range(count):
-                target = (
-                    archive / f"drive-{number % 10}" / f"2026-11-22T{number // 60 % 24:02d}-{number % 60:02d}-00.mp4"
-                )
-                target = target.with_stem(f"{target.stem}-{number}")
+                minute = f"2026-11-22T{number // 60 % 24:02d}-{number % 60:02d}-00"
+                target = archive / f"drive-{number % 10}" / f"{minute}-{number}.mp4"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.link(clip, target)
-            before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            started = time.perf_counter()
-            command = [sys.executable, "-m", "flows.cli", "scan", str(archive), "--out", f"{folder}/tables-{count}"]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            seconds = time.perf_counter() - started
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            # The kernel keeps the largest child so far: where a later scan is not above it, it is not larger.
-            figures[count] = {"seconds": seconds, "peak_mib": peak / 1024, "grew_mib": (peak - before) / 1024}
-            print(f"{count} clips: {figures[count]}", flush=True)
-    return figures
+            ran[count] = run_command(
+                ["scan", str(archive), "--out", f"{folder}/tables-{count}", "--fps", "0.01"], clock
+            )
+    return ran
 
 
-def grow_names(repeats: int) -> dict[int, float]:
+def grow_names(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int, float]:
     """Seconds a frame with so many candidate names."""
     frame = sample_scene(1, (360, 640)).image
     runs = {}
-    for count in NAMES:
-        vocabulary = replace(Vocabulary.load(), candidates=()).extend([f"thing {number}" for number in range(count)])
-        model = Clipomaly.load("nano", vocabulary=vocabulary, device="cpu")
+    for count in counts:
+        model = Clipomaly.load("nano", device="cpu")
+        model._words = _with_names(model, count)
         runs[str(count)] = lambda model=model: model([frame])
-    return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats).items()}
+    return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats, clock).items()}
 
 
-@torch.inference_mode()
-def grow_regions(repeats: int) -> dict[int, float]:
+def grow_regions(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int, float]:
     """Seconds to name so many regions of a frame."""
-    frame = sample_scene(1, (360, 640)).image
     model = Clipomaly.load("nano", device="cpu")
-    features = model._dense([frame])
+    frame, regions = sample_scene(1, (360, 640)).image, _squares(model, max(counts))
+    with torch.inference_mode():
+        features = model._dense([frame])
+        runs = {
+            str(count): lambda count=count: model._name([frame], features, [regions[:count]], model._words, None)
+            for count in counts
+        }
+        return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats, clock).items()}
+
+
+def naming_share(model: str, count: int, clock: Clock) -> float:
+    """Seconds of naming so many regions of a frame among 5,000 names, by those of the frame's dense features."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = None
+        if model != "nano":
+            weights = f"{folder}/weights.safetensors"
+            save_file(open_clip.create_model(model, load_weights=False).state_dict(), weights)
+        loaded = Clipomaly.load(
+            model, weights=weights, vocabulary=replace(Vocabulary.load(), candidates=()), device="cpu"
+        )
+    words = _with_names(loaded, _NAMES_BESIDE_REGIONS)
+    frame, regions = sample_scene(1, (360, 640)).image, _squares(loaded, count)
+    with torch.inference_mode():
+        started = clock()
+        features = loaded._dense([frame])
+        between = clock()
+        loaded._name([frame], features, [regions], words, None)
+        return (clock() - between) / (between - started)
+
+
+def _with_names(model: Clipomaly, count: int) -> _Words:
+    embeddings = normalize(torch.randn(count, model.embedding_dimension, generator=torch.manual_seed(0)), dim=-1)
+    names = tuple(f"thing {number}" for number in range(count))
+    own = model.vocabulary
+    vocabulary = replace(own, candidates=()).extend(names)
+    return replace(
+        model._words,
+        vocabulary=vocabulary,
+        candidates=Prompts(embeddings, torch.arange(count)[:, None]),
+        names=names,
+    )
+
+
+def _squares(model: Clipomaly, count: int) -> list[Region]:
+    rows, columns = (4 * side // model._patch for side in model._working_size(360, 640))
     rng = np.random.default_rng(0)
-    rows, columns = features.shape[1] * 4, features.shape[2] * 4
     regions = []
-    for _ in range(max(REGIONS)):
+    for _ in range(count):
         mask = np.zeros((rows, columns), bool)
         top, left = int(rng.integers(rows - 8)), int(rng.integers(columns - 8))
         mask[top : top + 8, left : left + 8] = True
         regions.append(Region(mask, (left, top, 8, 8), 64))
-    runs = {str(count): lambda count=count: model._name([frame], features, [regions[:count]]) for count in REGIONS}
-    return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats).items()}
+    return regions
 
 
-def draw(figures: dict[str, dict[int, float]], path: Path) -> None:
-    """One plot a kind of work, seconds over amount, both logarithmic."""
-    figure, axes = plt.subplots(1, len(figures), figsize=(4 * len(figures), 3.4), layout="constrained")
-    for axis, (name, values) in zip(axes, figures.items(), strict=True):
+def draw(figures: Figures, path: Path) -> None:
+    """One plot a kind of work: seconds over amount, both logarithmic; memory beside clips."""
+    ran = figures["by clips"]
+    assert isinstance(ran, Mapping)
+    curves = {
+        "clips": ({count: one["seconds"] for count, one in ran.items()}, "seconds"),
+        "clips ": ({count: one["peak_mib"] for count, one in ran.items()}, "most memory, MiB"),
+        "names": (figures["by names, seconds a frame"], "seconds a frame"),
+        "regions of a frame": (figures["by regions, seconds a frame"], "seconds of naming"),
+    }
+    figure, axes = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), layout="constrained")
+    for axis, (name, (values, unit)) in zip(axes, curves.items(), strict=True):
         amounts = [amount for amount in values if amount]
-        axis.loglog(amounts, [values[amount] for amount in amounts], "o-")
-        axis.set(xlabel=name, ylabel="seconds")
+        axis.plot(amounts, [values[amount] for amount in amounts], "o-")
+        axis.set(xscale="log", xlabel=name.strip(), title=unit, ylim=(0, None))
+        if unit.startswith("seconds"):
+            axis.set(yscale="log", ylim=(None, None))
         axis.grid(alpha=0.3, which="both")
-    figure.savefig(path, dpi=100)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, nargs="+", default=[1, 10, 100])
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    names, regions = grow_names(arguments.repeats), grow_regions(arguments.repeats)
-    print(f"seconds a frame by names: {names}\nseconds of naming by regions: {regions}", flush=True)
-    clips = grow_clips(arguments.clips)
-    print(write_results("growth", {"clips": clips, "names": names, "regions": regions}))
-    seconds = {count: values["seconds"] for count, values in clips.items()}
-    draw({"clips": seconds, "names": names, "regions": regions}, RESULTS / "growth.png")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,6 +4,7 @@ Written for comparison from the papers' descriptions; it uses open_clip's own bl
 """
 
 import math
+from functools import cache
 
 import torch
 from open_clip.transformer import VisionTransformer
@@ -13,18 +14,22 @@ from torch.nn.functional import interpolate, normalize
 WINDOW, STRIDE = 224, 112
 
 
-def windows_one_by_one(visual: VisionTransformer, frame: Tensor) -> Tensor:
-    """NACLIP features of a (1, 3, H, W) normalised frame, the mean over windows: (1, D, H, W) float32."""
+def windows_one_by_one(visual: VisionTransformer, frame: Tensor, texts: Tensor) -> Tensor:
+    """Cosines to C texts (C, D) of each pixel of a (1, 3, H, W) normalised frame, the mean over windows: (1, C, H, W).
+
+    NACLIP's features a window; as published, cosines are enlarged to the window's pixels, which costs less than
+    enlarging features.
+    """
     height, width = frame.shape[-2:]
-    total: Tensor | float = 0.0
+    total = frame.new_zeros(1, len(texts), height, width)
     count = frame.new_zeros(1, 1, height, width)
     for top in _starts(height):
         for left in _starts(width):
             window = frame[..., top : top + WINDOW, left : left + WINDOW]
-            features = interpolate(_window_features(visual, window), size=(WINDOW, WINDOW), mode="bilinear")
-            if isinstance(total, float):
-                total = frame.new_zeros(1, features.shape[1], height, width)
-            total[..., top : top + WINDOW, left : left + WINDOW] += features
+            cosines = torch.einsum("bdhw,cd->bchw", _window_features(visual, window), texts)
+            total[..., top : top + WINDOW, left : left + WINDOW] += interpolate(
+                cosines, size=(WINDOW, WINDOW), mode="bilinear"
+            )
             count[..., top : top + WINDOW, left : left + WINDOW] += 1
     return total / count
 
@@ -50,6 +55,7 @@ def _window_features(visual: VisionTransformer, window: Tensor) -> Tensor:
     return normalize(features, dim=-1).view(1, side, side, -1).permute(0, 3, 1, 2)
 
 
+@cache
 def _gaussian(side: int) -> Tensor:
     place = torch.arange(side)
     squared = (place[:, None] - place[None]) ** 2

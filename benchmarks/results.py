@@ -1,30 +1,92 @@
-"""Where benchmarks leave what they measured, and how they time two things against each other."""
+"""What benchmarks share: two things timed against each other, goals, and where the figures are left."""
 
 import json
+import os
 import platform
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from rich.console import Console
+from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+"""Not kept in the repository: figures belong to a machine. ``docs/benchmarks.md`` shows the newest of ours."""
+
+Figures = Mapping[str, object]
+"""What ``measure`` of a benchmark gives: numbers by name, and mappings of them where one grows with another."""
 
 
-def interleaved(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure is to be at least, or at most, so much."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def met(self, value: float) -> bool:
+        """Whether a figure is as good as that."""
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
+
+    def __str__(self) -> str:
+        return f"≥ {self.at_least:g}" if self.at_least is not None else f"≤ {self.at_most:g}"
+
+
+Clock = Callable[[], float]
+"""``time.perf_counter``, or ``time.process_time`` where other work runs on the machine: CPU seconds of this process
+with one thread, which a neighbour hardly changes."""
+
+
+def interleaved(
+    runs: Mapping[str, Callable[[], object]], repeats: int, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
     """Seconds of each run, ``repeats`` times in turn after one warm-up, so that a busy moment meets all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run()
     for _ in range(repeats):
         for name, run in runs.items():
-            started = time.perf_counter()
+            started = clock()
             run()
-            seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(clock() - started)
     return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command took: seconds by the clock that was asked for, and the most memory it held in MiB."""
+
+    seconds: float
+    peak_mib: float
+
+
+def run_command(command: Sequence[str], clock: Clock = time.perf_counter, **environment: str) -> Ran:
+    """Run a command of Clipomaly in a process of its own. Raises SystemExit with its errors when it fails."""
+    with tempfile.TemporaryFile() as told:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *command],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=told,
+        )
+        _, status, used = os.wait4(process.pid, 0)  # the memory of this child alone
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            told.seek(0)
+            raise SystemExit(f"clipomaly {' '.join(command)} failed:\n{told.read().decode(errors='replace')}")
+    if clock is time.process_time:
+        seconds = used.ru_utime + used.ru_stime
+    return Ran(seconds, used.ru_maxrss / 1024)
 
 
 def ratio(slow: list[float], fast: list[float]) -> float:
@@ -32,22 +94,37 @@ def ratio(slow: list[float], fast: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
-def write_results(name: str, figures: Mapping[str, object]) -> Path:
+def write_results(name: str, figures: Figures) -> Path:
     """Write figures with machine, versions and date to ``results/<name>.json``."""
     RESULTS.mkdir(exist_ok=True)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    about = {
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"measured": about(), **figures}, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def about() -> dict[str, object]:
+    """The machine, the versions and the date."""
+    return {
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "cpu": _cpu(),
-        "cores": torch.get_num_threads(),
-        "accelerator": device,
+        "threads": torch.get_num_threads(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "python": platform.python_version(),
-        "torch": version("torch"),
-        "open_clip_torch": version("open_clip_torch"),
+        **{package: version(package) for package in ("torch", "open_clip_torch", "opencv-python-headless", "pyarrow")},
     }
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"measured": about, **figures}, indent=1) + "\n", encoding="utf-8")
-    return path
+
+
+def print_table(measured: Mapping[str, Figures], goals: Mapping[str, Mapping[str, Goal]]) -> None:
+    """One line a number, with its goal where it has one. What grows with another is in the files."""
+    table = Table("benchmark", "figure", "value", "goal", "", box=None, header_style="dim", pad_edge=False)
+    for name, figures in measured.items():
+        for figure, value in figures.items():
+            if not isinstance(value, int | float):
+                continue
+            goal = goals.get(name, {}).get(figure)
+            mark = "" if goal is None else "[green]met[/]" if goal.met(value) else "[yellow]missed[/]"
+            table.add_row(name, figure, f"{value:.3g}" if value < 1000 else f"{value:,.0f}", str(goal or ""), mark)
+    Console(soft_wrap=True, highlight=False).print(table)
 
 
 def _cpu() -> str:

@@ -26,6 +26,7 @@ from clipomaly_core.options import Options, default_options
 from clipomaly_core.prompts import Prompts, make_prompts
 from clipomaly_core.regions import Region, connected_regions, region_embeddings
 from clipomaly_core.scores import anomaly_score
+from clipomaly_core.steps import step
 from clipomaly_core.suppression import Suppressor, make_suppressor
 from clipomaly_core.tagger import ClipTagger, Tagger
 from clipomaly_core.text import TextEncoder, load_templates
@@ -234,42 +235,67 @@ class Clipomaly:
 
     def _same_size(self, frames: list[Frame]) -> list[FrameResult]:
         options = self.options
-        words, allowed = self._words_for(frames)
-        features = self._dense(frames)
-        known = self._finer(words.known.cosines(features))
-        candidates = words.candidates.cosines(features)
-        if allowed is not None:
-            candidates = candidates.masked_fill(~allowed[:, None, None], -torch.inf)
-        mass = torch.logsumexp(options.logit_scale * candidates, dim=-1, keepdim=True)
-        mass = self._finer(mass.clamp(min=_NO_MASS))
-        scores = anomaly_score(options.score, known, mass, options.logit_scale).cpu().numpy()
-
-        least = options.min_area * scores[0].size
-        regions = [connected_regions(score > options.threshold, least, options.max_regions) for score in scores]
-        named = self._name(frames, features, regions, words, allowed)
-        results = []
-        for index, frame in enumerate(frames):
-            kept = [pair for pair in zip(regions[index], named[index], strict=True) if not pair[1].reclaimed]
-            chosen = sorted({name.candidate for _, name in kept if name.candidate is not None})
-            unknown = self._finer(candidates[index : index + 1][..., chosen])
-            labels = torch.cat([known[index : index + 1], unknown], dim=1).argmax(1)[0]
-            results.append(
+        with step("naming"):
+            words, allowed = self._words_for(frames)
+        with step("scoring"):
+            features = self._dense(frames)
+            known = self._finer(words.known.cosines(features))
+            mass = self._mass(features, words, allowed) if options.score == "unknown-mass" else None
+            scores = anomaly_score(options.score, known, mass, options.logit_scale).cpu().numpy()
+        with step("naming"):
+            least = options.min_area * scores[0].size
+            regions = [connected_regions(score > options.threshold, least, options.max_regions) for score in scores]
+            named = self._name(frames, features, regions, words, allowed)
+        with step("segmenting"):
+            kept = [
+                [pair for pair in zip(*of_frame, strict=True) if not pair[1].reclaimed]
+                for of_frame in zip(regions, named, strict=True)
+            ]
+            chosen = [sorted({name.candidate for _, name in pairs if name.candidate is not None}) for pairs in kept]
+            known_labels = known.argmax(1)
+            labels = torch.stack(
+                [
+                    self._labels(known[index], known_labels[index], words.candidates.of(own), features[index])
+                    if own and options.reclaim == "pixel"
+                    else known_labels[index]
+                    for index, own in enumerate(chosen)
+                ]
+            )
+            # Brought over together: an accelerator is waited for once a batch, not once a frame.
+            both = torch.stack([known_labels, labels]).to(torch.int16).cpu().numpy()
+            return [
                 self._frame_result(
                     frame,
                     words,
                     features[index],
                     scores[index],
-                    known[index].argmax(0).cpu().numpy().astype(np.int16),
-                    labels.cpu().numpy().astype(np.int16),
-                    chosen,
-                    kept,
+                    both[0, index],
+                    both[1, index],
+                    chosen[index],
+                    kept[index],
                 )
-            )
-        return results
+                for index, frame in enumerate(frames)
+            ]
+
+    def _labels(self, known: Tensor, known_labels: Tensor, chosen: Prompts, features: Tensor) -> Tensor:
+        """The most similar of V and of the chosen names of one frame, at each place: (4h, 4w) into V then these."""
+        unknown = self._finer(chosen.cosines(features[None]))[0]
+        best, index = unknown.max(0)
+        return torch.where(best > known.amax(0), index + len(known), known_labels)
+
+    def _mass(self, features: Tensor, words: _Words, allowed: Tensor | None) -> Tensor:
+        """Log-sum-exp of the scaled cosines to the candidates that each frame may have: (B, 1, 4h, 4w)."""
+        cosines = words.candidates.cosines(features)
+        if allowed is not None:
+            cosines = cosines.masked_fill(~allowed[:, None, None], -torch.inf)
+        mass = torch.logsumexp(self.options.logit_scale * cosines, dim=-1, keepdim=True)
+        return self._finer(mass.clamp(min=_NO_MASS))
 
     def _dense(self, frames: Sequence[Frame]) -> Tensor:
         height, width = self._working_size(frames[0].shape[0], frames[0].shape[1])
         pixels = self._pixels(frames)
+        if pixels.device.type != "cpu":  # of torch's kernels for this only the CPU's take bytes
+            pixels = pixels.float()
         pixels = interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type != "cpu"):
             return dense_features(
@@ -287,7 +313,10 @@ class Clipomaly:
         return rows * self._patch, columns * self._patch
 
     def _pixels(self, images: Sequence[Frame]) -> Tensor:
-        return torch.from_numpy(np.stack(images)).to(self._device).permute(0, 3, 1, 2)
+        pixels = torch.from_numpy(np.stack(images))
+        if self._device.type == "cuda":  # from pinned memory the copy runs while this thread goes on
+            pixels = pixels.pin_memory()
+        return pixels.to(self._device, non_blocking=True).permute(0, 3, 1, 2)
 
     def _normalised(self, pixels: Tensor) -> Tensor:
         return (pixels.float() / 255 - self._mean) / self._std
@@ -376,7 +405,8 @@ class Clipomaly:
             full_score = follow_edges(full_score, frame)
         enlarged = cv2.resize(known_labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
         full_labels = enlarged.astype(np.int16)
-        instances = []
+        found: list[tuple[Region, RegionName]] = []
+        masks = []
         for label in range(known, len(vocabulary)):
             for part in connected_regions(labels == label, self.options.min_area * labels.size, labels.size):
                 overlaps = [
@@ -387,35 +417,43 @@ class Clipomaly:
                     continue
                 mask = _to_frame(part.mask, size)
                 full_labels[mask] = label
-                name = regions[int(np.argmax(overlaps))][1]
-                source = "none" if name.candidate is None else words.vocabulary.candidates[name.candidate].source.value
-                instances.append(self._instance(mask, part, full_score, features, name, source))
-        instances.sort(key=lambda instance: (-instance.score_max, instance.bbox))
-        return FrameResult(full_score, full_labels, vocabulary, known, self.options.threshold, tuple(instances))
+                masks.append(mask)
+                found.append((part, regions[int(np.argmax(overlaps))][1]))
+        instances = self._instances(words, full_score, features, masks, found)
+        return FrameResult(full_score, full_labels, vocabulary, known, self.options.threshold, instances)
 
-    def _instance(
+    def _instances(
         self,
-        mask: npt.NDArray[np.bool_],
-        part: Region,
+        words: _Words,
         score: npt.NDArray[np.float32],
         features: Tensor,
-        name: RegionName,
-        source: str,
-    ) -> Instance:
-        inside = score[mask]
-        embedding = region_embeddings(features, torch.from_numpy(part.mask).to(self._device)[None])[0]
-        return Instance(
-            name=name.name,
-            name_score=name.score,
-            names=name.names,
-            name_source=source,
-            mask=mask,
-            bbox=_bounds(mask),
-            area=int(np.count_nonzero(mask)),
-            score=float(inside.mean()),
-            score_max=float(inside.max()),
-            embedding=embedding.cpu().numpy(),
-        )
+        masks: list[npt.NDArray[np.bool_]],
+        found: list[tuple[Region, RegionName]],
+    ) -> tuple[Instance, ...]:
+        """The regions of a frame with their names as instances, and their masks over the frame; the surest first."""
+        if not found:
+            return ()
+        grids = torch.from_numpy(np.stack([part.mask for part, _ in found])).to(self._device)
+        embeddings = region_embeddings(features, grids).cpu().numpy()
+        candidates = words.vocabulary.candidates
+        instances = []
+        for mask, (_, name), embedding in zip(masks, found, embeddings, strict=True):
+            inside = score[mask]
+            instances.append(
+                Instance(
+                    name=name.name,
+                    name_score=name.score,
+                    names=name.names,
+                    name_source="none" if name.candidate is None else candidates[name.candidate].source.value,
+                    mask=mask,
+                    bbox=_bounds(mask),
+                    area=int(np.count_nonzero(mask)),
+                    score=float(inside.mean()),
+                    score_max=float(inside.max()),
+                    embedding=embedding,
+                )
+            )
+        return tuple(sorted(instances, key=lambda instance: (-instance.score_max, instance.bbox)))
 
 
 def choose_device(device: str) -> torch.device:

@@ -28,6 +28,11 @@ class Prompts:
             best = torch.maximum(best, every[..., self.rows[:, column]])
         return best
 
+    def of(self, names: Sequence[int]) -> "Prompts":
+        """Some of the names, by their number."""
+        rows = self.rows[list(names)]
+        return Prompts(self.embeddings[rows.flatten()], torch.arange(rows.numel(), device=rows.device).view_as(rows))
+
 
 def make_prompts(encoder: TextEncoder, names: Sequence[Sequence[str]]) -> Prompts:
     """Embed names given as lists of synonyms, the name itself first."""

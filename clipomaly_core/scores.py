@@ -10,7 +10,7 @@ Score = Literal["entropy", "msp", "max-logit", "variance", "unknown-mass"]
 SCORES: tuple[str, ...] = get_args(Score)
 
 
-def anomaly_score(score: Score, known: Tensor, unknown: Tensor, scale: float) -> Tensor:
+def anomaly_score(score: Score, known: Tensor, unknown: Tensor | None, scale: float) -> Tensor:
     """Score each place from its cosines.
 
     Args:
@@ -20,7 +20,7 @@ def anomaly_score(score: Score, known: Tensor, unknown: Tensor, scale: float) ->
             the mass on W of softmax(scale * [known, unknown]).
         known: (B, C, …) float32 cosines to the known classes V.
         unknown: (B, 1, …) float32, log-sum-exp of scale * cosines to the candidates W; only
-            ``unknown-mass`` reads it.
+            ``unknown-mass`` needs it.
         scale: the logit scale (inverse temperature); it decides the ranking, not only the range.
 
     Returns:
@@ -39,4 +39,5 @@ def anomaly_score(score: Score, known: Tensor, unknown: Tensor, scale: float) ->
         case "variance":
             return (1 - known.std(1, correction=0)).clamp(0, 1)  # cosines lie in [-1, 1], so std <= 1
         case "unknown-mass":
+            assert unknown is not None
             return torch.sigmoid(unknown.float()[:, 0] - torch.logsumexp(scale * known, dim=1))

@@ -23,7 +23,7 @@ from flows.progress import current_reporter
 from flows.report import publish_report, write_report
 from flows.runners import prefect_server
 from review.errors import ReviewError
-from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceKind, SourceOutcome
+from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceKind, SourceOutcome, Stages
 from tasks.archive import Listing, find_sources
 from tasks.commits import fold_commits, read_done, write_scan_record
 from tasks.errors import UserError
@@ -65,6 +65,7 @@ class Summary:
     already_done: int = 0
     frames: int = 0
     instances: int = 0
+    seconds: Stages = field(default_factory=lambda: Stages(0, 0, 0))
     names: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     troubles: list[SourceOutcome] = field(default_factory=list)
@@ -77,6 +78,8 @@ class Summary:
         """Count a finished shard."""
         self.frames += result.frames
         self.instances += result.instances
+        if not result.already_committed:
+            self.seconds += result.seconds
         for name in result.names:
             self.names[name.name] += name.instances
         for source in result.sources:

@@ -73,6 +73,31 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
         )
 
 
+def print_profile(summary: Summary) -> None:
+    """How long each stage of the shards of this scan was at work, and which of those that overlap sets the pace."""
+    if not summary.frames:
+        print("profile: no frame was scanned")
+        return
+    spent = summary.seconds
+    stages = {"reading and decoding": spent.reading, "inferring": spent.inferring, "rows and writing": spent.writing}
+    inside = {
+        "dense features and scores": spent.scoring,
+        "regions and names": spent.naming,
+        "masks at the frame's size": spent.segmenting,
+    }
+    table = Table("stage", "seconds", "ms a frame", box=None, header_style="dim", pad_edge=False)
+    for name, seconds in stages.items():
+        table.add_row(name, f"{seconds:.2f}", f"{1000 * seconds / summary.frames:.1f}")
+        for part, of_it in inside.items() if name == "inferring" else ():
+            table.add_row(f"  {part}", f"{of_it:.2f}", f"{1000 * of_it / summary.frames:.1f}")
+    Console(soft_wrap=True, highlight=False).print(table)
+    (slowest, longest), (second, next_longest), _ = sorted(stages.items(), key=lambda stage: -stage[1])
+    print(
+        f"The three stages overlap. {slowest.capitalize()} sets the pace, {summary.frames / longest:.2f} frames a "
+        f"second of a worker: it takes {longest / max(next_longest, 1e-9):.1f} times as long as {second}."
+    )
+
+
 def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
     """The state of the tables in a few lines."""
     console = Console(soft_wrap=True, highlight=False)

@@ -1,6 +1,6 @@
 """The typed records that cross rooms. Immutable; everything in them can be written as JSON."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
@@ -115,11 +115,22 @@ class PartFile:
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Busy seconds of each stage of a shard; stages overlap, so they do not add up to its wall time."""
+    """Busy seconds of each stage of a shard; stages overlap, so they do not add up to its wall time.
+
+    ``scoring`` (dense features and anomaly scores), ``naming`` (regions and their names) and ``segmenting`` (masks at
+    the frame's size) are the parts of ``inferring``; 0 in records of before they were counted.
+    """
 
     reading: float
     inferring: float
     writing: float
+    scoring: float = 0.0
+    naming: float = 0.0
+    segmenting: float = 0.0
+
+    def __add__(self, other: "Stages") -> "Stages":
+        """The seconds of both, stage by stage."""
+        return Stages(*(getattr(self, stage.name) + getattr(other, stage.name) for stage in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)

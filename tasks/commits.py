@@ -7,7 +7,7 @@ commit records in one Parquet file: reading it and the records after it is enoug
 import io
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, fields
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core.errors import UserError
-from schemas.records import CommitRecord, ScanRecord
+from schemas.records import CommitRecord, ScanRecord, Stages
 from schemas.tables import TIMESTAMP
 from tasks.storage import Location, create_file, exists, file_names, locate, read_file, replace_file
 
@@ -65,7 +65,7 @@ _CHECKPOINT = pa.schema(
         ),
         (
             "seconds",
-            pa.struct([("reading", pa.float64()), ("inferring", pa.float64()), ("writing", pa.float64())]),
+            pa.struct([(stage.name, pa.float64()) for stage in fields(Stages)]),
         ),
         ("notes", pa.list_(pa.string())),
     ]

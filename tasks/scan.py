@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from queue import Empty, Full, Queue
 from threading import Event
@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import torch
 
+from clipomaly_core.steps import count_steps
 from clipomaly_core.types import FrameResult
 from schemas.records import (
     CommitRecord,
@@ -89,7 +90,7 @@ def scan_shard(
         return _already_committed(tables_url, record.scan_id, shard.shard_id)
     files = write_parts(tables_url, record.scan_id, shard.shard_id, rows.tables())
     outcomes = tuple(tally.outcome() for tally in tallies)
-    spent = Stages(seconds.reading, seconds.inferring, seconds.writing + time.perf_counter() - started)
+    spent = replace(seconds, writing=seconds.writing + time.perf_counter() - started)
     notes = (*(f"{tally.source.uri}: {note}" for tally in tallies for note in tally.notes), *inference.notes)
     commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent, notes)
     if not write_commit(tables_url, commit):
@@ -221,14 +222,15 @@ def _run_stages(
         writer = pool.submit(stage, lambda: _make_rows(inferred, rows))
         inferring = 0.0
         try:
-            inferring = stage(lambda: _infer(read, inferred, inference, progress))
+            with count_steps() as steps:
+                inferring = stage(lambda: _infer(read, inferred, inference, progress))
         except _Stopped:
             log.debug("Inference stopped for the failure of another stage")
         for other in (reader, writer):
             error = other.exception()
             if error and not isinstance(error, _Stopped):
                 raise error
-        return Stages(reader.result(), inferring, writer.result())
+        return Stages(reader.result(), inferring, writer.result(), **asdict(steps))
 
 
 def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) -> float:

@@ -50,11 +50,7 @@ def scan_status(tables: str, record: ScanRecord) -> ScanStatus:
     commits = read_commits(tables, record.scan_id)
     sources = [source for commit in commits for source in commit.sources]
     frames = sum(source.frames for source in sources)
-    seconds = Stages(
-        reading=sum(commit.seconds.reading for commit in commits),
-        inferring=sum(commit.seconds.inferring for commit in commits),
-        writing=sum(commit.seconds.writing for commit in commits),
-    )
+    seconds = sum((commit.seconds for commit in commits), Stages(0, 0, 0))
     slowest = max(seconds.reading, seconds.inferring, seconds.writing)
     return ScanStatus(
         scan_id=record.scan_id,

@@ -38,6 +38,9 @@ def scan(
     ] = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Tell at the end how long each stage was at work, and which is slowest.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when any source could not be read whole.")] = False,
 ) -> None:
     """Scan an archive of footage into Parquet tables.
@@ -49,7 +52,7 @@ def scan(
     from flows.config import scan_parameters
     from flows.nightly_scan import run_scan
     from flows.progress import TerminalProgress
-    from flows.terminal import print_summary, say_nano
+    from flows.terminal import print_profile, print_summary, say_nano
 
     given = {
         "prefixes": prefix or None,
@@ -73,5 +76,7 @@ def scan(
     with TerminalProgress():
         summary = run_scan(parameters)
     print_summary(summary, parameters)
+    if profile:
+        print_profile(summary)
     if not summary.succeeded or (strict and not summary.flawless):
         raise typer.Exit(1)

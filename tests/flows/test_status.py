@@ -65,3 +65,27 @@ def test_status_of_another_archive_is_kept(clipomaly, drawn_archive, tmp_path):
             commit.unlink()
     assert clipomaly("status", tables).code == 1
     assert len(list(tables.glob("_plans/*/*.parquet"))) == 2
+
+
+def test_profile_names_the_time_of_each_stage(clipomaly, drawn_archive, tmp_path):
+    """The parts of inferring add up to it, and what was committed before has no part in the profile."""
+    tables = tmp_path / "tables"
+    command = ("scan", drawn_archive, "--out", tables, "--fps", 0.5, "--profile")
+    told = clipomaly(*command)
+    assert told.code == 0
+    stages = dict(re.findall(r"^ *(\w.*?) {2,}([\d.]+) +[\d.]+$", told.out, re.MULTILINE))
+    assert list(stages) == [
+        "reading and decoding",
+        "inferring",
+        "dense features and scores",
+        "regions and names",
+        "masks at the frame's size",
+        "rows and writing",
+    ]
+    assert "sets the pace" in told.out
+
+    [scan] = json.loads(clipomaly("status", tables, "--json").out)
+    spent = scan["seconds"]
+    assert spent["scoring"] + spent["naming"] + spent["segmenting"] <= spent["inferring"]
+    assert spent["scoring"] > 0.5 * spent["inferring"]
+    assert "no frame was scanned" in clipomaly(*command).out

@@ -1,0 +1,109 @@
+"""What the cores beside an accelerator have to do for each scanned frame of 720p footage.
+
+``python -m benchmarks parts``: CPU milliseconds a frame at one frame a second of video, on one core, of decoding (H.264
+at 30 frames a second with a key frame every second, encoded here), of masks at the frame's size, and of rows and part
+files. From them: how much footage sixteen cores can bring to an accelerator.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from benchmarks.footage import frames_of
+from benchmarks.results import Figures
+from clipomaly_core import Clipomaly
+from tasks.archive import list_sources
+from tasks.frames import read_frames
+from tasks.rows import ShardRows
+from tasks.tables import write_parts
+
+CORES = 16
+_RATE = 30
+_SECONDS = 8
+
+
+def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> Figures:
+    """CPU milliseconds a scanned frame of each part, and what 16 cores do.
+
+    Args:
+        archive: a folder of clips, one of which has so many frames; drawn scenes when left out.
+        repeats: the least of so many runs counts.
+        frames: different frames, shown to and fro.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            pictures = [frame.numpy() for frame in frames_of(archive, frames)]
+            clip = Path(folder) / "archive" / "drive" / "20261122_080000.mp4"
+            _encode(pictures, clip)
+            [source] = list_sources(str(clip.parent.parent)).sources
+            reading = _least(lambda: list(read_frames(source, 1.0)), repeats) / _SECONDS
+            keys = _least(lambda: list(read_frames(source, 1.0, keyframes=True)), repeats) / _SECONDS
+            shown = [frame for frame in read_frames(source, 1.0) if frame.image is not None]
+            masks, results = _masks([frame.image for frame in shown])
+
+            def write() -> None:
+                rows = ShardRows("scan", results[0].instances[0].embedding.size if results[0].instances else 128)
+                for frame, result in zip(shown, results, strict=True):
+                    rows.add(source, frame, None, result)
+                write_parts(f"{folder}/tables", "scan", "shard", rows.tables())
+
+            writing = _least(write, repeats) / len(shown)
+    finally:
+        cv2.setNumThreads(threads)
+    rest = masks + writing
+    return {
+        "decoding every frame, CPU ms a scanned frame": 1000 * reading,
+        "decoding key frames, CPU ms a scanned frame": 1000 * keys,
+        "masks at 720p, CPU ms a frame": 1000 * masks,
+        "rows and part files, CPU ms a frame": 1000 * writing,
+        "instances a frame": sum(len(result.instances) for result in results) / len(results),
+        f"hours of footage an hour, {CORES} cores, every frame": CORES / (reading + rest),
+        f"hours of footage an hour, {CORES} cores, key frames": CORES / (keys + rest),
+    }
+
+
+def _least(work: Callable[[], object], repeats: int) -> float:
+    """CPU seconds of the best run, of all threads."""
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.process_time()
+        work()
+        best = min(best, time.process_time() - started)
+    return best
+
+
+def _encode(pictures: list[np.ndarray], path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    there_and_back = pictures + pictures[-2:0:-1]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=_RATE, options={"g": str(_RATE), "crf": "23"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        for number in range(_RATE * _SECONDS):
+            picture = there_and_back[number % len(there_and_back)]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def _masks(frames: list[np.ndarray]) -> tuple[float, list]:
+    """CPU seconds a frame of what follows names, and what was found."""
+    model = Clipomaly.load("nano", device="cpu")
+    inner, spent = model._frame_result, 0.0
+
+    def timed(*arguments):
+        nonlocal spent
+        started = time.process_time()
+        result = inner(*arguments)
+        spent += time.process_time() - started
+        return result
+
+    model._frame_result = timed
+    results = model(frames)
+    return spent / len(frames), results
