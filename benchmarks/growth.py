@@ -184,9 +184,11 @@ def draw(figures: Figures, path: Path) -> None:
     for axis, (name, (values, unit)) in zip(axes, curves.items(), strict=True):
         amounts = [amount for amount in values if amount]
         axis.plot(amounts, [values[amount] for amount in amounts], "o-")
-        axis.set(xscale="log", xlabel=name.strip(), title=unit, ylim=(0, None))
+        axis.set(xscale="log", xlabel=name.strip(), title=unit)
         if unit.startswith("seconds"):
-            axis.set(yscale="log", ylim=(None, None))
+            axis.set(yscale="log")
+        else:
+            axis.set(ylim=(0, None))
         axis.grid(alpha=0.3, which="both")
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=110)

@@ -85,7 +85,9 @@ def print_profile(summary: Summary) -> None:
         "regions and names": spent.naming,
         "masks at the frame's size": spent.segmenting,
     }
-    table = Table("stage", "seconds", "ms a frame", box=None, header_style="dim", pad_edge=False)
+    table = Table("stage", box=None, header_style="dim", pad_edge=False)
+    table.add_column("seconds", justify="right")
+    table.add_column("ms a frame", justify="right")
     for name, seconds in stages.items():
         table.add_row(name, f"{seconds:.2f}", f"{1000 * seconds / summary.frames:.1f}")
         for part, of_it in inside.items() if name == "inferring" else ():

@@ -30,7 +30,7 @@ def architecture():
 
 def test_the_reference_gives_what_we_give(architecture):
     """Where one window is the whole frame, both ways are the same arithmetic."""
-    visual = open_clip.create_model(architecture, load_weights=False).visual.eval()
+    visual = open_clip.create_model(architecture, load_weights=False, force_image_size=WINDOW).visual.eval()
     frame = torch.randn(1, 3, WINDOW, WINDOW, generator=torch.manual_seed(0))
     texts = normalize(torch.randn(5, visual.output_dim), dim=-1)
     with torch.inference_mode():

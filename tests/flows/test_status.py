@@ -73,7 +73,7 @@ def test_profile_names_the_time_of_each_stage(clipomaly, drawn_archive, tmp_path
     command = ("scan", drawn_archive, "--out", tables, "--fps", 0.5, "--profile")
     told = clipomaly(*command)
     assert told.code == 0
-    stages = dict(re.findall(r"^ *(\w.*?) {2,}([\d.]+) +[\d.]+$", told.out, re.MULTILINE))
+    stages = dict(re.findall(r"^ *(\w.*?) {2,}([\d.]+) +[\d.]+ *$", told.out, re.MULTILINE))
     assert list(stages) == [
         "reading and decoding",
         "inferring",
