@@ -335,29 +335,26 @@ class Clipomaly:
         """Name the regions of all frames of a batch together, so that crops fill the device."""
         if not any(regions):
             return [[] for _ in frames]
-        embeddings: list[Tensor] = []
-        crops: list[Frame] = []
-        for frame, feature, found in zip(frames, features, regions, strict=True):
-            if not found:
-                continue
-            masks = torch.from_numpy(np.stack([region.mask for region in found])).to(self._device)
-            embeddings.append(region_embeddings(feature, masks))
-            for region in found:
-                crops.extend(self._crops(frame, region))
-        pairs = self._embed_crops(crops).unflatten(0, (-1, 2))
-        regions_embedded = torch.cat(embeddings)
-        named = name_regions(
-            regions_embedded,
-            torch.nn.functional.normalize(pairs.mean(1), dim=-1),
-            words.known,
-            words.candidates,
-            words.names,
-            self.options,
-            None
-            if allowed is None
-            else allowed.repeat_interleave(torch.tensor([*map(len, regions)], device=self._device), dim=0),
+        embedded = torch.cat(
+            [
+                region_embeddings(
+                    feature, torch.from_numpy(np.stack([region.mask for region in found])).to(self._device)
+                )
+                for feature, found in zip(features, regions, strict=True)
+                if found
+            ]
         )
-        hit = words.suppressed(regions_embedded)
+        crops = embedded  # where they have no say, the frame's own features name for next to nothing
+        if self.options.region_weight < 1:
+            pairs = [
+                self._crops(frame, region) for frame, found in zip(frames, regions, strict=True) for region in found
+            ]
+            both = self._embed_crops([crop for pair in pairs for crop in pair]).unflatten(0, (-1, 2))
+            crops = torch.nn.functional.normalize(both.mean(1), dim=-1)
+        counts = torch.tensor([*map(len, regions)], device=self._device)
+        own = None if allowed is None else allowed.repeat_interleave(counts, dim=0)
+        named = name_regions(embedded, crops, words.known, words.candidates, words.names, self.options, own)
+        hit = words.suppressed(embedded)
         rest = iter(replace(name, reclaimed=name.reclaimed or no) for name, no in zip(named, hit, strict=True))
         return [[next(rest) for _ in found] for found in regions]
 

@@ -31,7 +31,8 @@ class Options:
     min_area: smallest instance as a share of the frame's area.
     max_regions: at most so many regions a frame are named, the largest first.
     preselect: how many candidates, nearest to the region's embedding, are compared with its crops (CAT-Seg keeps 256).
-    region_weight: share of the region's embedding in a name's score, in [0, 1]; the crops have the rest.
+    region_weight: share of the region's embedding in a name's score, in [0, 1]; the crops have the rest. At 1 there are
+        no crops, and naming costs next to nothing.
     crop_size: side of the crops in pixels, a multiple of the patch size.
     context: border of the context crop as a share of the region's longer side.
     naming_scale: inverse temperature of the softmax over candidate names, > 0.
