@@ -23,7 +23,7 @@ def catalogue(archive: Path | None, clock: Clock, quick: bool) -> dict[str, Call
         return {
             "startup": lambda: startup.measure(1, clock),
             "forward": lambda: forward.measure(archive, 2, clock, batch=1),
-            "overhead": lambda: overhead.measure(archive, 1, clock, fps=0.25),
+            "overhead": lambda: overhead.measure(archive, 1, clock, fps=0.5),
             "parts": lambda: parts.measure(archive, 1),
             "growth": lambda: growth.measure(2, clock, clips=(1, 10, 100), regions=(0, 1, 10, 50)),
         }

@@ -25,7 +25,6 @@ from flows.parameters import ScanParameters
 from tasks.archive import list_sources
 from tasks.frames import read_frames
 from tasks.model import get_model
-from tasks.status import read_status
 
 GOALS = {"scan, times the bare forward": Goal(at_most=1.10)}
 
@@ -63,9 +62,6 @@ def measure(
         "scan, seconds": nothing["scan"],
         "scan, times the bare forward": nothing["ratio"],
         "scan that names a region a frame, times the bare forward": everything["ratio"],
-        "of it reading, seconds": nothing["reading"],
-        "of it inferring, seconds": nothing["inferring"],
-        "of it writing, seconds": nothing["writing"],
     }
 
 
@@ -81,13 +77,10 @@ def _measure(base: ScanParameters, threshold: float, repeats: int, clock: Clock,
     batches = _ready(model, frames)
     runs = 0
 
-    def tables() -> str:
-        return f"{folder}/{threshold}-{runs}"
-
     def scan() -> None:
         nonlocal runs
         runs += 1
-        run_scan(parameters.model_copy(update={"tables": tables()}))
+        run_scan(parameters.model_copy(update={"tables": f"{folder}/{threshold}-{runs}"}))
 
     def bare() -> None:
         with torch.inference_mode():
@@ -95,15 +88,11 @@ def _measure(base: ScanParameters, threshold: float, repeats: int, clock: Clock,
                 dense_features(model.network.visual, batch, model.options.attention)
 
     seconds = interleaved({"scan": scan, "bare": bare}, repeats, clock)
-    [status] = read_status(tables())
     return {
         "frames": len(frames),
         "scan": min(seconds["scan"]),
         "bare": min(seconds["bare"]),
         "ratio": ratio(seconds["scan"], seconds["bare"]),
-        "reading": status.seconds.reading,
-        "inferring": status.seconds.inferring,
-        "writing": status.seconds.writing,
     }
 
 
