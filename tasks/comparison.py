@@ -11,6 +11,7 @@ from schemas.records import ScanRecord
 from schemas.review import Box
 from tasks.commits import read_commits, read_scan_records
 from tasks.errors import UsageError, UserError
+from tasks.query import Connection
 from tasks.tables import open_table
 
 _SAME_OBJECT = 0.5
@@ -122,7 +123,7 @@ def compare_scans(tables: str, before: str, after: str, judged: Iterable[Judged]
         )
 
 
-def _register(connection: duckdb.DuckDBPyConnection, tables: str, before: str, after: str) -> None:
+def _register(connection: Connection, tables: str, before: str, after: str) -> None:
     for name, scan_id in (("before", before), ("after", after)):
         connection.register(f"frames_{name}", open_table(tables, "frames", scan_id=scan_id))
         connection.register(f"instances_{name}", open_table(tables, "instances", scan_id=scan_id))
@@ -172,7 +173,7 @@ def _same(a: str, b: str) -> str:
     return f"iou({boxes}) >= {_SAME_OBJECT}"
 
 
-def _matches(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int, int]:
+def _matches(connection: Connection) -> tuple[int, int, int, int]:
     # An instance has at most one counterpart that overlaps it by half, but for exact ties of nested boxes.
     connection.execute(
         f"""
@@ -192,7 +193,7 @@ def _matches(connection: duckdb.DuckDBPyConnection) -> tuple[int, int, int, int]
     return matched, renamed, only_before, only_after
 
 
-def _names(connection: duckdb.DuckDBPyConnection) -> tuple[NameChange, ...]:
+def _names(connection: Connection) -> tuple[NameChange, ...]:
     rows = connection.execute(
         """
         SELECT name, coalesce(a.n, 0), coalesce(b.n, 0)
@@ -204,9 +205,7 @@ def _names(connection: duckdb.DuckDBPyConnection) -> tuple[NameChange, ...]:
     return tuple(NameChange(*row) for row in rows)
 
 
-def _judged(
-    connection: duckdb.DuckDBPyConnection, judged: list[Judged]
-) -> tuple[JudgedChange | None, JudgedChange | None]:
+def _judged(connection: Connection, judged: list[Judged]) -> tuple[JudgedChange | None, JudgedChange | None]:
     if not judged:
         return None, None
     rows = [

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import cv2
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +11,7 @@ from schemas.tables import Table
 from tasks.frames import read_frame
 from tasks.masks import decode_mask
 from tasks.pictures import ASPECT, Picture, outline, window
-from tasks.query import connect
+from tasks.query import Connection, connect
 
 _WIDTH = 768
 
@@ -43,7 +42,7 @@ def best_finds(tables: str, count: int) -> list[Find]:
         return select_finds(connection, "instances", count)
 
 
-def select_finds(connection: duckdb.DuckDBPyConnection, view: str, count: int) -> list[Find]:
+def select_finds(connection: Connection, view: str, count: int) -> list[Find]:
     """The same from a view of instances that the connection has."""
     rows = connection.execute(
         f"""

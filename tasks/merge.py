@@ -54,7 +54,7 @@ def merge(
     in_order = sorted(parts, key=lambda shard_id: (first_source[shard_id], shard_id))
     runs = [_runs_of_parts(tables, [(shard_id, parts[shard_id]) for shard_id in in_order], first_source)]
     runs += [_runs_of_merged(tables, file, first_source) for file in merged]
-    return _files(table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
+    return pack(table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
 
 
 def read_whole(tables: Location, file: PartFile) -> bytes:
@@ -90,8 +90,9 @@ def _runs_of_merged(tables: Location, file: PartFile, first_source: Mapping[str,
             start = end
 
 
-def _files(runs: Iterable[pa.Table]) -> Iterator[Merged]:
-    """Cut where the next row group might not fit: packed it is smaller than in memory."""
+def pack(runs: Iterable[pa.Table]) -> Iterator[Merged]:
+    """Files of the rows of one shard after the other, cut where the next row group might not fit: packed it is smaller
+    than in memory."""
     buffer, writer, rows = io.BytesIO(), None, 0
     for group in _groups(runs):
         if writer and buffer.tell() + group.nbytes > LARGEST - _FOOTER:

@@ -1,6 +1,7 @@
 """DuckDB over the tables of a scan."""
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import duckdb
 import pandas as pd
@@ -9,8 +10,12 @@ from schemas.tables import Table
 from tasks.errors import UsageError, UserError
 from tasks.tables import open_table
 
+# Not the class itself: a thread of Prefect that outlives the run keeps our functions, and an annotation that holds the
+# class would keep DuckDB loaded until after its own end, of which it complains.
+Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
-def connect(tables: str, wanted: Iterable[Table] = Table) -> duckdb.DuckDBPyConnection:
+
+def connect(tables: str, wanted: Iterable[Table] = Table) -> Connection:
     """A DuckDB connection with the views ``instances``, ``frames`` and ``embeddings``, or those that are wanted:
     committed rows, the newest generation of each source.
 

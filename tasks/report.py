@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome
@@ -19,7 +18,7 @@ from tasks.commits import read_commits, read_scan_records
 from tasks.errors import UsageError, UserError
 from tasks.finds import Find, find_picture, select_finds
 from tasks.pictures import encode_jpeg
-from tasks.query import connect
+from tasks.query import Connection, connect
 
 WEEKS = 4
 SCORE_BINS = 40
@@ -182,7 +181,7 @@ def make_report(
         )
 
 
-def _mark_night(connection: duckdb.DuckDBPyConnection, night: Iterable[CommitRecord]) -> None:
+def _mark_night(connection: Connection, night: Iterable[CommitRecord]) -> None:
     keys = [{"scan": commit.scan_id, "shard": commit.shard_id} for commit in night]
     connection.register("night", pa.Table.from_pylist(keys))
     for table in ("instances", "frames"):
@@ -194,7 +193,7 @@ def _mark_night(connection: duckdb.DuckDBPyConnection, night: Iterable[CommitRec
         )
 
 
-def _drives(connection: duckdb.DuckDBPyConnection) -> tuple[DriveLine, ...]:
+def _drives(connection: Connection) -> tuple[DriveLine, ...]:
     rows = connection.execute(
         """
         SELECT drive, count(DISTINCT source_uri), count(*), count(*) FILTER (status <> 'ok'),
@@ -205,12 +204,12 @@ def _drives(connection: duckdb.DuckDBPyConnection) -> tuple[DriveLine, ...]:
     return tuple(DriveLine(*row) for row in rows)
 
 
-def _days(connection: duckdb.DuckDBPyConnection) -> tuple[date, date] | None:
+def _days(connection: Connection) -> tuple[date, date] | None:
     [(first, last)] = connection.execute("SELECT min(dt), max(dt) FROM frames_night").fetchall()
     return (first, last) if first else None
 
 
-def _names(connection: duckdb.DuckDBPyConnection, first_day: date | None) -> tuple[NameLine, ...]:
+def _names(connection: Connection, first_day: date | None) -> tuple[NameLine, ...]:
     if first_day is None:
         return ()
     # Nights differ in length: what is compared is instances in 1,000 frames.
@@ -253,7 +252,7 @@ def _names(connection: duckdb.DuckDBPyConnection, first_day: date | None) -> tup
     )
 
 
-def _scores(connection: duckdb.DuckDBPyConnection, table: str, least: float) -> tuple[float, ...]:
+def _scores(connection: Connection, table: str, least: float) -> tuple[float, ...]:
     rows = connection.execute(
         f"""
         SELECT least(floor((anomaly_score - ?) / (1 - ?) * {SCORE_BINS}), {SCORE_BINS - 1})::INTEGER, count(*)
@@ -266,7 +265,7 @@ def _scores(connection: duckdb.DuckDBPyConnection, table: str, least: float) -> 
     return tuple(counts.get(number, 0) / total for number in range(SCORE_BINS)) if total else ()
 
 
-def _positions(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[Position, ...]:
+def _positions(connection: Connection, table: str) -> tuple[Position, ...]:
     # Rounded to about ten metres, which is less than a dot on the map.
     rows = connection.execute(
         f"""
