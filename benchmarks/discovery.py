@@ -42,10 +42,12 @@ SHUFFLES = 200
 
 @dataclass(frozen=True)
 class Item:
-    """What the reviewer sees: the planted object and its kind, None where there is none."""
+    """What the reviewer sees: the planted object and its kind, None where there is none, and which share of the
+    instance lies on anything planted."""
 
     thing: int | None
     kind: str | None
+    planted: float
 
 
 def draw(archive: Path, seed: int) -> None:
@@ -56,14 +58,16 @@ def draw(archive: Path, seed: int) -> None:
     write_archive(archive, seed=seed, drives=6, clips=6, objects=len(kinds), seconds=8, kinds=kinds)
 
 
-def judge(tables: str, archive: Path) -> dict[str, Item]:
-    """What each instance shows, by its id."""
+def judge(tables: str, archive: Path, scan_id: str | None = None) -> dict[str, Item]:
+    """What each instance on this archive, of one scan or of the newest of each source, shows, by its id."""
     truth = Path(f"{archive}.truth")
     objects = pq.read_table(truth / "objects.parquet").to_pylist()
     kinds = {row["track_id"]: row["name"] for row in objects}
     items = {}
     columns = ["instance_id", "source_uri", "frame_index", "mask_rle"]
-    for row in open_table(tables, "instances").to_table(columns=columns).to_pylist():
+    for row in open_table(tables, "instances", scan_id=scan_id).to_table(columns=columns).to_pylist():
+        if not row["source_uri"].startswith(archive.resolve().as_uri()):
+            continue
         clip = "/".join(row["source_uri"].split("/")[-2:]).removesuffix(".mp4")
         labels = cv2.imread(str(truth / clip / f"{row['frame_index']:06d}_instances.png"), cv2.IMREAD_UNCHANGED)
         mask = decode_mask(row["mask_rle"], *labels.shape)
@@ -72,7 +76,9 @@ def judge(tables: str, archive: Path) -> dict[str, Item]:
         overlaps = counts / np.array(unions) if len(things) else np.zeros(1)
         best = int(overlaps.argmax())
         thing = int(things[best]) if overlaps[best] >= OVERLAP else None
-        items[row["instance_id"]] = Item(thing, kinds[thing] if thing is not None else None)
+        items[row["instance_id"]] = Item(
+            thing, kinds[thing] if thing is not None else None, float((labels[mask] > 0).mean())
+        )
     return items
 
 

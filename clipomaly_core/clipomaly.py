@@ -354,7 +354,7 @@ class Clipomaly:
         counts = torch.tensor([*map(len, regions)], device=self._device)
         own = None if allowed is None else allowed.repeat_interleave(counts, dim=0)
         named = name_regions(embedded, crops, words.known, words.candidates, words.names, self.options, own)
-        hit = words.suppressed(embedded)
+        hit = words.suppressed(embedded, [name.best for name in named])
         rest = iter(replace(name, reclaimed=name.reclaimed or no) for name, no in zip(named, hit, strict=True))
         return [[next(rest) for _ in found] for found in regions]
 

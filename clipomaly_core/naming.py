@@ -17,8 +17,11 @@ _TOP = 5
 
 @dataclass(frozen=True, slots=True)
 class RegionName:
-    """What a region was called. ``candidate`` indexes W; ``None`` where the margin was too small. ``reclaimed`` where a
-    class of V fits the region better than any candidate, or nearly so: see ``Options.reclaim_margin``."""
+    """What a region was called.
+
+    ``candidate`` indexes W; ``None`` where none was clear or near enough. ``reclaimed`` where a class of V fits the
+    region better than any candidate, or nearly so: see ``Options.reclaim_margin``.
+    """
 
     candidate: int | None
     names: tuple[NameScore, ...]
@@ -27,7 +30,12 @@ class RegionName:
     @property
     def name(self) -> str:
         """The name, or "unknown object"."""
-        return self.names[0].name if self.candidate is not None else UNKNOWN_NAME
+        return self.best if self.candidate is not None else UNKNOWN_NAME
+
+    @property
+    def best(self) -> str:
+        """The best candidate's name, clear or not; "unknown object" where there is none."""
+        return self.names[0].name if self.names else UNKNOWN_NAME
 
     @property
     def score(self) -> float:
@@ -52,7 +60,7 @@ def name_regions(
         known: prompts of V, which may reclaim a region.
         candidates: prompts of the N candidate names.
         names: the N candidate names.
-        options: preselect, region_weight, naming_scale, margin and reclaim_margin are read.
+        options: preselect, region_weight, naming_scale, margin, name_cosine and reclaim_margin are read.
         allowed: (R, N) bool, the candidates that each region may be called; all where ``None``.
     """
     if not names or not len(regions):
@@ -65,17 +73,19 @@ def name_regions(
     fused = fused.masked_fill(~allowed, -torch.inf)
     fused_known = torch.lerp(known.cosines(crops), known.cosines(regions), options.region_weight)
     reclaimed = (fused_known.amax(1) > fused.gather(1, kept).amax(1) - options.reclaim_margin).tolist()
+    near = (fused.gather(1, kept).amax(1) >= options.name_cosine).tolist()
     probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
     best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
     chosen = kept.gather(1, best.indices)
     counts = allowed.sum(1).tolist()
     named = []
-    for row_scores, row, lost, count in zip(best.values.tolist(), chosen.tolist(), reclaimed, counts, strict=True):
+    rows = zip(best.values.tolist(), chosen.tolist(), near, reclaimed, counts, strict=True)
+    for row_scores, row, is_near, lost, count in rows:
         scores, indices = row_scores[:count], row[:count]  # those that are not allowed come last
         if not count:
             named.append(RegionName(None, ()))
             continue
-        clear = len(scores) == 1 or scores[0] - scores[1] >= options.margin
+        clear = is_near and (len(scores) == 1 or scores[0] - scores[1] >= options.margin)
         top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
         named.append(RegionName(indices[0] if clear else None, top, lost))
     return named

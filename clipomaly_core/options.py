@@ -38,6 +38,9 @@ class Options:
     naming_scale: inverse temperature of the softmax over candidate names, > 0.
     margin: least difference between the probabilities of the best two names; below it the name is
         "unknown object".
+    name_cosine: least cosine of a name with a region, as ``region_weight`` shares it out between region and crops, in
+        [-1, 1]; below it the name is "unknown object": what W has no word for is far from all of them, and may still
+        be clearly nearer to one. It depends on the model, and 0 asks next to nothing.
     reclaim: ``region``: a region that a class of V fits better than any candidate is known again, others stay whole;
         ``pixel``: V also takes back each pixel that it wins over the region's name, which is the paper's segmentation
         over V and W to the letter.
@@ -68,6 +71,7 @@ class Options:
     context: float = 0.5
     naming_scale: float = 100.0
     margin: float = 0.05
+    name_cosine: float = 0.0
     reclaim: Literal["region", "pixel"] = "pixel"
     reclaim_margin: float = 0.0
     known_cosine: float = 0.97
@@ -94,6 +98,8 @@ class Options:
         for name in ("threshold", "min_area", "region_weight", "margin", "reclaim_margin"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must lie in 0 to 1.")
+        if not -1 <= self.name_cosine <= 1:
+            raise UsageError(f"Option name_cosine is {self.name_cosine}: it must lie in -1 to 1.")
         for name in ("short_side", "logit_scale", "max_regions", "preselect", "crop_size", "naming_scale", "tags"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
@@ -115,6 +121,7 @@ def default_options(model: str) -> Options:
             crop_size=96,
             naming_scale=40.0,
             margin=0.05,
+            name_cosine=0.38,
             reclaim="region",
             reclaim_margin=0.1,
         )

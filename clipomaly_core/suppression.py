@@ -1,4 +1,4 @@
-"""Regions that people judged to be nothing: known again by how they look, whatever they are called."""
+"""Regions that people judged to be nothing: known again by how they look and, where it is said, what they are called."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clipomaly_core.errors import UsageError
-from clipomaly_core.vocabulary import Suppression
+from clipomaly_core.vocabulary import Suppression, lemma
 
-Suppressor = Callable[[Tensor], list[bool]]
+Suppressor = Callable[[Tensor, Sequence[str]], list[bool]]
 
 
 def make_suppressor(suppressed: Sequence[Suppression], model: str, dimension: int, device: torch.device) -> Suppressor:
@@ -23,14 +23,14 @@ def make_suppressor(suppressed: Sequence[Suppression], model: str, dimension: in
         device: where they will be.
 
     Returns:
-        (R, dimension) float32 L2-normalised region embeddings → for each whether it is suppressed.
+        (R, dimension) float32 L2-normalised region embeddings and the best name of each → whether it is suppressed.
 
     Raises:
         UsageError: an embedding of another length, though of this model.
     """
     own = [one for one in suppressed if one.model == model]
     if not own:
-        return lambda regions: [False] * len(regions)
+        return lambda regions, names: [False] * len(regions)
     for one in own:
         if len(one.embedding) != 2 * dimension:
             raise UsageError(
@@ -40,8 +40,10 @@ def make_suppressor(suppressed: Sequence[Suppression], model: str, dimension: in
     vectors = np.stack([np.frombuffer(one.embedding, "<f2").astype(np.float32) for one in own])
     centres = normalize(torch.from_numpy(vectors).to(device), dim=-1)
     least = torch.tensor([one.cosine for one in own], device=device)
+    words = [None if one.name is None else lemma(one.name) for one in own]
 
-    def suppress(regions: Tensor) -> list[bool]:
-        return (regions @ centres.T >= least).any(dim=-1).tolist()
+    def suppress(regions: Tensor, names: Sequence[str]) -> list[bool]:
+        meant = torch.tensor([[word in (None, lemma(name)) for word in words] for name in names], device=device)
+        return ((regions @ centres.T >= least) & meant).any(dim=-1).tolist()
 
     return suppress

@@ -18,6 +18,7 @@ A vocabulary file is YAML; every part may be missing and is then the built-in on
       - reason: judged not to be an object 7 times
         model: 5f0c…                # sha256 of the weights, in whose space the embedding is
         cosine: 0.93                # regions at least so near are suppressed
+        name: puddle                # only those whose best name is this one; may be missing
         embedding: AAC4Ow…          # base64 of little-endian float16
 """
 
@@ -73,16 +74,18 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """Regions that are no anomalies whatever they are called: those whose embedding is near this one.
+    """Regions that are no anomalies: those whose embedding is near this one.
 
     ``embedding`` is a vector of little-endian float16 in the space of the model whose weights have the SHA-256
-    ``model``; ``cosine`` in (0, 1] is how near a region must be. Other models do not use it.
+    ``model``; ``cosine`` in (0, 1] is how near a region must be. Other models do not use it. With a ``name`` only
+    regions are meant for which that is the best name, be it clear or not.
     """
 
     reason: str
     model: str
     cosine: float
     embedding: bytes
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +153,10 @@ class Vocabulary:
             "never_known": sorted(self.never_known),
         }
         if self.suppressed:
-            told = [(one.model, one.cosine, one.embedding.hex()) for one in self.suppressed]
-            content["suppressed"] = sorted(told)
+            content["suppressed"] = sorted(
+                (one.model, one.cosine, one.embedding.hex(), *((lemma(one.name),) if one.name else ()))
+                for one in self.suppressed
+            )
         return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def extend(self, names: Iterable[str], source: NameSource = NameSource.USER) -> "Vocabulary":
@@ -432,7 +437,7 @@ class _Nodes:
         keys = ("reason", "model", "cosine", "embedding")
         found = []
         for entry in self._sequence(node):
-            parts = self._mapping(entry, keys)
+            parts = self._mapping(entry, (*keys, "name"))
             for key in keys:
                 if key not in parts:
                     self._fail(entry, f"a suppression without {key!r}")
@@ -442,6 +447,7 @@ class _Nodes:
                     self._text(parts["model"]),
                     self._cosine(parts["cosine"]),
                     self._embedding(parts["embedding"]),
+                    self._name(parts["name"], {}) if "name" in parts else None,
                 )
             )
         return tuple(found)

@@ -43,7 +43,9 @@ def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSumma
     lost = Lost()
     with Queue.open(queue_url) as queue:
         past = remember(
-            queue.walk(tuple(State)), [scan.scan_id for scan in candidates.scans], newest.embedding_dimension
+            queue.walk(tuple(State), with_pictures=False),
+            [scan.scan_id for scan in candidates.scans],
+            newest.embedding_dimension,
         )
         mined = mine(candidates, past, options)
         queue.set_vocabulary(newest.vocabulary[: newest.known_classes], newest.vocabulary[newest.known_classes :])

@@ -6,9 +6,8 @@ from rich.console import Console
 
 from review import Queue
 from schemas.review import State
-from tasks.commits import read_scan_records
 from tasks.errors import UserError
-from tasks.promote import Promotion, propose, write_promotion
+from tasks.promote import Promotion, Space, propose, read_spaces, write_promotion
 
 
 def run_promote(
@@ -19,14 +18,14 @@ def run_promote(
     Raises:
         UserError: a vocabulary or tables that cannot be read, a file that is there already or cannot be written.
     """
-    models: dict[str, str] = {}
+    spaces: dict[str, Space] = {}
     if tables is not None:
-        models = {scan.scan_id: scan.weights_sha256 for scan in read_scan_records(tables)}
-        if not models:
+        spaces = read_spaces(tables)
+        if not spaces:
             raise UserError(f"There are no tables at {tables}. Name those that the queue was mined from.")
     with Queue.open(queue_url, create=False) as queue:
-        items = queue.walk((State.DECIDED, State.EXPORTED))
-        promotion = propose(items, vocabulary, models, least, leave_out)
+        items = queue.walk((State.DECIDED, State.EXPORTED), with_pictures=False)
+        promotion = propose(items, vocabulary, spaces, least, leave_out)
     print_promotion(promotion, vocabulary, out)
     if tables is None:
         print("note: without --tables nothing is suppressed by looks")

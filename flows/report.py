@@ -98,7 +98,7 @@ def _judged(url: str) -> Iterator[Judged]:
     from schemas.review import State
 
     with Queue.open(url, create=False) as queue:
-        for queued in queue.walk((State.DECIDED, State.EXPORTED)):
+        for queued in queue.walk((State.DECIDED, State.EXPORTED), with_pictures=False):
             item, verdict = queued.item, queued.status.verdict
             if verdict not in _REAL:
                 continue

@@ -58,10 +58,13 @@ def content_columns(item: ReviewItem) -> dict[str, Any]:
         ],
         "latitude": item.latitude,
         "longitude": item.longitude,
-        "mask_rle": item.mask_rle,
-        "crop_jpeg": item.crop_jpeg,
         "embedding": item.embedding,
     }
+
+
+def picture_columns(item: ReviewItem) -> dict[str, Any]:
+    """The row of ``pictures`` for a new item."""
+    return {"item_id": item.item_id, "mask_rle": item.mask_rle, "crop_jpeg": item.crop_jpeg}
 
 
 def status_columns(status: ItemStatus) -> dict[str, Any]:
@@ -98,7 +101,7 @@ def decision_of(row: Row) -> Decision:
 
 
 def queued_item(row: Row) -> QueuedItem:
-    """A row of ``items`` joined with ``contents``."""
+    """A row of ``items`` joined with ``contents``, and with ``pictures`` unless these are to stay empty."""
     item = ReviewItem(
         item_id=row["item_id"],
         scan_id=row["scan_id"],
@@ -109,8 +112,8 @@ def queued_item(row: Row) -> QueuedItem:
         frame_height=row["frame_height"],
         frame_width=row["frame_width"],
         box=Box(*row["box"]),
-        mask_rle=bytes(row["mask_rle"]),
-        crop_jpeg=bytes(row["crop_jpeg"]),
+        mask_rle=bytes(row.get("mask_rle", b"")),
+        crop_jpeg=bytes(row.get("crop_jpeg", b"")),
         crop_box=Box(*row["crop_box"]),
         name=row["name"],
         names=tuple(NameScore(name, score) for name, score in row["names"]),

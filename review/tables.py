@@ -90,9 +90,16 @@ contents = Table(
     Column("track", JSON, nullable=False),
     Column("latitude", Float),
     Column("longitude", Float),
+    Column("embedding", LargeBinary),
+)
+
+# Most of the bytes of a queue: whoever goes through all items leaves them alone.
+pictures = Table(
+    "pictures",
+    metadata,
+    Column("item_id", String(64), ForeignKey("items.item_id"), primary_key=True),
     Column("mask_rle", LargeBinary, nullable=False),
     Column("crop_jpeg", LargeBinary, nullable=False),
-    Column("embedding", LargeBinary),
 )
 
 # Append-only: triggers refuse UPDATE and DELETE.

@@ -82,6 +82,17 @@ def read_vectors(tables_url: str, scans: Sequence[ScanRecord], instance_ids: pa.
     return vectors
 
 
+def sample_vectors(tables_url: str, scan: ScanRecord, count: int = 4096) -> Vectors:
+    """At most ``count`` embeddings of a scan, drawn evenly and every time the same: (n, D) float16 of length 1."""
+    table = open_table(tables_url, Table.EMBEDDINGS, scan_id=scan.scan_id)
+    rows = table.count_rows()
+    drawn = np.sort(np.random.default_rng(0).choice(rows, min(count, rows), replace=False))
+    column = table.take(pa.array(drawn), columns=["embedding"])["embedding"].combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    vectors = flat.reshape(len(column), scan.embedding_dimension)
+    return (vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)).astype(np.float16)
+
+
 def cosines(
     tables_url: str, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray, vector: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:

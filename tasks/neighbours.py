@@ -32,6 +32,10 @@ class Distances:
         """Cosines → distances in [0, 1]: 1 from the usual distance on."""
         return np.clip((1 - cosines.astype(np.float32)) / self.usual, 0, 1)
 
+    def cosine(self, distance: float) -> float:
+        """The cosine at which a distance below 1 lies."""
+        return 1 - distance * self.usual
+
 
 def learn_distances(vectors: Vectors) -> Distances:
     """Measure the usual distance among (N, D) vectors of length 1; the same ones give the same."""

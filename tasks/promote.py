@@ -4,6 +4,7 @@
 - A name that always turned out to be one and the same known class becomes another word for that class.
 - What people rejected often enough, as no object or as known under changing names, is suppressed by how it looks:
   regions near the middle of such a group are no anomalies in the next scan, unless an accepted object looks the same.
+  Rejected under one name it reaches further, and takes only what gets that name again.
 """
 
 import base64
@@ -22,12 +23,18 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import NameSource, Suppression, Vocabulary, lemma
-from schemas.review import QueuedItem, Verdict
+from schemas.review import QueuedItem, ReviewItem, Verdict
+from tasks.commits import read_scan_records
+from tasks.embeddings import sample_vectors
 from tasks.errors import UserError
+from tasks.neighbours import Distances, learn_distances
 from tasks.storage import exists, locate, read_file, replace_file
 
 _NEW = "extends: builtin\ndictionary: {}\n"
-_ALIKE = 0.9
+_ALIKE = 0.35  # distance (see tasks/neighbours.py) up to which rejected things are of one kind, as in mining
+_LOST = 0.01  # share of accepted objects that may be lost to a suppression: of many, one looks like anything
+_BEYOND = 0.01  # cosine by which it stays away from the others
+_NAMED_ALIKE = 1.5  # times further apart they may be under one name
 _MOST_REJECTED = 5000  # the latest so many are grouped: their likeness is compared pair by pair
 _SHOWN = 24  # letters of an embedding in a diff
 _EMBEDDING = re.compile(rf"(embedding: [A-Za-z0-9+/]{{{_SHOWN}}})[A-Za-z0-9+/=]+")
@@ -71,21 +78,41 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """Where a scan's embeddings lie: the SHA-256 of the weights that made them, and what is far apart among them."""
+
+    model: str
+    distances: Distances
+
+
+def read_spaces(tables_url: str) -> dict[str, Space]:
+    """The space of each scan of the tables, by scan_id; the scans of one model share the newest one's distances."""
+    distances: dict[str, Distances] = {}
+    spaces = {}
+    for scan in reversed(read_scan_records(tables_url)):
+        if scan.weights_sha256 not in distances:
+            distances[scan.weights_sha256] = learn_distances(sample_vectors(tables_url, scan))
+        spaces[scan.scan_id] = Space(scan.weights_sha256, distances[scan.weights_sha256])
+    return spaces
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
-    """What promotion needs of a judged item."""
+    """What promotion needs of a judged item. ``best`` is what it would have been called, had its name been clear."""
 
     item_id: str
     verdict: Verdict
     name: str | None
     suggested: str
-    model: str | None
+    best: str
+    space: Space | None
     embedding: bytes | None
 
 
 def propose(
     items: Iterable[QueuedItem],
     vocabulary_url: str | None,
-    models: Mapping[str, str],
+    spaces: Mapping[str, Space],
     least: int,
     leave_out: Collection[str] = (),
 ) -> Promotion:
@@ -94,7 +121,7 @@ def propose(
     Args:
         items: judged items of the queue.
         vocabulary_url: the file that the next version grows from; the built-in vocabulary when None.
-        models: the weights' SHA-256 of each scan, by scan_id; what is of no such scan is not suppressed.
+        spaces: by scan_id; what is of no such scan is not suppressed.
         least: decisions that a change needs.
         leave_out: names, or reasons of suppressions, that are not to change.
 
@@ -111,7 +138,8 @@ def propose(
             one.status.verdict,
             one.status.name,
             one.item.name,
-            models.get(one.item.scan_id),
+            _best(one.item),
+            spaces.get(one.item.scan_id),
             one.item.embedding,
         )
         for one in items
@@ -201,13 +229,18 @@ def _words(judged: Sequence[_Judged], vocabulary: Vocabulary, least: int, notes:
 # -------------------------------------------------------------------------------------------- suppressions
 
 
+def _best(item: ReviewItem) -> str:
+    return item.names[0].name if item.name == UNKNOWN_NAME and item.names else item.name
+
+
 def _suppressions(
     judged: Sequence[_Judged], vocabulary: Vocabulary, covered: Collection[str], least: int, notes: list[str]
 ) -> list[Change]:
     """Groups of rejected look-alikes, each with how near a region must be to its middle."""
     changes: list[Change] = []
-    for model in sorted({one.model for one in judged if one.model}):
-        of_model = [one for one in judged if one.model == model and one.embedding]
+    spaces = {one.space.model: one.space for one in judged if one.space}
+    for model, space in sorted(spaces.items()):
+        of_model = [one for one in judged if one.space and one.space.model == model and one.embedding]
         accepted = [one for one in of_model if one.verdict in (Verdict.ACCEPT, Verdict.RELABEL)]
         rejected = [
             one
@@ -215,62 +248,86 @@ def _suppressions(
             if one.verdict is Verdict.NOT_AN_OBJECT
             or (one.verdict is Verdict.KNOWN and lemma(one.suggested) not in covered)
         ][-_MOST_REJECTED:]
-        against = _vectors(accepted)
         there = [one for one in vocabulary.suppressed if one.model == model]
-        for group in _groups(rejected, least):
-            change = _suppression(group, against, model, there, notes)
+        before = len(rejected)
+        rejected = [one for one in rejected if not any(_covers(suppressed, one) for suppressed in there)]
+        if before - len(rejected) >= least:
+            notes.append(f"{before - len(rejected)} rejected items are suppressed by the vocabulary already.")
+        by_name: dict[str, list[_Judged]] = defaultdict(list)
+        for one in rejected:
+            by_name[lemma(one.best)].append(one)
+        by_name.pop(lemma(UNKNOWN_NAME), None)
+        done: set[str] = set()
+        for name, called in sorted(by_name.items()):
+            rivals = [one for one in accepted if lemma(one.best) == name]
+            reach = space.distances.cosine(_NAMED_ALIKE * _ALIKE)
+            for group in _groups(called, least, reach):
+                change = _suppression(group, rivals, reach, called[0].best, notes)
+                if change is not None:
+                    changes.append(change)
+                    done |= {one.item_id for one in group}
+        left = [one for one in rejected if one.item_id not in done]
+        reach = space.distances.cosine(_ALIKE)
+        for group in _groups(left, least, reach):
+            change = _suppression(group, accepted, reach, None, notes)
             if change is not None:
                 changes.append(change)
-    unplaced = sum(one.verdict is Verdict.NOT_AN_OBJECT and not (one.model and one.embedding) for one in judged)
+    unplaced = sum(one.verdict is Verdict.NOT_AN_OBJECT and not (one.space and one.embedding) for one in judged)
     if unplaced >= least:
         notes.append(f"{unplaced} rejected items have no embedding of a scan in the tables: they suppress nothing.")
     return changes
 
 
-def _groups(rejected: Sequence[_Judged], least: int) -> list[list[_Judged]]:
+def _covers(suppressed: Suppression, one: _Judged) -> bool:
+    if suppressed.name is not None and lemma(suppressed.name) != lemma(one.best):
+        return False
+    return bool(_unit(suppressed.embedding) @ _unit(one.embedding or b"") >= suppressed.cosine)
+
+
+def _groups(rejected: Sequence[_Judged], least: int, alike: float) -> list[list[_Judged]]:
     """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members."""
     left = list(rejected)
     groups = []
     while len(left) >= least:
         vectors = _vectors(left)
-        alike = vectors @ vectors.T >= _ALIKE
-        centre = int(alike.sum(axis=1).argmax())
-        members = [one for one, near in zip(left, alike[centre], strict=True) if near]
+        near = vectors @ vectors.T >= alike
+        centre = int(near.sum(axis=1).argmax())
+        members = [one for one, is_near in zip(left, near[centre], strict=True) if is_near]
         if len(members) < least:
             break
         groups.append(members)
-        left = [one for one, near in zip(left, alike[centre], strict=True) if not near]
+        left = [one for one, is_near in zip(left, near[centre], strict=True) if not is_near]
     return groups
 
 
 def _suppression(
     group: Sequence[_Judged],
-    accepted: npt.NDArray[np.float32],
-    model: str,
-    there: Sequence[Suppression],
+    rivals: Sequence[_Judged],
+    alike: float,
+    name: str | None,
     notes: list[str],
 ) -> Change | None:
+    """Around the middle of the group, for what gets ``name`` again or for all; ``rivals`` must be found again."""
     vectors = _vectors(group)
     middle = vectors.mean(axis=0)
     middle /= max(float(np.linalg.norm(middle)), 1e-12)
     inside = vectors @ middle
     # As far out again as the farthest member is: the next night's look-alikes are never nearer than these were.
     cosine = 1 - 2 * (1 - float(inside.min()))
-    nearest = float((accepted @ middle).max()) if len(accepted) else -1.0
-    cosine = max(cosine, _ALIKE, (1 + nearest) / 2 if nearest > cosine else cosine)
-    names = sorted(Counter(one.name or one.suggested for one in group).items(), key=lambda item: (-item[1], item[0]))
+    beside = np.sort(_vectors(rivals) @ middle) if rivals else np.array([-1.0])
+    nearest = float(beside[-1 - int(_LOST * len(beside))])
+    cosine = max(cosine, alike, nearest + _BEYOND)
+    names = sorted(Counter(one.name or one.best for one in group).items(), key=lambda item: (-item[1], item[0]))
     called = ", ".join(f"{name} {count}" for name, count in names[:3])
     told = f"rejected {_times(len(group))} ({called})"
     if np.count_nonzero(inside >= cosine) * 5 < len(group) * 4:
         notes.append(f"{told}: not suppressed, because accepted objects look the same (cosine {nearest:.2f}).")
         return None
-    if any(float(_unit(one.embedding) @ middle) >= one.cosine for one in there):
-        notes.append(f"{told}: suppressed by the vocabulary already.")
-        return None
     cosine = round(cosine, 4)
-    reason = f"{told}; nearest accepted object at cosine {nearest:.2f}" if len(accepted) else told
+    reason = f"{told}; nearest accepted object at cosine {nearest:.2f}" if rivals else told
     embedding = middle.astype("<f2").tobytes()
-    return Change(ChangeKind.SUPPRESSION, called, reason, suppression=Suppression(reason, model, cosine, embedding))
+    suppression = Suppression(reason, group[0].space.model, cosine, embedding, name)  # type: ignore[union-attr]
+    return Change(ChangeKind.SUPPRESSION, called, reason, suppression=suppression)
 
 
 def _vectors(items: Sequence[_Judged]) -> npt.NDArray[np.float32]:
@@ -313,17 +370,14 @@ def _applied(text: str, changes: Sequence[Change]) -> str:
             case ChangeKind.SUPPRESSION:
                 assert change.suppression is not None
                 one = change.suppression
-                _child(content, "suppressed").append(
-                    CommentedMap(
-                        reason=one.reason,
-                        model=one.model,
-                        cosine=one.cosine,
-                        embedding=base64.b64encode(one.embedding).decode(),
-                    )
-                )
-    written = io.StringIO()
-    editor.dump(content, written)
-    return written.getvalue()
+                written = CommentedMap(reason=one.reason, model=one.model, cosine=one.cosine)
+                if one.name is not None:
+                    written["name"] = one.name
+                written["embedding"] = base64.b64encode(one.embedding).decode()
+                _child(content, "suppressed").append(written)
+    out = io.StringIO()
+    editor.dump(content, out)
+    return out.getvalue()
 
 
 def _mapping(parent: CommentedMap, key: str) -> CommentedMap:

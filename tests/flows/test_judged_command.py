@@ -23,7 +23,12 @@ def judge(path: Path, verdict: Verdict, name: str | None, numbers: Sequence[int]
     """Hand items in and judge them alike; those of one ``look`` have nearly the same embedding."""
     items = []
     for number in numbers:
-        changes: dict[str, object] = {"name": "unknown object", "drawn_at_random": True, "score": 0.5 + number / 100}
+        changes: dict[str, object] = {
+            "name": "unknown object",
+            "names": (),
+            "drawn_at_random": True,
+            "score": 0.5 + number / 100,
+        }
         if look is not None:
             rng = np.random.default_rng(look)
             vector = rng.normal(size=64) + 0.02 * np.random.default_rng(number).normal(size=64)

@@ -3,18 +3,24 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import text, update
+from sqlalchemy import MetaData, Table, create_engine, insert, text, update
 from sqlalchemy.exc import DBAPIError
 
+import review
 from review import BadInputError, ConflictError, Filters, Queue, ReviewError, UnknownItemError
 from review.database import Database
-from review.tables import events, metadata
-from schemas.review import Box, EventKind, NameScore, State, Verdict
+from review.rows import content_columns, item_columns, picture_columns
+from review.tables import events, items, metadata
+from schemas.review import Box, EventKind, ItemStatus, NameScore, State, Verdict
 from tests.review.conftest import Clock
 from tests.review.samples import make_item, make_items
 from tests.review.trail import check_trail
@@ -293,6 +299,12 @@ def test_walking_goes_past_the_first_chunk(queue: Queue) -> None:
     assert len({queued.item.item_id for queued in queue.walk([State.PENDING])}) == 450
 
 
+def test_walking_without_pictures_brings_all_else(queue: Queue) -> None:
+    queue.enqueue(make_items(3))
+    bare = [queued.item for queued in queue.walk([State.PENDING], with_pictures=False)]
+    assert bare == [replace(item, mask_rle=b"", crop_jpeg=b"") for item in make_items(3)]
+
+
 def test_statistics(queue: Queue, clock: Clock) -> None:
     queue.enqueue([*make_items(10), make_item(10, duplicate_of="item000000")])
     queue.decide("ann", ["item000000", "item000005"], Verdict.ACCEPT)
@@ -386,6 +398,28 @@ def test_opening_again_keeps_everything(url: str, clock: Clock) -> None:
         queue.enqueue(make_items(2))
     with Queue.open(url, clock=clock) as queue:
         assert queue.count() == 2
+
+
+def test_a_queue_of_the_first_version_is_upgraded_with_all_that_is_in_it(url: str, clock: Clock) -> None:
+    kept = [replace(item, embedding=None) if number else item for number, item in enumerate(make_items(3))]
+    target = str(url).replace("postgresql://", "postgresql+psycopg://")
+    engine = create_engine(target)
+    with engine.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(review.__file__).parent / "migrations"))
+        command.upgrade(config, "0001")
+        contents = Table("contents", MetaData(), autoload_with=connection)
+        status = ItemStatus(State.PENDING)
+        connection.execute(insert(items), [item_columns(item, status, clock.now) for item in kept])
+        connection.execute(insert(contents), [content_columns(item) | picture_columns(item) for item in kept])
+    engine.dispose()
+    with Queue.open(url, clock=clock) as queue:
+        assert [queued.item for queued in queue.walk([State.PENDING])] == kept
+        queue.decide("ann", kept[1].item_id, Verdict.ACCEPT)
+        differences = queue.database.read(
+            lambda connection: compare_metadata(MigrationContext.configure(connection), metadata)
+        )
+        assert differences == []
 
 
 def test_a_queue_of_a_newer_version_is_refused(url: str) -> None:

@@ -13,11 +13,12 @@ from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import NameSource, Vocabulary
 from schemas.review import ItemStatus, QueuedItem, State, Verdict
 from tasks.errors import UsageError, UserError
-from tasks.promote import ChangeKind, Promotion, propose, write_promotion
+from tasks.neighbours import Distances
+from tasks.promote import ChangeKind, Promotion, Space, propose, write_promotion
 from tests.review.samples import make_item
 
 MODEL = "f" * 64
-MODELS = {"scan-1": MODEL}
+SPACES = {"scan-1": Space(MODEL, Distances(1.0))}
 FILE = """\
 # our words
 extends: builtin
@@ -57,7 +58,7 @@ def direction(seed: int) -> npt.NDArray[np.float32]:
 
 
 def run(items: Sequence[QueuedItem], file: Path | None = None, least: int = 3, **rest: object) -> Promotion:
-    return propose(items, str(file) if file else None, MODELS, least, **rest)
+    return propose(items, str(file) if file else None, SPACES, least, **rest)
 
 
 @pytest.fixture
