@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--missing", default="traffic cone", help="a kind of the demo fleet")
     parser.add_argument("--rejected", default="pumpkin", help="another, of which nobody wants to hear")
     parser.add_argument("--seed", type=int, default=41, help="of the first night; the second has the next one")
-    parser.add_argument("--clips", type=int, default=4, help="a drive; each night has two drives")
+    parser.add_argument("--clips", type=int, default=3, help="a drive; each night has two drives")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--fps", type=float, default=2.0)
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Regions that people judged to be nothing: known again by how they look and, where it is said, what they are called."""
+"""Regions that people judged to be nothing: known again by their look, and their name where one is given."""
 
 from collections.abc import Callable, Sequence
 

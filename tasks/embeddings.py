@@ -103,7 +103,8 @@ def cosines(
     found = np.zeros(len(instance_ids), np.float32)
     for places, part in _matched(tables_url, scans, instance_ids):
         norms = np.sqrt(np.einsum("ij,ij->i", part, part))
-        found[places] = (part @ vector) / np.maximum(norms, 1e-12)
+        # Not ``@``: BLAS starts threads for each part, which wait for each other where others work too.
+        found[places] = np.einsum("ij,j->i", part, vector) / np.maximum(norms, 1e-12)
     return found
 
 
@@ -146,17 +147,29 @@ class _Index:
     """Finds the places of ids by 64 bits made of them: no two of a million ids share these by chance."""
 
     def __init__(self, ids: pa.ChunkedArray) -> None:
-        keys = _keys(ids.combine_chunks())
-        self._order = np.argsort(keys)
-        self._keys = keys[self._order]
+        self._keys = _keys(ids.combine_chunks())
+        self._next = 0  # after the last that was found
+        self._sorted: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]] | None = None
 
     def find(self, ids: pa.Array) -> npt.NDArray[np.int64]:
         """The place of each id, -1 where it is not there."""
         if not len(self._keys):
             return np.full(len(ids), -1)
         keys = _keys(ids)
-        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[at] == keys, self._order[at], -1)
+        # Both tables are written in one order: whoever asks for all finds the ids where the last ones ended.
+        end = self._next + len(keys)
+        if np.array_equal(self._keys[self._next : end], keys):
+            places = np.arange(self._next, end)
+            self._next = end
+            return places
+        if self._sorted is None:
+            order = np.argsort(self._keys)
+            self._sorted = order, self._keys[order]
+        order, ordered = self._sorted
+        at = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+        found = np.where(ordered[at] == keys, order[at], -1)
+        self._next = int(found[-1]) + 1 if len(found) else self._next
+        return found
 
 
 def _keys(ids: pa.Array) -> npt.NDArray[np.uint64]:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.util import load_yaml_guess_indent
 
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import NameSource, Suppression, Vocabulary, lemma
@@ -260,16 +261,15 @@ def _suppressions(
         done: set[str] = set()
         for name, called in sorted(by_name.items()):
             rivals = [one for one in accepted if lemma(one.best) == name]
-            reach = space.distances.cosine(_NAMED_ALIKE * _ALIKE)
-            for group in _groups(called, least, reach):
-                change = _suppression(group, rivals, reach, called[0].best, notes)
+            alike = _NAMED_ALIKE * _ALIKE
+            for group in _groups(called, least, space.distances.cosine(alike)):
+                change = _suppression(group, rivals, space, alike, called[0].best, notes)
                 if change is not None:
                     changes.append(change)
                     done |= {one.item_id for one in group}
         left = [one for one in rejected if one.item_id not in done]
-        reach = space.distances.cosine(_ALIKE)
-        for group in _groups(left, least, reach):
-            change = _suppression(group, accepted, reach, None, notes)
+        for group in _groups(left, least, space.distances.cosine(_ALIKE)):
+            change = _suppression(group, accepted, space, _ALIKE, None, notes)
             if change is not None:
                 changes.append(change)
     unplaced = sum(one.verdict is Verdict.NOT_AN_OBJECT and not (one.space and one.embedding) for one in judged)
@@ -303,6 +303,7 @@ def _groups(rejected: Sequence[_Judged], least: int, alike: float) -> list[list[
 def _suppression(
     group: Sequence[_Judged],
     rivals: Sequence[_Judged],
+    space: Space,
     alike: float,
     name: str | None,
     notes: list[str],
@@ -312,11 +313,10 @@ def _suppression(
     middle = vectors.mean(axis=0)
     middle /= max(float(np.linalg.norm(middle)), 1e-12)
     inside = vectors @ middle
-    # As far out again as the farthest member is: the next night's look-alikes are never nearer than these were.
-    cosine = 1 - 2 * (1 - float(inside.min()))
     beside = np.sort(_vectors(rivals) @ middle) if rivals else np.array([-1.0])
     nearest = float(beside[-1 - int(_LOST * len(beside))])
-    cosine = max(cosine, alike, nearest + _BEYOND)
+    # Not as near as these were to each other: few that were judged do not show how far the next ones will be.
+    cosine = max(space.distances.cosine(alike), nearest + _BEYOND)
     names = sorted(Counter(one.name or one.best for one in group).items(), key=lambda item: (-item[1], item[0]))
     called = ", ".join(f"{name} {count}" for name, count in names[:3])
     told = f"rejected {_times(len(group))} ({called})"
@@ -326,7 +326,7 @@ def _suppression(
     cosine = round(cosine, 4)
     reason = f"{told}; nearest accepted object at cosine {nearest:.2f}" if rivals else told
     embedding = middle.astype("<f2").tobytes()
-    suppression = Suppression(reason, group[0].space.model, cosine, embedding, name)  # type: ignore[union-attr]
+    suppression = Suppression(reason, space.model, cosine, embedding, name)
     return Change(ChangeKind.SUPPRESSION, called, reason, suppression=suppression)
 
 
@@ -353,7 +353,10 @@ def _applied(text: str, changes: Sequence[Change]) -> str:
     editor = YAML()
     editor.preserve_quotes = True
     editor.width = 4096  # an embedding is one line
-    editor.indent(mapping=2, sequence=4, offset=2)
+    # As the file has it: a diff is to show what changed and nothing else.
+    offset = load_yaml_guess_indent(text)[2]
+    offset = 2 if offset is None else offset
+    editor.indent(mapping=2, sequence=offset + 2, offset=offset)
     content = editor.load(text)
     if "dictionary" not in content:
         # Without a dictionary of its own the file uses the built-in one, and must go on doing so.

@@ -185,6 +185,42 @@ def test_the_diff_has_a_reason_in_each_line_and_short_embeddings(file):
     assert not any(line.startswith("-") and not line.startswith("---") for line in diff.splitlines())
 
 
+@pytest.mark.parametrize("entry", ["  - [tire, tyre]", "  - - tire\n    - tyre", "    - [tire, tyre]"])
+def test_a_file_keeps_its_indentation(file, entry):
+    lists = ["extends: builtin", "dictionary:", "  cargo:", *entry.split("\n")]
+    file.write_text("\n".join(lists) + "\n")
+    promotion = run(judged(3, Verdict.RELABEL, "parade balloon"), file)
+    kept = [line for line in promotion.after.splitlines() if "promoted" not in line and "balloon" not in line]
+    assert kept == lists
+    assert "parade balloon" in Vocabulary.parse(promotion.after, "next").names
+
+
+@pytest.mark.parametrize(("suggested", "name", "reach"), [("puddle", "puddle", 1.5), (UNKNOWN_NAME, None, 1.0)])
+def test_a_suppression_reaches_as_far_as_look_alikes_do(file, suggested, name, reach):
+    items = judged(5, Verdict.NOT_AN_OBJECT, None, suggested, direction(1), spread=0.0)
+    items = [replace(one, item=replace(one.item, names=())) for one in items]
+    [change] = run(items, file).changes
+    assert change.suppression.cosine == pytest.approx(1 - reach * 0.35) and change.suppression.name == name
+    # The same distance is another cosine in a model whose embeddings all lie near each other.
+    spaces = {"scan-1": Space(MODEL, Distances(0.2))}
+    [change] = propose(items, str(file), spaces, 3).changes
+    assert change.suppression.cosine == pytest.approx(1 - reach * 0.35 * 0.2)
+
+
+def test_what_is_rejected_under_one_name_may_look_less_alike(file):
+    look, near = direction(1), direction(2)
+    other = np.asarray(0.55 * look + np.sqrt(1 - 0.55**2) * (near - (near @ look) * look), np.float32)
+    alike = [*judged(3, Verdict.NOT_AN_OBJECT, None, "puddle", look, spread=0.6),
+             *judged(3, Verdict.NOT_AN_OBJECT, None, "puddle", look, spread=0.6, seed=1)]  # fmt: skip
+    [named] = run(alike, file).changes
+    assert named.suppression.name == "puddle"
+    # An accepted puddle bounds it; an accepted object of another name does not.
+    bound = run([*alike, *judged(3, Verdict.RELABEL, "oil spill", "puddle", other, spread=0.0)], file).changes
+    free = run([*alike, *judged(3, Verdict.RELABEL, "tire", "tire", other, spread=0.0)], file).changes
+    [bounded], [unbounded] = ([c.suppression.cosine for c in found if c.suppression] for found in (bound, free))
+    assert bounded > unbounded == named.suppression.cosine
+
+
 def test_a_change_can_be_left_out(file):
     items = [*judged(3, Verdict.RELABEL, "parade balloon"), *judged(3, Verdict.RELABEL, "flamingo raft")]
     assert [change.subject for change in run(items, file, leave_out=["Parade balloon"]).changes] == ["flamingo raft"]
