@@ -3,19 +3,24 @@
 import hashlib
 import logging
 import os
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 
 import fsspec
 import open_clip
 import torch
+from huggingface_hub import constants
 from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 
 from clipomaly_core.errors import UsageError, UserError
 
 NANO = "nano"
+_HUB_SECONDS = 5
 _DATA = Path(str(files("clipomaly_core") / "data"))
 
 
@@ -116,8 +121,10 @@ def _download(architecture: str, tag: str) -> Path:
         raise UsageError(f"Model {architecture!r} needs weights: {known}; or pass --weights FILE.")
     # The client retries for a while and writes a line each time; the one line below says it all.
     client = logging.getLogger("huggingface_hub")
-    level = client.level
+    level, offline = client.level, constants.HF_HUB_OFFLINE
     client.setLevel(logging.ERROR)
+    # It would try an absent hub for most of a minute; offline it looks at once for what was downloaded before.
+    constants.HF_HUB_OFFLINE = offline or not _answers(constants.ENDPOINT)
     try:
         return Path(download_pretrained(get_pretrained_cfg(architecture, tag), cache_dir=None))
     except Exception as error:  # whatever the hub's client and the network come up with
@@ -127,6 +134,18 @@ def _download(architecture: str, tag: str) -> Path:
         ) from error
     finally:
         client.setLevel(level)
+        constants.HF_HUB_OFFLINE = offline
+
+
+def _answers(url: str) -> bool:
+    """Whether there is anything at an address of HTTP, by the proxies of the environment."""
+    try:
+        urllib.request.urlopen(url, timeout=_HUB_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, HTTPException):
+        return False
+    return True
 
 
 def fetch(url: str) -> Path:

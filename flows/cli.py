@@ -21,6 +21,7 @@ from flows.commands.review import review
 from flows.commands.scan import scan
 from flows.commands.search import search
 from flows.commands.segment import segment
+from flows.commands.serve import serve
 from flows.commands.status import status
 from flows.commands.vocabulary import vocabulary
 
@@ -32,7 +33,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (scan, status, query, search, report, mine, segment, evaluate, finetune, models, compact, doctor, demo):
+for command in (
+    scan,
+    serve,
+    status,
+    query,
+    search,
+    report,
+    mine,
+    segment,
+    evaluate,
+    finetune,
+    models,
+    compact,
+    doctor,
+    demo,
+):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(config, name="config")

@@ -1,0 +1,69 @@
+"""The nightly scan on a schedule, served by one box: registers a deployment and runs what is due."""
+
+import asyncio
+import signal
+from contextlib import suppress
+from typing import Any
+
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
+from prefect.schedules import Cron, Schedule
+from prefect.settings import PREFECT_API_URL
+from prefect.types.entrypoint import EntrypointType
+from pydantic import ValidationError
+
+from flows.nightly_scan import nightly_scan
+from flows.parameters import ScanParameters
+from flows.runners import prefect_server
+from tasks.errors import UsageError
+
+
+def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) -> None:
+    """Register ``nightly-scan/<name>`` and run it when it is due, one night at a time, until this process is ended.
+
+    At the configured Prefect server, else at one that lasts as long as this process.
+
+    Args:
+        parameters: those of the scan; the Prefect page offers them to whoever runs it by hand.
+        name: of the deployment.
+        cron: when, as five fields of cron.
+        timezone: of these fields, as an IANA name such as ``Europe/Berlin``.
+
+    Raises:
+        UsageError: no such time or zone.
+        UserError: no server.
+    """
+    schedule = make_schedule(cron, timezone)
+    with prefect_server(parameters):
+        print(f"serving nightly-scan/{name} at {cron} ({timezone}), server {PREFECT_API_URL.value()}", flush=True)
+        runner = _Server(name, limit=1)
+        deployment = nightly_scan.to_deployment(
+            name,
+            schedule=schedule,
+            parameters={"parameters": parameters.model_dump(mode="json", exclude_unset=True)},
+            description="Scan the archive for what no class list foresaw; only what is new or was cut off.",
+            tags=["clipomaly"],
+            entrypoint_type=EntrypointType.MODULE_PATH,  # the package is installed where it runs
+        )
+        assert isinstance(deployment, RunnerDeployment)  # a coroutine only where there is an event loop
+        runner.add_deployment(deployment)
+        with suppress(KeyboardInterrupt):
+            asyncio.run(runner.start())
+
+
+class _Server(Runner):
+    def handle_sigterm(self, *_: Any, **__: Any) -> None:
+        """End as by Ctrl-C, which pauses the schedule first; Prefect's own handler leaves it to nobody."""
+        signal.raise_signal(signal.SIGINT)
+
+
+def make_schedule(cron: str, timezone: str) -> Schedule:
+    """A Prefect schedule. Raises UsageError where one of both is not what it should be."""
+    try:
+        CronSchedule(cron=cron, timezone=timezone)
+    except ValidationError as error:
+        if error.errors()[0]["loc"] == ("timezone",):
+            raise UsageError(f"--timezone {timezone}: give an IANA name such as Europe/Berlin.") from error
+        raise UsageError(f"--cron {cron!r}: give five fields of cron, such as '0 2 * * *' for two at night.") from error
+    return Cron(cron, timezone=timezone)

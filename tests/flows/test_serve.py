@@ -1,0 +1,82 @@
+"""A schedule on one box: the command serves a deployment of a real server, and a run that is triggered ends well."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from .files import part_files
+
+PATIENCE = 300
+
+
+def wait_for(what, process, log):
+    deadline = time.monotonic() + PATIENCE
+    while not (found := what()):
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    return found
+
+
+@pytest.mark.slow
+def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
+    from prefect.client.orchestration import get_client
+    from prefect.deployments import run_deployment
+    from prefect.exceptions import ObjectNotFound
+
+    from flows.parameters import ScanParameters
+    from flows.runners import prefect_server
+
+    tables, log = tmp_path / "tables", tmp_path / "log"
+    command = [sys.executable, "-m", "flows.cli", "serve", str(drawn_archive), "--out", str(tables), "--fps", "2"]
+    command += ["--cron", "0 2 * * *", "--timezone", "Europe/Berlin", "--config", str(tmp_path / "scan.toml")]
+    (tmp_path / "scan.toml").write_text("shard_minutes = 0.04\n")
+    with prefect_server(ScanParameters(archive="", tables="")), log.open("w") as out:
+        from prefect.settings import PREFECT_API_URL
+
+        environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
+        served = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
+        try:
+            with get_client(sync_client=True) as client:
+
+                def deployed():
+                    try:
+                        return client.read_deployment_by_name("nightly-scan/nightly")
+                    except ObjectNotFound:
+                        return None
+
+                deployment = wait_for(deployed, served, log)
+                [schedule] = deployment.schedules
+                assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 2 * * *", "Europe/Berlin")
+                assert schedule.active
+                form = deployment.parameter_openapi_schema["definitions"]["ScanParameters"]["properties"]
+                assert form["fps"]["default"] == 1.0 and all("description" in field for field in form.values())
+                run = run_deployment(deployment.id, timeout=0, client=client)
+                ended = wait_for(lambda: (at := client.read_flow_run(run.id)).state.is_final() and at, served, log)
+                assert ended.state.is_completed(), f"{ended.state}\n{log.read_text()}"
+                os.kill(served.pid, signal.SIGTERM)
+                assert served.wait(PATIENCE) in (0, -signal.SIGTERM), log.read_text()
+                assert "Traceback" not in log.read_text()
+                [schedule] = client.read_deployment(deployment.id).schedules
+                assert not schedule.active  # nobody serves it
+        finally:
+            if served.poll() is None:
+                os.killpg(served.pid, signal.SIGKILL)
+                served.wait()
+    assert part_files(tables) == part_files(scanned)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--cron", "0 2 * *"), "give five fields of cron"),
+        (("--cron", "99 2 * * *"), "give five fields of cron"),
+        (("--timezone", "Mars/Olympus"), "IANA name"),
+    ],
+)
+def test_schedules_that_are_none(clipomaly, tmp_path, options, told):
+    ran = clipomaly("serve", tmp_path, "--out", tmp_path / "T", *options)
+    assert ran.code == 2 and told in ran.err and "Traceback" not in ran.err
