@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import reduce
-from operator import or_
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +15,7 @@ from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, ScanRecord
-from schemas.tables import FRAMES, INSTANCES, SHARD, Table
+from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, SHARD, Table
 from tasks.commits import read_commits, read_scan_records
 from tasks.compaction_record import place_of, read_compactions
 from tasks.storage import Location, exists, is_local, locate, replace_file
@@ -106,6 +104,104 @@ def open_table(tables_url: str, table: str, *, scan_id: str | None = None) -> ds
     Raises UserError when there are no tables, no such table or generation, or when embeddings of different
     length would have to be one column.
     """
+    selected = _select(tables_url, table, scan_id)
+    dataset = _dataset(selected)
+    for rows in selected.left_out:
+        left_out = rows.expression()
+        if selected.table is Table.EMBEDDINGS and rows.sources is not None:
+            # Embeddings carry no source. The id covers the generation and the etag: it names one row of the table.
+            instances = _dataset(_select(tables_url, Table.INSTANCES, rows.scan_id))
+            ids = instances.to_table(columns=["instance_id"], filter=left_out)["instance_id"]
+            left_out = ds.field("instance_id").isin(ids.combine_chunks())
+        dataset = dataset.filter(~left_out)
+    return dataset
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFiles:
+    """Parquet files on a local disk, absolute paths, and a condition in SQL for the rows in them that count."""
+
+    paths: tuple[str, ...]
+    columns: tuple[str, ...]
+    condition: str | None
+
+
+def local_files(tables_url: str, table: str) -> LocalFiles | None:
+    """What ``open_table`` would give, for an engine that reads Parquet itself; None where it must be asked: tables that
+    are not on a local disk, are empty, or hold files of older schemas, and embeddings, whose type differs.
+
+    Raises UserError as ``open_table`` does.
+    """
+    selected = _select(tables_url, table, None)
+    paths = tuple(file.path for file, _ in selected.files)
+    if (
+        not paths
+        or not is_local(selected.tables.fs)
+        or selected.table is Table.EMBEDDINGS
+        or not selected.is_of_one_schema
+    ):
+        return None
+    return LocalFiles(
+        paths=tuple(selected.tables.child(path).path for path in paths),
+        columns=tuple(selected.schema.names),
+        condition=" AND ".join(f"NOT ({rows.sql()})" for rows in selected.left_out) or None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """Rows of a generation that lie in files of these days and do not count: of whole shards, or of those sources of
+    theirs, (shard, URI), that are superseded."""
+
+    scan_id: str
+    days: frozenset[date]
+    shards: frozenset[str]
+    sources: frozenset[tuple[str, str]] | None = None
+
+    def expression(self) -> ds.Expression:
+        """True for these rows, in tables that name the source.
+
+        Scan and day are known of a file by its folder: files of others are read without a look at their rows.
+        """
+        met = (ds.field("scan") == self.scan_id) & ds.field("dt").isin(pa.array(sorted(self.days), pa.date32()))
+        met &= ds.field("shard").isin(sorted(self.shards))
+        if self.sources is not None:
+            key = pc.binary_join_element_wise(ds.field("shard"), ds.field("source_uri"), _SEPARATOR)
+            # One look-up in a set, and not a term for each shard: those would all be weighed for every file.
+            met &= key.isin([_SEPARATOR.join(source) for source in sorted(self.sources)])
+        return met
+
+    def sql(self) -> str:
+        """The same as a condition of DuckDB."""
+        days = ", ".join(f"DATE '{day}'" for day in sorted(self.days))
+        met = f"scan = {_quoted(self.scan_id)} AND dt IN ({days}) AND shard IN ({_listed(self.shards)})"
+        if self.sources is not None:
+            keys = _listed(_SEPARATOR.join(source) for source in self.sources)
+            met += f" AND shard || {_quoted(_SEPARATOR)} || source_uri IN ({keys})"
+        return met
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(map(_quoted, sorted(values)))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Selected:
+    """The files that hold the committed rows of a table, what the path of each tells, and what there does not count."""
+
+    tables: Location
+    table: Table
+    schema: pa.Schema
+    files: tuple[tuple[PartFile, ds.Expression], ...]
+    left_out: tuple[_LeftOut, ...]
+    is_of_one_schema: bool
+
+
+def _select(tables_url: str, table: str, scan_id: str | None) -> _Selected:
     try:
         wanted = Table(table)
     except ValueError:
@@ -131,16 +227,14 @@ def open_table(tables_url: str, table: str, *, scan_id: str | None = None) -> ds
         told = ", ".join(f"{length} in {scan}" for length, scan in sorted(lengths.items()))
         raise UserError(f"Embeddings of different lengths cannot be read as one ({told}): name a scan.")
     newest = next(iter(lengths), next(reversed(scans.values())).embedding_dimension)
-    dataset = _dataset(tables, wanted, _schema(wanted, newest), shards, compactions)
-    left_out = _merged_but_not_live(shards, compactions)
-    superseded = [shard for shard in shards if shard.superseded]
-    if superseded and wanted is Table.EMBEDDINGS:
-        left_out.append(_superseded_embeddings(tables, superseded, compactions))
-    elif superseded:
-        left_out += _superseded_rows(superseded)
-    for rows in left_out:
-        dataset = dataset.filter(~rows)
-    return dataset
+    return _Selected(
+        tables=tables,
+        table=wanted,
+        schema=_schema(wanted, newest),
+        files=tuple(_files(tables, wanted, shards, compactions)),
+        left_out=(*_merged_but_not_live(shards, compactions), *_superseded(shards)),
+        is_of_one_schema=all(scan.schema_version == SCHEMA_VERSION for scan in scans.values()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,20 +280,23 @@ def _schema(table: Table, embedding_dimension: int) -> pa.Schema:
     return pa.schema([*files, *folders, SHARD])
 
 
-def _dataset(
-    tables: Location, table: Table, schema: pa.Schema, shards: Sequence[_LiveShard], compactions: _Compactions
-) -> ds.Dataset:
-    """The files that hold the rows of these shards. Merged ones hold rows of other shards as well."""
+def _dataset(selected: _Selected) -> ds.Dataset:
+    tables = selected.tables
     parquet = ds.ParquetFileFormat()
     filesystem = LocalFileSystem() if is_local(tables.fs) else PyFileSystem(FSSpecHandler(tables.fs))
     fragments = [
         parquet.make_fragment(tables.child(file.path).path, filesystem, place, file_size=file.size)
-        for file, place in (
-            *_merged_files(tables, table, _used(shards, compactions)),
-            *_part_files(table, shards, compactions),
-        )
+        for file, place in selected.files
     ]
-    return ds.FileSystemDataset(fragments, schema, parquet, filesystem)
+    return ds.FileSystemDataset(fragments, selected.schema, parquet, filesystem)
+
+
+def _files(
+    tables: Location, table: Table, shards: Sequence[_LiveShard], compactions: _Compactions
+) -> Iterator[tuple[PartFile, ds.Expression]]:
+    """The files that hold the rows of these shards, merged ones those of others as well, and what their path tells."""
+    yield from _merged_files(tables, table, _used(shards, compactions))
+    yield from _part_files(table, shards, compactions)
 
 
 def _part_files(
@@ -258,45 +355,24 @@ def file_day(file: PartFile) -> date:
     return date.fromisoformat(folder.removeprefix("dt="))
 
 
-def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: _Compactions) -> list[ds.Expression]:
-    """True for rows in merged files of shards that are superseded as a whole, or were committed after the commits
-    were read: a term a generation."""
-    terms = []
+def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: _Compactions) -> Iterator[_LeftOut]:
+    """Shards in merged files that are superseded as a whole, or were committed after the commits were read."""
     for scan_id in sorted({scan for scan, _ in compactions}):
         live = {shard.commit.shard_id for shard in shards if shard.commit.scan_id == scan_id}
         of_scan = {day: compacted.shards - live for (scan, day), compacted in compactions.items() if scan == scan_id}
         dead = {day: others for day, others in of_scan.items() if others}
         if dead:
-            ids = sorted(frozenset().union(*dead.values()))
-            terms.append(_on_days(scan_id, dead) & ds.field("shard").isin(ids))
-    return terms
+            yield _LeftOut(scan_id, frozenset(dead), frozenset().union(*dead.values()))
 
 
-def _superseded_rows(shards: Sequence[_LiveShard]) -> list[ds.Expression]:
-    """True for rows of superseded sources, in tables that name the source: a term a generation.
-
-    One look-up in a set, and not a term for each shard: those would all be weighed for every file.
-    """
-    terms = []
-    for scan_id in sorted({shard.commit.scan_id for shard in shards}):
-        of_scan = [shard for shard in shards if shard.commit.scan_id == scan_id]
-        keys = [_SEPARATOR.join((shard.commit.shard_id, uri)) for shard in of_scan for uri in sorted(shard.superseded)]
-        key = pc.binary_join_element_wise(ds.field("shard"), ds.field("source_uri"), _SEPARATOR)
-        days = {file_day(file) for shard in of_scan for file in shard.commit.files}
-        ids = [shard.commit.shard_id for shard in of_scan]
-        terms.append(_on_days(scan_id, days) & ds.field("shard").isin(ids) & key.isin(keys))
-    return terms
-
-
-def _on_days(scan_id: str, days: Iterable[date]) -> ds.Expression:
-    """Known of a file by its folder: files of other days are read without a look at their rows."""
-    return (ds.field("scan") == scan_id) & ds.field("dt").isin(pa.array(sorted(days), pa.date32()))
-
-
-def _superseded_embeddings(tables: Location, shards: Sequence[_LiveShard], compactions: _Compactions) -> ds.Expression:
-    """Embeddings carry no source: the instances of the same shards tell which are superseded."""
-    instances = _dataset(tables, Table.INSTANCES, _schema(Table.INSTANCES, 0), shards, compactions)
-    superseded = reduce(or_, _superseded_rows(shards))
-    ids = instances.to_table(columns=["instance_id"], filter=superseded)["instance_id"]
-    # The id covers the generation and the etag: it names one row of the table, whatever its shard.
-    return ds.field("instance_id").isin(ids.combine_chunks())
+def _superseded(shards: Sequence[_LiveShard]) -> Iterator[_LeftOut]:
+    """Superseded sources of shards that are live for the sake of others."""
+    affected = [shard for shard in shards if shard.superseded]
+    for scan_id in sorted({shard.commit.scan_id for shard in affected}):
+        commits = [(shard.commit, shard.superseded) for shard in affected if shard.commit.scan_id == scan_id]
+        yield _LeftOut(
+            scan_id,
+            days=frozenset(file_day(file) for commit, _ in commits for file in commit.files),
+            shards=frozenset(commit.shard_id for commit, _ in commits),
+            sources=frozenset((commit.shard_id, uri) for commit, superseded in commits for uri in superseded),
+        )
