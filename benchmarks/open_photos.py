@@ -1,13 +1,14 @@
 """Every score of the method on open photos of unusual things on roads: the rows of docs/evaluation.md.
 
-``python -m benchmarks.open_photos --dataset ../shared/data/roadanomaly-open`` judges one option after the other with
-``evaluate`` and prints a row of the table for each; ``--names FILE`` judges names, ``--only NAME`` takes one option.
+``python -m benchmarks.open_photos`` judges one option after the other with ``evaluate``, prints a row of the table for
+each and writes them to ``results/open_photos.json``; ``--names FILE`` judges names, ``--only NAME`` takes one option.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
 
+from benchmarks.results import write_results
 from clipomaly_core.scores import SCORES
 from tasks.evaluate import EvaluationSettings, evaluate
 from tasks.evaluation_report import Evaluation
@@ -38,14 +39,15 @@ def row(name: str, evaluation: Evaluation) -> str:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", type=Path, required=True)
+    parser.add_argument("--dataset", type=Path, default=Path("../shared/data/roadanomaly-open"))
     parser.add_argument("--format", default="roadanomaly")
     parser.add_argument("--names", type=Path, default=Path("tests/data/roadanomaly_open_names.yaml"))
     parser.add_argument("--model", default="nano")
     parser.add_argument("--weights")
     parser.add_argument("--only", action="append", choices=OPTIONS, help="repeatable")
     arguments = parser.parse_args()
-    title = True
+    rows: dict[str, str] = {}
+    told: dict[str, object] = {"dataset": arguments.dataset.name, "columns": ["option", *_COLUMNS], "rows": rows}
     for name in arguments.only or OPTIONS:
         model = ModelSettings(arguments.model, arguments.weights, method=OPTIONS[name])
         with tempfile.TemporaryDirectory() as folder:
@@ -55,12 +57,14 @@ def main() -> None:
             evaluation = evaluate(settings)
         facts = evaluation.model
         assert facts
-        if title:
+        if not rows:
+            told |= {"model": facts.name, "weights": facts.weights_sha256, "frames": evaluation.dataset.frames}
             print(f"{evaluation.created[:10]}, {facts.name}, weights {facts.weights_sha256[:12]}, "
                   f"{evaluation.dataset.frames} frames\n\n| option | {' | '.join(_COLUMNS)} |")  # fmt: skip
             print("|---" * (len(_COLUMNS) + 1) + "|")
-            title = False
-        print(row(name, evaluation), flush=True)
+        rows[name] = row(name, evaluation)
+        print(rows[name], flush=True)
+        write_results("open_photos", told)  # after each: one more may take minutes
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def random_weights(tmp_path_factory):
 
 
 def make_model(random_weights, **options):
-    base = replace(default_options("nano"), reclaim_margin=0.0, **options)
+    base = replace(default_options("nano"), **({"reclaim_margin": 0.0, "name_cosine": -1.0} | options))
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base)
 
 
@@ -116,6 +116,21 @@ def test_an_unknown_object_is_said_where_the_margin_is_small(random_weights, any
     instances = unsure([frame_of(1)])[0].instances
     assert instances
     assert all(i.name == "unknown object" and i.name_source == "none" and len(i.names) == 5 for i in instances)
+
+
+def test_an_unknown_object_is_said_where_no_name_is_near(random_weights, any_model):
+    far = make_model(random_weights, threshold=any_model.options.threshold, margin=0.0, name_cosine=1.0)
+    found = any_model([frame_of(1)])[0].instances
+    instances = far([frame_of(1)])[0].instances
+    assert [one.bbox for one in instances] == [one.bbox for one in found] and instances
+    assert all(one.name == "unknown object" and one.name_source == "none" for one in instances)
+    assert [one.names for one in instances] == [one.names for one in found]
+
+
+@pytest.mark.parametrize("value", [-1.5, 1.1])
+def test_a_name_cosine_that_is_none(value):
+    with pytest.raises(UserError, match="name_cosine"):
+        replace(default_options("nano"), name_cosine=value)
 
 
 def test_without_candidates_everything_unknown_is_an_unknown_object(random_weights):
@@ -209,13 +224,15 @@ def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
     look = gone.embedding.astype("<f2").tobytes()
     vocabulary = model.vocabulary
 
-    def run(sha256: str) -> tuple[tuple[int, ...], ...]:
-        suppressed = (Suppression("judged to be nothing", sha256, 0.995, look),)
+    def run(sha256: str, name: str | None = None) -> tuple[tuple[int, ...], ...]:
+        suppressed = (Suppression("judged to be nothing", sha256, 0.995, look, name),)
         again = Clipomaly.load("nano", vocabulary=replace(vocabulary, suppressed=suppressed))
         return tuple(instance.bbox for instance in again([frame])[0].instances)
 
     alike = [one.bbox for one in before if float(one.embedding @ gone.embedding) >= 0.995]
     assert run(model.weights_sha256) == tuple(one.bbox for one in before if one.bbox not in alike)
+    assert gone.bbox not in run(model.weights_sha256, gone.names[0].name.upper())
+    assert run(model.weights_sha256, "zeppelin") == tuple(one.bbox for one in before)
     assert run("0" * 64) == tuple(one.bbox for one in before)  # another model's suppression means nothing here
 
 

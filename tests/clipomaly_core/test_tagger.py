@@ -25,7 +25,7 @@ class ByBrightness:
 
 
 def model_with(random_weights, tagger=None, **options):  # noqa: F811
-    base = replace(default_options("nano"), threshold=0.0, margin=0.0, min_area=0.0, **options)
+    base = replace(default_options("nano"), threshold=0.0, margin=0.0, name_cosine=-1.0, min_area=0.0, **options)
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base, tagger=tagger)
 
 
