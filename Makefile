@@ -33,6 +33,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 # One quiet machine, a quarter of an hour: ARCHIVE=folder for footage of your own, else drawn scenes.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(if $(ARCHIVE),--archive $(ARCHIVE))
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.fan_out
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -44,6 +44,7 @@ def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) 
             parameters={"parameters": parameters.model_dump(mode="json", exclude_unset=True)},
             description="Scan the archive for what no class list foresaw; only what is new or was cut off.",
             tags=["clipomaly"],
+            paused=False,  # though an earlier one was ended
             entrypoint_type=EntrypointType.MODULE_PATH,  # the package is installed where it runs
         )
         assert isinstance(deployment, RunnerDeployment)  # a coroutine only where there is an event loop
