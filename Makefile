@@ -30,7 +30,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-# One quiet machine, a quarter of an hour: ARCHIVE=folder for footage of your own, else drawn scenes.
+# For a quiet machine. ARCHIVE=folder for footage of your own, else drawn scenes.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(if $(ARCHIVE),--archive $(ARCHIVE))
 	$(BIN)/python -m benchmarks.planning

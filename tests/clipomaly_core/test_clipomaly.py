@@ -259,3 +259,15 @@ def test_a_region_embeds_the_same_on_any_number_of_threads():
     finally:
         torch.set_num_threads(before)
     assert torch.equal(embeddings[0], embeddings[1]) and torch.equal(embeddings[0], embeddings[2])
+
+
+def test_without_crops_names_come_from_the_frame_itself(any_model, random_weights, monkeypatch):
+    """Where the region's features have all the say, no crop is embedded, and the name is the one nearest to them."""
+    model = make_model(random_weights, threshold=any_model.options.threshold, region_weight=1.0, margin=0.0)
+    monkeypatch.setattr(model, "_embed_crops", lambda crops: pytest.fail("crops were embedded"))
+    [result] = model([frame_of(1)])
+    assert result.instances
+    words = model._words
+    for instance in result.instances:
+        nearest = words.candidates.cosines(torch.from_numpy(instance.embedding)).argmax()
+        assert instance.name == words.names[int(nearest)]
