@@ -56,7 +56,13 @@ class Pictures:
 
     def mask(self, item_id: str) -> bytes:
         """A transparent PNG that fits over the crop: the object tinted and rimmed. Raises UnknownItemError."""
-        return self._cache.get(f"mask {item_id}", lambda: _overlay(self._queue.item(item_id).item))
+
+        def make() -> bytes:
+            item = self._queue.item(item_id).item
+            height, width = crop_size(item)
+            return _overlay(item, item.crop_box, width, height)
+
+        return self._cache.get(f"mask {item_id}", make)
 
     def frame(self, item_id: str) -> bytes:
         """The whole frame, at most 1600 wide: JPEG. Raises UnknownItemError and FrameGoneError."""
@@ -66,6 +72,17 @@ class Pictures:
             return _jpeg(_shrink(self._read(item, item.frame_index), _FRAME_WIDTH))
 
         return self._cache.get(f"frame {item_id}", make)
+
+    def outline(self, item_id: str) -> bytes:
+        """A transparent PNG that fits over the whole frame: the object tinted and rimmed. Raises UnknownItemError."""
+
+        def make() -> bytes:
+            item = self._queue.item(item_id).item
+            width = min(item.frame_width, _FRAME_WIDTH)
+            whole = Box(0, 0, item.frame_width, item.frame_height)
+            return _overlay(item, whole, width, max(1, round(item.frame_height * width / item.frame_width)))
+
+        return self._cache.get(f"outline {item_id}", make)
 
     def full_frame(self, item: ReviewItem) -> bytes:
         """The whole frame at its own size, for handing over: JPEG, not cached. Raises FrameGoneError."""
@@ -138,9 +155,8 @@ def crop_size(item: ReviewItem) -> tuple[int, int]:
         return picture.height, picture.width
 
 
-def _overlay(item: ReviewItem) -> bytes:
-    height, width = crop_size(item)
-    view = item.crop_box
+def _overlay(item: ReviewItem, view: Box, width: int, height: int) -> bytes:
+    """The mask in ``view`` of the frame, at this size."""
     part = decode_rle(item.mask_rle, item.frame_height, item.frame_width)[
         view.y : view.y + view.height, view.x : view.x + view.width
     ].astype(np.uint8)

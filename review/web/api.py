@@ -158,6 +158,12 @@ def mask(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
     return Response(site.pictures.mask(item_id), media_type="image/png", headers=_KEPT)
 
 
+@api.get("/items/{item_id}/outline.png", response_class=Response, responses=_PNG)
+def outline(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
+    """The mask, to lay over the whole frame."""
+    return Response(site.pictures.outline(item_id), media_type="image/png", headers=_KEPT)
+
+
 @api.get("/items/{item_id}/frame.jpg", response_class=Response, responses=_JPEG)
 async def frame(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
     """The whole frame, as long as the archive has it."""

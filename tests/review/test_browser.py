@@ -194,6 +194,10 @@ def test_a_night_by_keyboard_alone(queue: Queue, visit: Callable) -> None:
         playwright.expect(page.locator("#mask")).to_be_hidden()
         page.keyboard.press("f")
         playwright.expect(page.locator("#crop")).to_have_attribute("src", "/items/item000006/frame.jpg")
+        page.keyboard.press("m")
+        playwright.expect(page.locator("#mask")).to_be_visible()
+        playwright.expect(page.locator("#mask")).to_have_attribute("src", "/items/item000006/outline.png")
+        page.wait_for_function("document.getElementById('mask').naturalWidth > 0")
         # Tab reaches every button, and one can be pressed.
         for _ in range(40):
             page.keyboard.press("Tab")

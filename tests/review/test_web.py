@@ -135,18 +135,18 @@ def test_names_complete_prefix_first(browser: Browser) -> None:
 
 def test_pictures(browser: Browser) -> None:
     sizes = {}
-    for name in ("crop.jpg", "mask.png", "frame.jpg", "track/0.jpg"):
+    for name in ("crop.jpg", "mask.png", "frame.jpg", "outline.png", "track/0.jpg"):
         answer = browser.client.get(f"/items/item000001/{name}")
         assert answer.status_code == 200, name
         assert "immutable" in answer.headers["cache-control"] and "private" in answer.headers["cache-control"]
         with Image.open(io.BytesIO(answer.content)) as picture:
             sizes[name] = picture.size
             assert answer.headers["content-type"] == Image.MIME[picture.format or ""]
-            if name == "mask.png":
+            if name.endswith(".png"):
                 opaque = sum(1 for alpha in picture.getchannel("A").get_flattened_data() if alpha)
                 assert 0 < opaque < picture.width * picture.height / 2
     assert sizes["crop.jpg"] == sizes["mask.png"]
-    assert sizes["frame.jpg"] == (960, 540)
+    assert sizes["frame.jpg"] == sizes["outline.png"] == (960, 540)
     assert browser.client.get("/items/item000001/track/99.jpg").status_code == 404
 
 

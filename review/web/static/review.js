@@ -221,15 +221,11 @@ function showPictures(item) {
   if (coming) prefetchFrame(item, true);
   setSource($("crop"), frame ? `${base}/frame.jpg` : `${base}/crop.jpg`);
   $("crop").alt = frame ? `The whole frame, with the object that may be: ${item.name}` : `The object that may be: ${item.name}`;
-  setSource($("mask"), `${base}/mask.png`);
-  $("mask").hidden = frame || !maskOn;
+  setSource($("mask"), frame ? `${base}/outline.png` : `${base}/mask.png`);
+  $("mask").hidden = !maskOn;
   const view = frame ? { width: item.frame_width, height: item.frame_height } : item.crop_box;
   $("picture").style.aspectRatio = `${view.width} / ${view.height}`;
   $("picture").style.setProperty("--ratio", view.width / view.height);
-  $("frame-box").toggleAttribute("hidden", !frame || !maskOn);
-  $("frame-box").setAttribute("viewBox", `0 0 ${item.frame_width} ${item.frame_height}`);
-  const edge = item.frame_width / 160;
-  for (const rect of $("frame-box").children) for (const [name, value] of Object.entries({ x: item.box.x - edge, y: item.box.y - edge, width: item.box.width + 2 * edge, height: item.box.height + 2 * edge, rx: edge / 2 })) rect.setAttribute(name, value);
   $("toggle-mask").setAttribute("aria-pressed", maskOn);
   $("toggle-frame").setAttribute("aria-pressed", frame);
   $("toggle-frame").setAttribute("aria-busy", coming);
