@@ -35,6 +35,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(if $(ARCHIVE),--archive $(ARCHIVE))
 	$(BIN)/python -m benchmarks.planning
 	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.query build/query $(if $(ARCHIVE),--archive $(ARCHIVE))
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

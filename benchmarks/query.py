@@ -1,16 +1,16 @@
 """The README's questions over ten million instances. ``python -m benchmarks.query FOLDER``.
 
-FOLDER keeps what is made: the scan of real clips with ``nano``, and tables of ten million rows made from its rows, a
-car and day a shard, as compaction leaves them. Names, scores, times, cars and ids vary; masks keep their length, and
-differ in every third byte, so that a packer finds none twice (they decode no more). The first day is
-written as a scan does and compacted, timed; the others come merged. Then each question is asked of a raw glob and
-through ``open_table``, on two threads; the best, the median and the processor's seconds are told.
+FOLDER keeps what is made: the scan of an archive with ``nano`` (drawn clips where none is given), and tables of ten
+million rows made from its rows, a car and day a shard, as compaction leaves them. Names, scores, times, cars and ids
+vary; masks keep their length, and differ in every third byte, so that a packer finds none twice (they decode no more).
+The first day is written as a scan does and compacted, timed; the others come merged. Then each question is asked of a
+raw glob and through ``open_table``, on two threads; the best, the median and the processor's seconds are told.
 """
 
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -30,7 +30,6 @@ from tasks.query import connect
 from tasks.storage import locate, replace_file
 from tasks.tables import day_folder, open_table, with_shard, write_parts
 
-CLIPS = Path(__file__).parents[1].parent / "shared" / "data"
 FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)
 NAMES = 400
 THREADS = 2
@@ -49,13 +48,17 @@ QUESTIONS = {
 }
 
 
-def scan_clips(tables: Path) -> None:
-    """The real rows: every real clip, once, with the built-in model."""
+def scan_clips(archives: Sequence[Path], folder: Path) -> None:
+    """The rows to start from: every clip, once, with the built-in model."""
+    from demo_fleet import write_archive
     from flows.nightly_scan import run_scan
     from flows.parameters import ScanParameters
 
-    for archive in ("dashcam", "dashcam-varied"):
-        run_scan(ScanParameters(archive=str(CLIPS / archive), tables=str(tables), fps=1))
+    if not archives:
+        archives = [folder / "drawn"]
+        write_archive(archives[0], drives=2, clips=2)
+    for archive in archives:
+        run_scan(ScanParameters(archive=str(archive), tables=str(folder / "real"), fps=1))
 
 
 def multiply(real: Path, tables: Path, days: int, cars: int, rows: int) -> dict[str, float]:
@@ -215,6 +218,7 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--archive", type=Path, nargs="+", default=[], help="footage to scan")
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--cars", type=int, default=100)
     parser.add_argument("--rows", type=int, default=3_334, help="of a car and day")
@@ -225,7 +229,7 @@ def main() -> None:
     real, tables = arguments.folder / "real", arguments.folder / "tables"
     figures: dict[str, object] = {"duckdb": version("duckdb"), "pyarrow": version("pyarrow")}
     if not real.exists():
-        scan_clips(real)
+        scan_clips(arguments.archive, arguments.folder)
     if not tables.exists():
         started = time.perf_counter()
         figures["compaction of a day"] = multiply(real, tables, arguments.days, arguments.cars, arguments.rows)
