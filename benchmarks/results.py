@@ -69,13 +69,13 @@ class Ran:
 
 
 def run_command(command: Sequence[str], clock: Clock = time.perf_counter, **environment: str) -> Ran:
-    """Run a command of Clipomaly in a process of its own. Raises SystemExit with its errors when it fails."""
+    """Run a command of Clipomaly in a process of its own. Raises SystemExit with what it printed when it fails."""
     with tempfile.TemporaryFile() as told:
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *command],
             env=os.environ | environment,
-            stdout=subprocess.DEVNULL,
+            stdout=told,
             stderr=told,
         )
         _, status, used = os.wait4(process.pid, 0)  # the memory of this child alone
