@@ -84,6 +84,8 @@ def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
         for name in names
     ]
     text = "# The classes of the label maps, in the order of their values: for training, not for a scan.\n"
+    # By it the label maps are read again, to train on and to judge by.
+    yield OutputFile("classes.txt", "".join(f"{name}\n" for name in names).encode())
     yield OutputFile("vocabulary.yaml", (text + yaml.safe_dump({"known": known}, sort_keys=False)).encode())
 
 

@@ -315,7 +315,17 @@ _CITYSCAPES_BY_TRAIN_ID = _table({VOID: VOID, **{index: index for index in range
 
 
 def _cityscapes_meaning(label: Path) -> LabelMap:
-    return _CITYSCAPES_BY_TRAIN_ID if label.stem.endswith("TrainIds") else _CITYSCAPES_BY_ID
+    if not label.stem.endswith("TrainIds"):
+        return _CITYSCAPES_BY_ID
+    root = label.parents[3]
+    return _camvid_like_words(root).table if (root / "classes.txt").is_file() else _CITYSCAPES_BY_TRAIN_ID
+
+
+def _cityscapes_words(root: Path) -> tuple[tuple[str, ...], ...]:
+    """Those of ``classes.txt`` where there is one, as ``dataset build`` writes it; else the 19."""
+    if (root / "classes.txt").is_file():
+        return _camvid_like_words(root).classes
+    return tuple((name,) for name in _CITYSCAPES_CLASSES)
 
 
 # Pixel values from 1 on. What is unlabeled or "other" is normal to the benchmark, but no class to be found.
@@ -390,7 +400,7 @@ _FORMATS: Final[dict[str, _Format]] = {
         "leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png and gtFine/SPLIT/CITY/NAME_gtFine_labelIds.png",
         _cityscapes,
         _cityscapes_meaning,
-        _fixed(tuple((name,) for name in _CITYSCAPES_CLASSES)),
+        _cityscapes_words,
         split="val",
     ),
     "streethazards": _Format(
