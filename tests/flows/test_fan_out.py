@@ -95,12 +95,15 @@ def test_workers_elsewhere_need_a_server_that_they_reach(
     assert ran.code == 2 and "set PREFECT_API_URL" in ran.err and ran.err.count("\n") <= 2
 
 
-def test_a_dask_scheduler_that_is_not_there(clipomaly, drawn_archive, tmp_path, prefect_home, monkeypatch):
-    distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+def test_a_dask_scheduler_that_is_not_there(prefect_home):
+    dask = pytest.importorskip("dask", reason="the extra dask is not installed")
     from flows.clusters import dask_runner
     from tasks.errors import UserError
 
-    monkeypatch.setitem(distributed.config.config["distributed"]["comm"]["timeouts"], "connect", "1s")
     runner = dask_runner("tcp://127.0.0.1:9", 2, 1)
-    with pytest.raises(UserError, match=r"No Dask scheduler at tcp://127.0.0.1:9: .* Check --address"), runner:
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(UserError, match=r"No Dask scheduler at tcp://127.0.0.1:9: .* Check --address"),
+        runner,
+    ):
         pass
