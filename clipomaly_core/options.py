@@ -114,8 +114,8 @@ def default_options(model: str) -> Options:
             short_side=448,
             score="unknown-mass",
             logit_scale=20.0,
-            threshold=0.95,
-            min_area=0.001,
+            threshold=0.975,
+            min_area=0.002,
             preselect=2000,
             region_weight=0.3,
             crop_size=96,
@@ -123,6 +123,6 @@ def default_options(model: str) -> Options:
             margin=0.05,
             name_cosine=0.38,
             reclaim="region",
-            reclaim_margin=0.1,
+            reclaim_margin=0.125,
         )
     return Options()
