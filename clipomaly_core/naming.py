@@ -67,11 +67,12 @@ def name_regions(
         return [RegionName(None, ())] * len(regions)
     if allowed is None:
         allowed = torch.ones(len(regions), len(names), dtype=torch.bool, device=regions.device)
-    by_region = candidates.cosines(regions).masked_fill(~allowed, -torch.inf)
+    candidates_region, candidates_crop = _cosines(candidates, regions), _cosines(candidates, crops)
+    by_region = candidates_region.masked_fill(~allowed, -torch.inf)
     kept = by_region.topk(min(options.preselect, len(names)), dim=-1).indices
-    fused = torch.lerp(candidates.cosines(crops), candidates.cosines(regions), options.region_weight)
+    fused = torch.lerp(candidates_crop, candidates_region, options.region_weight)
     fused = fused.masked_fill(~allowed, -torch.inf)
-    fused_known = torch.lerp(known.cosines(crops), known.cosines(regions), options.region_weight)
+    fused_known = torch.lerp(_cosines(known, crops), _cosines(known, regions), options.region_weight)
     reclaimed = (fused_known.amax(1) > fused.gather(1, kept).amax(1) - options.reclaim_margin).tolist()
     near = (fused.gather(1, kept).amax(1) >= options.name_cosine).tolist()
     probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
@@ -89,3 +90,11 @@ def name_regions(
         top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
         named.append(RegionName(indices[0] if clear else None, top, lost))
     return named
+
+
+def _cosines(prompts: Prompts, embeddings: Tensor) -> Tensor:
+    """Cosines of a few embeddings: (R, N) float32."""
+    # Summed in float64 on a CPU: a float32 product of few rows depends on how many threads share it, and so would
+    # the scores of names.
+    exact = torch.float64 if embeddings.device.type == "cpu" else torch.float32
+    return prompts.cosines(embeddings.to(exact)).float()

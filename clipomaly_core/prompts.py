@@ -21,8 +21,8 @@ class Prompts:
     rows: Tensor
 
     def cosines(self, features: Tensor) -> Tensor:
-        """Cosine to each name: (…, D) L2-normalised features → (…, N) in [-1, 1]."""
-        every = features @ self.embeddings.T
+        """Cosine to each name: (…, D) L2-normalised features → (…, N) in [-1, 1], in the features' precision."""
+        every = features @ self.embeddings.T.to(features.dtype)
         best = every[..., self.rows[:, 0]]
         for column in range(1, self.rows.shape[1]):
             best = torch.maximum(best, every[..., self.rows[:, column]])

@@ -49,3 +49,22 @@ def test_a_reclaim_margin_asks_for_a_lead():
 def test_a_reclaim_margin_out_of_range_is_one_line(value):
     with pytest.raises(UsageError, match="reclaim_margin"):
         Options(reclaim_margin=value)
+
+
+def test_names_score_the_same_on_any_number_of_threads():
+    generator = torch.Generator().manual_seed(0)
+    words = normalize(torch.randn(2033, 128, generator=generator), dim=-1)
+    candidates, known = prompts(*words[68:]), prompts(*words[:68])
+    names = tuple(str(number) for number in range(len(words) - 68))
+    before = torch.get_num_threads()
+    try:
+        for count in (1, 2, 3, 4, 5, 8, 13):
+            regions = normalize(torch.randn(count, 128, generator=generator), dim=-1)
+            crops = normalize(torch.randn(count, 128, generator=generator), dim=-1)
+            results = []
+            for threads in (1, 2, 3):
+                torch.set_num_threads(threads)
+                results.append(name_regions(regions, crops, known, candidates, names, OPTIONS))
+            assert results[0] == results[1] == results[2]
+    finally:
+        torch.set_num_threads(before)

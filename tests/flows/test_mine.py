@@ -20,13 +20,13 @@ def queue_items(url):
 
 def test_mining_fills_the_queue_once(clipomaly, scanned, tmp_path):
     url = tmp_path / "queue.db"
-    ran = clipomaly("mine", scanned, "--queue", url, "--count", 6, "--random-share", 0.34, "--json")
+    ran = clipomaly("mine", scanned, "--queue", url, "--count", 3, "--random-share", 0.34, "--json")
     assert ran.code == 0, ran.err
     first = queue_items(url)
     told = json.loads(ran.out)
     open_items = [queued for queued in first if queued.status.state is State.PENDING]
-    assert len(open_items) == told["enqueued"]["added"] == 6
-    assert sum(queued.item.drawn_at_random for queued in first) == 2
+    assert len(open_items) == told["enqueued"]["added"] == 3
+    assert sum(queued.item.drawn_at_random for queued in first) == 1
     tracks = open_table(str(scanned), "instances").to_table().to_pandas()
     for queued in first:
         item = queued.item
@@ -40,7 +40,7 @@ def test_mining_fills_the_queue_once(clipomaly, scanned, tmp_path):
     with Queue.open(str(url)) as queue:
         assert {"road", "car"} <= {name.name for name in queue.vocabulary() if name.known}
 
-    again = clipomaly("mine", scanned, "--queue", url, "--count", 6)
+    again = clipomaly("mine", scanned, "--queue", url, "--count", 3)
     assert again.code == 0
     assert f"{len(first)} were in the queue before" in again.out
     assert {queued.item.item_id for queued in first} < {queued.item.item_id for queued in queue_items(url)}
