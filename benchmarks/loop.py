@@ -14,6 +14,7 @@ writes ``results/loop.json``.
 
 import argparse
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -139,7 +140,9 @@ def decide(queue_url: str, night: Night, rejected: str) -> Counter[str]:
     return said
 
 
-def run(folder: Path, missing: str, rejected: str, seed: int, clips: int, seconds: float, fps: float) -> Loop:
+def run(
+    folder: Path, missing: str, rejected: str, seed: int, clips: int, seconds: float, fps: float, least: int
+) -> Loop:
     """Two nights, and the decisions between them. What an earlier run drew in ``folder`` is used again."""
     folder.mkdir(parents=True, exist_ok=True)
     each = max(REJECTED + 3, clips)
@@ -150,11 +153,12 @@ def run(folder: Path, missing: str, rejected: str, seed: int, clips: int, second
     words, promoted = folder / "words.yaml", folder / "words-2.yaml"
     for path in (words, promoted, folder / "queue.db"):
         path.unlink(missing_ok=True)
+    shutil.rmtree(tables, ignore_errors=True)
     vocabulary_without(missing, words)
     one = scan(folder / "one", tables, words, fps)
     run_mine(tables, queue, MiningOptions(count=500))
     said = decide(queue, one, rejected)
-    promotion = run_promote(queue, tables, str(words), str(promoted), 3, [])
+    promotion = run_promote(queue, tables, str(words), str(promoted), least, [])
     before = scan(folder / "two", tables, words, fps)
     after = scan(folder / "two", tables, promoted, fps)
     return Loop(one, before, after, said, promotion, compare_scans(tables, before.scan_id, after.scan_id))
@@ -208,8 +212,11 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=3, help="a drive; each night has two drives")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--fps", type=float, default=2.0)
+    parser.add_argument("--at-least", type=int, default=1, help="decisions that a change of the vocabulary needs")
     given = parser.parse_args()
-    loop = run(given.out, given.missing, given.rejected, given.seed, given.clips, given.seconds, given.fps)
+    loop = run(
+        given.out, given.missing, given.rejected, given.seed, given.clips, given.seconds, given.fps, given.at_least
+    )
     told = {
         "arguments": {key: str(value) for key, value in vars(given).items() if key != "out"},
         "decisions": dict(loop.said),
