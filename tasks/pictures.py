@@ -119,7 +119,7 @@ def segment_picture(frame: Picture, result: FrameResult, title: str) -> Picture:
     count = len(result.instances)
     summary = f"{count} instance{'' if count == 1 else 's'}" if count else "nothing unknown found"
     panels = [_scaled(found, 960), _scaled(heatmap(frame, result.anomaly_score), 960)]
-    captions = [f"{title}: {summary}", f"anomaly score 0 to 1, threshold {result.threshold:.2f}"]
+    captions = [f"{title}: {summary}", f"anomaly score 0 to 1, threshold {result.threshold:g}"]
     return _grid([_captioned(panel, text) for panel, text in zip(panels, captions, strict=True)], 2)
 
 
