@@ -11,6 +11,8 @@ from rich.table import Table
 from flows.mine import MiningSummary
 from flows.search import SearchResult
 
+_WIDE = 4096  # columns
+
 
 def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> None:
     """What mining handed in, what it left alone, and how to go on."""
@@ -55,14 +57,15 @@ def print_hits(result: SearchResult, as_json: bool = False) -> None:
         print("nothing: no instance of these tables meets the filters", file=sys.stderr)
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("score", "time", "name", "drive", "source", "frame"):
+    for column in ("score", "time", "name", "drive", "frame", "source"):
         table.add_column(column, justify="right" if column in ("score", "frame") else "left", overflow="fold")
     for hit in result.hits:
         when = f"{hit.timestamp:%Y-%m-%d %H:%M:%S}"
         table.add_row(
-            f"{hit.score:.3f}", when, escape(hit.name), escape(hit.drive), escape(hit.source_uri), str(hit.frame_index)
+            f"{hit.score:.3f}", when, escape(hit.name), escape(hit.drive), str(hit.frame_index), escape(hit.source_uri)
         )
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    # What is piped keeps a line a hit, however long the address of its source.
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _s(count: int) -> str:

@@ -42,7 +42,7 @@ def serve(
         "weights": weights,
         "vocabulary": vocabulary,
         "fps": fps,
-        "runner": runner or Runner.THREADS,
+        "runner": runner,
         "workers": workers,
         "device": device,
         "report": report,

@@ -102,6 +102,8 @@ def test_search_ranks_objects_by_text(clipomaly, scanned):
     assert len(hits) == 5 == len({hit["track_id"] for hit in hits})
     assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
     assert "nano" in ran.err
+    piped = clipomaly("search", scanned, "a traffic cone", "-n", 5).out.splitlines()
+    assert [line.split()[0] for line in piped[1:]] == [f"{hit['score']:.3f}" for hit in hits]  # a line each
 
     # The same by hand: the text's embedding against each instance's.
     from tasks.commits import read_scan_records

@@ -21,7 +21,6 @@ def wait_for(what, process, log):
     return found
 
 
-@pytest.mark.slow
 def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
     from prefect.client.orchestration import get_client
     from prefect.deployments import run_deployment
@@ -52,6 +51,8 @@ def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
                 [schedule] = deployment.schedules
                 assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 2 * * *", "Europe/Berlin")
                 assert schedule.active and not deployment.paused
+                assert deployment.parameters["parameters"]["shard_minutes"] == 0.04  # of the file
+                assert "runner" not in deployment.parameters["parameters"]  # left to file and environment
                 form = deployment.parameter_openapi_schema["definitions"]["ScanParameters"]["properties"]
                 assert form["fps"]["default"] == 1.0 and all("description" in field for field in form.values())
                 run = run_deployment(deployment.id, timeout=0, client=client)
