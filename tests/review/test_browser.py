@@ -1,6 +1,7 @@
 """The page in a real Chromium: keyboard only, two reviewers, undo, a lease that runs out, a lost connection."""
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -134,6 +135,25 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def decisions(queue: Queue) -> list[tuple[str, str, str | None]]:
     return [(one.item_id, one.verdict.value, one.name) for one in queue.decisions()]
+
+
+def test_late_names_do_not_fill_the_next_list(queue: Queue, visit: Callable) -> None:
+    with served(queue, Archive()) as server:
+        page = visit(server.url)
+        shown(page, "traffic cone")
+        late, held = re.compile("/api/names.typed=wild&"), []
+        page.route(late, lambda route: held.append(route))  # not the method itself, which takes no attribute
+        page.keyboard.press("/")
+        page.keyboard.type("wild")
+        wait_for(lambda: page.evaluate("true") and held)
+        page.keyboard.press("Enter")
+        shown(page, "mattress")
+        page.keyboard.press("k")
+        playwright.expect(page.locator("#namer-list li").first).to_have_text("bicycle")
+        with page.expect_response(late):
+            held[0].continue_()
+        page.evaluate("new Promise((done) => setTimeout(done, 100))")
+        playwright.expect(page.locator("#namer-list li").first).to_have_text("bicycle", timeout=1000)
 
 
 def test_a_night_by_keyboard_alone(queue: Queue, visit: Callable) -> None:

@@ -225,12 +225,14 @@ export function askName({ known, hint, first = [] }) {
       const { names } = await call(`/api/names?typed=${encodeURIComponent(input.value.slice(0, 200))}&known=${known}`);
       if (mine === asked) show(names);
     } catch (failure) {
-      if (mine === asked) show([]);
+      if (mine !== asked) return;
+      show([]);
       if (!failure.passing) problem.textContent = failure.message;
     }
   };
   let done;
   const finish = (answer) => {
+    asked++; // what is still under way would fill the list of the next dialog
     dialog.close();
     input.oninput = input.onkeydown = dialog.oncancel = $("namer-cancel").onclick = dialog.querySelector("form").onsubmit = null;
     done(answer);
