@@ -89,6 +89,10 @@ def print_built(built: Built, out: str) -> None:
         console.print(f"[yellow]note[/] {warning}")
     if manifest.near_duplicates:
         console.print(f"[yellow]note[/] {manifest.near_duplicates} look-alikes across splits: near_duplicates.csv")
+    for detector in manifest.blur.detectors:
+        console.print(f"blurred: {detector.what}, as {detector.name} finds them ({detector.package}), which is not all")
+    if manifest.blur.detectors:
+        console.print(f"{manifest.blur.places} places in {manifest.blur.frames} frames are blurred")
     if manifest.missing:
         console.print(f"[yellow]note[/] {len(manifest.missing)} frames could not be read and were left out")
     lost = manifest.losses

@@ -136,7 +136,8 @@ LABELS = pa.schema(
     ]
 )
 
-# What became of each frame, beside what it is: where its picture is in the dataset.
+# What became of each frame, beside what it is: where its picture is in the dataset, and how many faces and number
+# plates are blurred in it.
 WRITTEN = pa.schema(
     [
         *FRAMES,
@@ -144,5 +145,6 @@ WRITTEN = pa.schema(
         pa.field("picture_sha256", pa.string(), nullable=False),
         pa.field("picture_size", pa.int64(), nullable=False),
         pa.field("copied", pa.bool_(), nullable=False),
+        pa.field("blurred", pa.int32(), nullable=False),
     ]
 )

@@ -1,4 +1,4 @@
-"""The formats of a training dataset."""
+"""The formats of a training dataset, and what is made unrecognisable in its pictures."""
 
 from enum import StrEnum
 
@@ -11,3 +11,10 @@ class DatasetFormat(StrEnum):
     WEBDATASET = "webdataset"
     CITYSCAPES = "cityscapes"
     PARQUET = "parquet"
+
+
+class Blur(StrEnum):
+    """What is blurred in the pictures of a dataset."""
+
+    FACES = "faces"
+    PLATES = "plates"

@@ -24,14 +24,15 @@ from importlib.metadata import version
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.dataset import DatasetFrame, NearPair, Split
-from schemas.dataset_format import DatasetFormat
+from schemas.dataset_format import Blur, DatasetFormat
 from schemas.review import QueuedItem
+from tasks.blurring import Blurrer, Detector, load_blurrer
 from tasks.commits import read_scan_records
 from tasks.dataset_card import card, sample_sheet
 from tasks.dataset_cityscapes import CITYSCAPES, label_names
 from tasks.dataset_coco import COCO
 from tasks.dataset_format import Classes, Format, Kept, Losses, OutputFile
-from tasks.dataset_manifest import Counts, FileHash, Manifest, ScanOfDataset, count
+from tasks.dataset_manifest import Blurring, Counts, FileHash, Manifest, ScanOfDataset, count
 from tasks.dataset_parquet import PARQUET
 from tasks.dataset_pictures import JPEG_QUALITY, Content, gone_sources, read_pictures
 from tasks.dataset_rows import Placed, frame_rows, label_rows, read_frames_back
@@ -74,7 +75,7 @@ class DatasetOptions:
     """What decides the content of a dataset, beside the decisions themselves.
 
     ``seed`` and ``shares`` are of the split by drive, see ``split_of``; objects of different splits with a cosine
-    of at least ``near`` are reported.
+    of at least ``near`` are reported. ``blur`` names what is made unrecognisable.
     """
 
     tables: str
@@ -83,6 +84,7 @@ class DatasetOptions:
     seed: int = 0
     shares: Shares = (0.8, 0.1, 0.1)
     near: float = 0.95
+    blur: tuple[Blur, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class _Plan:
     """The selection as it was when the build began, its frames aside."""
 
     options: DatasetOptions
+    detectors: tuple[Detector, ...]
     classes: Classes
     near: tuple[NearPair, ...]
     warnings: tuple[str, ...]
@@ -163,6 +166,8 @@ def build_dataset(
             There is no manifest then; the same command goes on where it ended.
     """
     out = locate(out_url)
+    blur = load_blurrer(options.blur)
+    detectors = blur.detectors if blur else ()
     resumed = exists(out.child(f"{_BUILD}/plan.json"))
     if resumed and not exists(out.child("manifest.json")):
         plan, frames = _read_plan(out)
@@ -171,10 +176,15 @@ def build_dataset(
                 f"{out.url} holds the beginning of another build ({_difference(plan.options, options)}). Run that one "
                 "again, remove the folder, or name another."
             )
+        if plan.detectors != detectors:
+            raise UserError(
+                f"{out.url} holds the beginning of a build that blurs with another detector "
+                f"({', '.join(one.package for one in plan.detectors)}). Install that one again, or remove the folder."
+            )
     else:
         resumed = False
         selection = select(items(), options.tables, options.wanted, options.seed, options.shares)
-        plan, frames = _plan(selection, options), selection.frames
+        plan, frames = _plan(selection, options, detectors), selection.frames
         if manifest := read_manifest(out_url):
             if manifest.selection != _digest(plan, frames):
                 raise UserError(
@@ -192,7 +202,7 @@ def build_dataset(
                 "--skip-missing."
             )
         _write_plan(out, plan, frames)
-    done = _write_parts(out, plan, frames, skip_missing, progress)
+    done = _write_parts(out, plan, frames, blur, skip_missing, progress)
     missing = tuple(one for part in done for one in part.missing)
     if missing and not skip_missing:
         raise UserError(
@@ -202,7 +212,7 @@ def build_dataset(
         )
     if len(missing) == len(frames):
         raise UserError(f"None of the {len(frames)} frames can be read any more: {missing[0].error}.")
-    manifest = _finish(out, plan, frames, done)
+    manifest = _finish(out, plan, frames, done, blur)
     if resumed:
         _sweep(out)
     _clear(out)
@@ -223,7 +233,7 @@ def read_manifest(out_url: str) -> Manifest | None:
 # ------------------------------------------------------------------------------------------------ plan
 
 
-def _plan(selection: Selection, options: DatasetOptions) -> _Plan:
+def _plan(selection: Selection, options: DatasetOptions, detectors: tuple[Detector, ...]) -> _Plan:
     used = {label.scan_id for frame in selection.frames for label in frame.labels}
     scans = [scan for scan in read_scan_records(options.tables) if scan.scan_id in used]
     classes = Classes(
@@ -235,6 +245,7 @@ def _plan(selection: Selection, options: DatasetOptions) -> _Plan:
         label_names(classes)  # raises when there are too many
     return _Plan(
         options,
+        detectors,
         classes,
         near_pairs(selection.embeddings, options.near),
         check_splits(selection.frames, options.shares),
@@ -333,6 +344,7 @@ def _write_parts(
     out: Location,
     plan: _Plan,
     frames: Sequence[DatasetFrame],
+    blur: Blurrer | None,
     skip_missing: bool,
     progress: Callable[[int, int], None] | None,
 ) -> list[_Done]:
@@ -344,7 +356,7 @@ def _write_parts(
         record = records.child(f"{part.name}.json")
         before = _DONE.validate_json(read_file(record)) if f"{part.name}.json" in there else None
         if before is None or (before.missing and not skip_missing):
-            before = _write_part(out, part, plan)
+            before = _write_part(out, part, plan, blur)
             replace_file(record, _DONE.dump_json(before))
         done.append(before)
         finished += len(part.frames)
@@ -353,12 +365,12 @@ def _write_parts(
     return done
 
 
-def _write_part(out: Location, part: _Part, plan: _Plan) -> _Done:
+def _write_part(out: Location, part: _Part, plan: _Plan, blur: Blurrer | None) -> _Done:
     form = FORMATS[plan.options.format]
     missing: list[Missing] = []
 
     def contents() -> Iterator[Content]:
-        for content in read_pictures(part.frames, form.png):
+        for content in read_pictures(part.frames, form.png, blur):
             if content.error is not None:
                 frame = content.frame
                 missing.append(Missing(frame.frame_id, frame.source_uri, frame.frame_index, content.error))
@@ -371,7 +383,8 @@ def _write_part(out: Location, part: _Part, plan: _Plan) -> _Done:
         losses += file.losses
         for frame_id, picture in file.pictures:
             digest = hashlib.sha256(picture.data).hexdigest()
-            placed.append(Placed(frame_id, file.path, digest, len(picture.data), picture.copied))
+            size = len(picture.data)
+            placed.append(Placed(frame_id, file.path, digest, size, picture.copied, picture.blurred))
         if not (file.pictures and file.data is file.pictures[0][1].data):  # a picture's hash stands with its frame
             files.append(_hash(file))
     return _Done(tuple(placed), tuple(files), tuple(missing), losses)
@@ -401,7 +414,9 @@ def _hash(file: OutputFile) -> FileHash:
 # ----------------------------------------------------------------------------------------------- finish
 
 
-def _finish(out: Location, plan: _Plan, frames: Sequence[DatasetFrame], done: Sequence[_Done]) -> Manifest:
+def _finish(
+    out: Location, plan: _Plan, frames: Sequence[DatasetFrame], done: Sequence[_Done], blur: Blurrer | None
+) -> Manifest:
     form = FORMATS[plan.options.format]
     placed = {one.frame_id: one for part in done for one in part.placed}
     kept = [Kept(frame, placed[frame.frame_id].path) for frame in frames if frame.frame_id in placed]
@@ -432,10 +447,14 @@ def _finish(out: Location, plan: _Plan, frames: Sequence[DatasetFrame], done: Se
         missing=tuple(
             f"{one.source_uri} frame {one.frame_index}: {one.error}" for part in done for one in part.missing
         ),
-        blurred=False,
+        blur=Blurring(
+            plan.detectors,
+            sum(one.blurred > 0 for one in placed.values()),
+            sum(one.blurred for one in placed.values()),
+        ),
         files=(),
     )
-    sheet = sample_sheet(left)
+    sheet = sample_sheet(left, blur)
     closing = [
         OutputFile("frames.parquet", frame_rows(left, placed)),
         OutputFile("labels.parquet", label_rows(left)),

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from schemas.dataset import DatasetFrame, Label, NearPair, Role, Split
+from schemas.dataset_format import Blur
+from tasks.blurring import Blurrer
 from tasks.dataset_manifest import Manifest
 from tasks.dataset_pictures import encode
 from tasks.errors import UserError
@@ -16,8 +18,9 @@ _MOST_PAIRS = 20
 _MOST_LINES = 20
 
 
-def sample_sheet(frames: Sequence[DatasetFrame]) -> bytes | None:
+def sample_sheet(frames: Sequence[DatasetFrame], blur: Blurrer | None = None) -> bytes | None:
     """A JPEG of a dozen labels of different classes, outlined; None where none of them can be read."""
+    change = (lambda frame: blur(frame)[0]) if blur else None
     tiles: list[tuple[Picture, str]] = []
     for frame, label in _samples(frames):
         box = (label.box.x, label.box.y, label.box.width, label.box.height)
@@ -25,7 +28,7 @@ def sample_sheet(frames: Sequence[DatasetFrame]) -> bytes | None:
         name = label.name or label.verdict
         find = Find(frame.source_uri, frame.drive, frame.frame_index, "", name, label.score, box, mask)
         try:
-            tiles.append((find_picture(find), f"{frame.split}  {label.role}: {name}"))
+            tiles.append((find_picture(find, change), f"{frame.split}  {label.role}: {name}"))
         except UserError:  # the dataset has the picture; the card does without it
             continue
     return encode(contact_sheet(tiles, _COLUMNS), png=False).data if tiles else None
@@ -146,7 +149,8 @@ def _limits(manifest: Manifest) -> list[str]:
     losses, unlabelled = manifest.losses, sum(split.unlabelled for split in manifest.counts.splits)
     told = [
         "Masks are the scan's own, to the pixel; people judged what they show, not where their edges are.",
-        f"Pictures: {manifest.pictures}. Faces and number plates are as the camera saw them: nothing is blurred.",
+        f"Pictures: {manifest.pictures}.",
+        *_blurring(manifest),
         *(f"The format: {limit}." for limit in manifest.limits),
     ]
     if losses.holes:
@@ -171,6 +175,22 @@ def _limits(manifest: Manifest) -> list[str]:
     if len(manifest.missing) > _MOST_LINES:
         told.append(f"Left out: {len(manifest.missing) - _MOST_LINES} more, see `manifest.json`.")
     return told
+
+
+def _blurring(manifest: Manifest) -> Iterable[str]:
+    blur = manifest.blur
+    if not blur.detectors:
+        yield "Faces and number plates are as the camera saw them: nothing is blurred."
+        return
+    for one in blur.detectors:
+        yield (
+            f"Blurred: {one.what}, as {one.name} finds them ({one.package}, model {one.sha256[:16]}, score from "
+            f"{one.score:g} on)."
+        )
+    yield f"{blur.places:,} places in {blur.frames:,} frames are blurred; masks and boxes are as without it."
+    yield "No detector finds all, and what was missed was not counted: look at the pictures before you hand them on."
+    if missing := [what for what in Blur if what not in {one.what for one in blur.detectors}]:
+        yield f"Not blurred: {' and '.join(missing)}."
 
 
 def _list(lines: Iterable[str]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from schemas.dataset import DatasetFrame, Role, Split
 from schemas.dataset_format import DatasetFormat
+from tasks.blurring import Detector
 from tasks.dataset_format import Losses
 from tasks.dataset_selection import Wanted
 from tasks.dataset_split import Shares
@@ -64,6 +65,15 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Blurring:
+    """Who looked for what is blurred, nobody where nothing is, and how many places of how many frames are."""
+
+    detectors: tuple[Detector, ...] = ()
+    frames: int = 0
+    places: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Written last. ``selection`` is the SHA-256 over everything that was planned; ``limits`` say what the format
     cannot hold and ``losses`` how often that was so; ``missing`` are frames that were left out."""
@@ -88,7 +98,7 @@ class Manifest:
     left_out: int
     near_duplicates: int
     missing: tuple[str, ...]
-    blurred: bool
+    blur: Blurring
     files: tuple[FileHash, ...]
 
     def with_files(self, files: Iterable[FileHash]) -> "Manifest":

@@ -4,7 +4,7 @@ import io
 import tarfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import cv2
@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from schemas.dataset import DatasetFrame
 from schemas.records import SourceKind
+from tasks.blurring import Blurrer
 from tasks.errors import SourceError
 from tasks.files import image_members, is_image, kind_of
 from tasks.frames import local_file
@@ -30,11 +31,13 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An encoded picture. ``suffix`` is ``.jpg`` or ``.png``; ``copied`` when these are the archive's own bytes."""
+    """An encoded picture. ``suffix`` is ``.jpg`` or ``.png``; ``copied`` when these are the archive's own bytes;
+    ``blurred`` counts the places that were made unrecognisable."""
 
     data: bytes
     suffix: str
     copied: bool
+    blurred: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,13 @@ def gone_sources(frames: Sequence[DatasetFrame]) -> tuple[str, ...]:
     return tuple(uri for uri, found in zip(uris, there, strict=True) if not found)
 
 
-def read_pictures(frames: Sequence[DatasetFrame], png: bool = False) -> Iterator[Content]:
+def read_pictures(frames: Sequence[DatasetFrame], png: bool = False, blur: Blurrer | None = None) -> Iterator[Content]:
     """Each frame with its picture, in the order given: a run of frames of one source is read in one go.
 
     Args:
         frames: those of one source beside each other and in order of their index.
         png: give PNG alone; otherwise JPEG and PNG files are copied and all else becomes JPEG of quality 95.
+        blur: what it blurs is encoded anew, as JPEG or PNG as it was; a picture in which it finds nothing is copied.
 
     Raises:
         UserError: the storage is out of reach. What is wrong with one frame is its ``error``.
@@ -71,7 +75,7 @@ def read_pictures(frames: Sequence[DatasetFrame], png: bool = False) -> Iterator
         of_source = list(run)
         read = 0
         try:
-            for content in _of_source(source_uri, of_source, png):
+            for content in _of_source(source_uri, of_source, png, blur):
                 read += 1
                 yield content
         except OUT_OF_REACH as error:
@@ -81,18 +85,18 @@ def read_pictures(frames: Sequence[DatasetFrame], png: bool = False) -> Iterator
                 yield Content(frame, None, reason(error))
 
 
-def _of_source(source_uri: str, frames: list[DatasetFrame], png: bool) -> Iterator[Content]:
+def _of_source(source_uri: str, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
     place = locate(source_uri)
     match kind_of(source_uri):
         case SourceKind.IMAGES:
-            yield from _of_folder(place, frames, png)
+            yield from _of_folder(place, frames, png, blur)
         case SourceKind.TAR:
-            yield from _of_tar(place, frames, png)
+            yield from _of_tar(place, frames, png, blur)
         case _:
-            yield from _of_video(place, frames, png)
+            yield from _of_video(place, frames, png, blur)
 
 
-def _of_folder(folder: Location, frames: list[DatasetFrame], png: bool) -> Iterator[Content]:
+def _of_folder(folder: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
     members = image_members(folder)
 
     def read(frame: DatasetFrame) -> Content:
@@ -104,14 +108,14 @@ def _of_folder(folder: Location, frames: list[DatasetFrame], png: bool) -> Itera
             data = folder.fs.cat_file(folder.child(member.name).path)
         except (BadImage, FileNotFoundError) as error:
             return Content(frame, None, f"{member.name}: {reason(error)}")
-        return _taken_over(frame, data, png)
+        return _taken_over(frame, data, png, blur)
 
     with ThreadPoolExecutor(_READERS) as pool:
         for start in range(0, len(frames), _AHEAD):
             yield from pool.map(read, frames[start : start + _AHEAD])
 
 
-def _of_tar(place: Location, frames: list[DatasetFrame], png: bool) -> Iterator[Content]:
+def _of_tar(place: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
     with place.fs.open(place.path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
         images = enumerate(member for member in tar if member.isreg() and is_image(member.name))
         for frame in frames:
@@ -121,10 +125,10 @@ def _of_tar(place: Location, frames: list[DatasetFrame], png: bool) -> Iterator[
             check_size(member.size)
             content = tar.extractfile(member)
             assert content is not None  # only for members that are not regular files
-            yield _taken_over(frame, content.read(), png)
+            yield _taken_over(frame, content.read(), png, blur)
 
 
-def _of_video(place: Location, frames: list[DatasetFrame], png: bool) -> Iterator[Content]:
+def _of_video(place: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
     with local_file(place) as path:
         images = video_frames(path, {frame.frame_index for frame in frames})
         found = next(images, None)
@@ -138,11 +142,11 @@ def _of_video(place: Location, frames: list[DatasetFrame], png: bool) -> Iterato
             elif problem := _wrong_size(frame, image.shape[1], image.shape[0]):
                 yield Content(frame, None, problem)
             else:
-                yield Content(frame, encode(image, png))
+                yield Content(frame, _encoded(image, png, blur))
             found = next(images, None)
 
 
-def _taken_over(frame: DatasetFrame, data: bytes, png: bool) -> Content:
+def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | None) -> Content:
     """An image file as it is where every reader shows it alike, else encoded anew."""
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -152,15 +156,23 @@ def _taken_over(frame: DatasetFrame, data: bytes, png: bool) -> Content:
             width, height = image.size
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         return Content(frame, None, f"it is no image any more ({reason(error)})")
-    if copied and not (png and suffix == ".jpg"):
+    copied = copied and not (png and suffix == ".jpg")
+    if copied and blur is None:
         problem = _wrong_size(frame, width, height)
         return Content(frame, None if problem else Picture(data, suffix, True), problem)
     try:
         decoded = decode_image(data)
     except BadImage as error:
         return Content(frame, None, str(error))
-    problem = _wrong_size(frame, decoded.shape[1], decoded.shape[0])
-    return Content(frame, None if problem else encode(decoded, png), problem)
+    if problem := _wrong_size(frame, decoded.shape[1], decoded.shape[0]):
+        return Content(frame, None, problem)
+    picture = _encoded(decoded, png or (copied and suffix == ".png"), blur)
+    return Content(frame, picture if picture.blurred or not copied else Picture(data, suffix, True))
+
+
+def _encoded(image: Rgb, png: bool, blur: Blurrer | None) -> Picture:
+    blurred, places = blur(image) if blur else (image, 0)
+    return replace(encode(blurred, png), blurred=places)
 
 
 def _wrong_size(frame: DatasetFrame, width: int, height: int) -> str | None:

@@ -16,13 +16,15 @@ _BATCH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where the picture of a frame is: in the file ``path``, which it may share with others."""
+    """Where the picture of a frame is: in the file ``path``, which it may share with others; ``blurred`` counts the
+    places that are unrecognisable in it."""
 
     frame_id: str
     path: str
     sha256: str
     size: int
     copied: bool
+    blurred: int
 
 
 def frame_rows(frames: Sequence[DatasetFrame], placed: Mapping[str, Placed] | None = None) -> bytes:
@@ -33,7 +35,7 @@ def frame_rows(frames: Sequence[DatasetFrame], placed: Mapping[str, Placed] | No
             row: dict[str, object] = {field.name: getattr(frame, field.name) for field in FRAMES}
             if placed is not None:
                 one = asdict(placed[frame.frame_id])
-                row |= {"path": one["path"], "copied": one["copied"]}
+                row |= {"path": one["path"], "copied": one["copied"], "blurred": one["blurred"]}
                 row |= {"picture_sha256": one["sha256"], "picture_size": one["size"]}
             yield row
 

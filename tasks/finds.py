@@ -1,5 +1,6 @@
 """The best finds of a scan, as pictures cut from the archive."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -73,13 +74,17 @@ def select_finds(connection: Connection, view: str, count: int) -> list[Find]:
     ]
 
 
-def find_picture(find: Find) -> Picture:
+def find_picture(find: Find, change: Callable[[Picture], Picture] | None = None) -> Picture:
     """The object in its surroundings, outlined and named: (432, 768, 3) uint8 RGB.
+
+    ``change`` gets the whole frame first, (H, W, 3) uint8 RGB, and gives one of its size.
 
     Raises:
         UserError: the frame can no longer be read.
     """
     frame = read_frame(find.source_uri, find.frame_index)
+    if change is not None:
+        frame = change(frame)
     left, top, right, bottom = window(find.bbox, frame.shape[0], frame.shape[1])
     part, mask = frame[top:bottom, left:right], find.mask[top:bottom, left:right]
     # Enlarged before it is drawn on, so that lines and letters are as sharp in every picture.

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from schemas.dataset_format import DatasetFormat
+from schemas.dataset_format import Blur, DatasetFormat
 
 dataset = typer.Typer(no_args_is_help=True, help="Training data of what people judged.")
 
@@ -45,6 +45,9 @@ def build(
     near: Annotated[
         float, typer.Option(min=0, max=1, help="Report objects of different splits with at least this cosine.")
     ] = 0.95,
+    blur: Annotated[
+        list[Blur] | None, typer.Option(help="Make these unrecognisable in the pictures, where found; repeatable.")
+    ] = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Leave out frames that the archive does not have any more.")
     ] = False,
@@ -72,5 +75,5 @@ def build(
         background=not no_background,
         fully_labelled=fully_labelled,
     )
-    options = DatasetOptions(tables, form, wanted, seed, read_shares(split), near)
+    options = DatasetOptions(tables, form, wanted, seed, read_shares(split), near, tuple(sorted(set(blur or ()))))
     print_built(run_build(DatasetRequest(queue, out, options, skip_missing)), out)
