@@ -188,6 +188,7 @@ def figures(loop: Loop, missing: str, rejected: str) -> dict[str, object]:
         },
         "all false alarms": fall(loop, lambda seen: seen.false),
         "instances of other objects": fall(loop, lambda seen: seen.item.kind not in (None, missing, rejected)),
+        "true finds that are gone": gone(loop, rejected),
     }
 
 
@@ -202,6 +203,17 @@ def fall(loop: Loop, which: Callable[[Seen], bool]) -> dict[str, float | int | N
     return {"before": before, "after": after, "fall": round(1 - after / before, 3) if before else None}
 
 
+def gone(loop: Loop, rejected: str) -> dict[str, int]:
+    """The wanted objects on frames of the second night that the old vocabulary shows and the new one does not."""
+    still = {(seen.item.thing, frame) for (_, frame), seen in loop.after.seen.items()}
+    lost = Counter(
+        f"{seen.item.kind}, called {seen.best}"
+        for (_, frame), seen in loop.before.seen.items()
+        if seen.item.kind not in (None, rejected) and (seen.item.thing, frame) not in still
+    )
+    return dict(lost.most_common())
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -212,7 +224,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=3, help="a drive; each night has two drives")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--fps", type=float, default=2.0)
-    parser.add_argument("--at-least", type=int, default=1, help="decisions that a change of the vocabulary needs")
+    parser.add_argument("--at-least", type=int, default=3, help="decisions that a change of the vocabulary needs")
     given = parser.parse_args()
     loop = run(
         given.out, given.missing, given.rejected, given.seed, given.clips, given.seconds, given.fps, given.at_least

@@ -4,7 +4,7 @@
 - A name that always turned out to be one and the same known class becomes another word for that class.
 - What people rejected often enough, as no object or as known under changing names, is suppressed by how it looks:
   regions near the middle of such a group are no anomalies in the next scan, unless an accepted object looks the same.
-  Rejected under one name it reaches further, and takes only what gets that name again.
+  For what gets the name again under which it was rejected, it reaches further.
 """
 
 import base64
@@ -101,7 +101,6 @@ def read_spaces(tables_url: str) -> dict[str, Space]:
 class _Judged:
     """What promotion needs of a judged item. ``best`` is what it would have been called, had its name been clear."""
 
-    item_id: str
     verdict: Verdict
     name: str | None
     suggested: str
@@ -135,7 +134,6 @@ def propose(
     vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary")
     judged = [
         _Judged(
-            one.item.item_id,
             one.status.verdict,
             one.status.name,
             one.item.name,
@@ -258,20 +256,11 @@ def _suppressions(
         for one in rejected:
             by_name[lemma(one.best)].append(one)
         by_name.pop(lemma(UNKNOWN_NAME), None)
-        done: set[str] = set()
         for name, called in sorted(by_name.items()):
             rivals = [one for one in accepted if lemma(one.best) == name]
-            alike = _NAMED_ALIKE * _ALIKE
-            for group in _groups(called, least, space.distances.cosine(alike)):
-                change = _suppression(group, rivals, space, alike, called[0].best, notes)
-                if change is not None:
-                    changes.append(change)
-                    done |= {one.item_id for one in group}
-        left = [one for one in rejected if one.item_id not in done]
-        for group in _groups(left, least, space.distances.cosine(_ALIKE)):
-            change = _suppression(group, accepted, space, _ALIKE, None, notes)
-            if change is not None:
-                changes.append(change)
+            changes += _regions(called, rivals, space, _NAMED_ALIKE * _ALIKE, called[0].best, least, notes)
+        # And of all of them, by their looks alone: the next pumpkin may be called a squash.
+        changes += _regions(rejected, accepted, space, _ALIKE, None, least, notes)
     unplaced = sum(one.verdict is Verdict.NOT_AN_OBJECT and not (one.space and one.embedding) for one in judged)
     if unplaced >= least:
         notes.append(f"{unplaced} rejected items have no embedding of a scan in the tables: they suppress nothing.")
@@ -282,6 +271,20 @@ def _covers(suppressed: Suppression, one: _Judged) -> bool:
     if suppressed.name is not None and lemma(suppressed.name) != lemma(one.best):
         return False
     return bool(_unit(suppressed.embedding) @ _unit(one.embedding or b"") >= suppressed.cosine)
+
+
+def _regions(
+    rejected: Sequence[_Judged],
+    rivals: Sequence[_Judged],
+    space: Space,
+    alike: float,
+    name: str | None,
+    least: int,
+    notes: list[str],
+) -> list[Change]:
+    groups = _groups(rejected, least, space.distances.cosine(alike))
+    made = (_suppression(group, rivals, space, alike, name, notes) for group in groups)
+    return [change for change in made if change is not None]
 
 
 def _groups(rejected: Sequence[_Judged], least: int, alike: float) -> list[list[_Judged]]:
@@ -319,7 +322,7 @@ def _suppression(
     cosine = max(space.distances.cosine(alike), nearest + _BEYOND)
     names = sorted(Counter(one.name or one.best for one in group).items(), key=lambda item: (-item[1], item[0]))
     called = ", ".join(f"{name} {count}" for name, count in names[:3])
-    told = f"rejected {_times(len(group))} ({called})"
+    told = f"rejected {_times(len(group))} ({called})" + (f", for what is called {name} again" if name else "")
     if np.count_nonzero(inside >= cosine) * 5 < len(group) * 4:
         notes.append(f"{told}: not suppressed, because accepted objects look the same (cosine {nearest:.2f}).")
         return None
