@@ -7,8 +7,8 @@ everything, builds a dataset of that with half of its drives to train on, runs `
 ``clipomaly evaluate`` judge the new checkpoint and the old one on the other half.
 
 Label maps of decisions are void wherever nobody judged. So fully labelled scenes of the demo fleet stand beside them:
-in the training (``--scenes 0`` leaves them out), and in the judgement, to show what becomes of V. Prints the IoU of each
-class and writes ``results/retraining.json``.
+in the training (``--scenes 0`` leaves them out), and in the judgement, to show what becomes of V. Prints the IoU of
+each class and writes ``results/retraining.json``.
 """
 
 import argparse

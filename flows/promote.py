@@ -24,7 +24,7 @@ def run_promote(
         if not spaces:
             raise UserError(f"There are no tables at {tables}. Name those that the queue was mined from.")
     with Queue.open(queue_url, create=False) as queue:
-        items = queue.walk((State.DECIDED, State.EXPORTED), with_pictures=False)
+        items = queue.walk((State.DECIDED, State.EXPORTED, State.DUPLICATE), with_pictures=False)
         promotion = propose(items, vocabulary, spaces, least, leave_out)
     print_promotion(promotion, vocabulary, out)
     if tables is None:

@@ -4,7 +4,8 @@
 - A name that always turned out to be one and the same known class becomes another word for that class.
 - What people rejected often enough, as no object or as known under changing names, is suppressed by how it looks:
   regions near the middle of such a group are no anomalies in the next scan, unless an accepted object looks the same.
-  For what gets the name again under which it was rejected, it reaches further.
+  For what gets the name again under which it was rejected, it reaches further. Duplicates share the verdict of the item
+  that stands for them: mining merges look-alikes, and a kind that all looks the same would never be rejected often.
 """
 
 import base64
@@ -13,7 +14,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -99,7 +100,8 @@ def read_spaces(tables_url: str) -> dict[str, Space]:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What promotion needs of a judged item. ``best`` is what it would have been called, had its name been clear."""
+    """What promotion needs of a judged item. ``best`` is what it would have been called, had its name been clear;
+    ``duplicate`` says that the verdict is that of the item which stands for it."""
 
     verdict: Verdict
     name: str | None
@@ -107,6 +109,7 @@ class _Judged:
     best: str
     space: Space | None
     embedding: bytes | None
+    duplicate: bool = False
 
 
 def propose(
@@ -119,7 +122,7 @@ def propose(
     """Work out the next version of a vocabulary; nothing is written.
 
     Args:
-        items: judged items of the queue.
+        items: judged items of the queue, and duplicates, which are what the item is that they point to.
         vocabulary_url: the file that the next version grows from; the built-in vocabulary when None.
         spaces: by scan_id; what is of no such scan is not suppressed.
         least: decisions that a change needs.
@@ -132,24 +135,17 @@ def propose(
     if vocabulary_url is not None:
         text = read_file(locate(vocabulary_url)).decode("utf-8", errors="replace")
     vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary")
-    judged = [
-        _Judged(
-            one.status.verdict,
-            one.status.name,
-            one.item.name,
-            _best(one.item),
-            spaces.get(one.item.scan_id),
-            one.item.embedding,
-        )
-        for one in items
-        if one.status.verdict is not None and one.status.verdict is not Verdict.UNSURE
-    ]
+    judged, duplicates = _read(items, spaces)
     notes: list[str] = []
     kept_back = {lemma(name) for name in leave_out}
     names = [one for one in _names(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
     words = [one for one in _words(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
     covered = {lemma(one.subject) for one in words}
-    looks = [one for one in _suppressions(judged, vocabulary, covered, least, notes) if one.subject not in leave_out]
+    looks = [
+        one
+        for one in _suppressions((*duplicates, *judged), vocabulary, covered, least, notes)
+        if one.subject not in leave_out
+    ]
     changes = (*names, *words, *looks)
     after = _applied(text, changes) if changes else text
     Vocabulary.parse(after, "the next version")  # what is shown can be read again
@@ -162,6 +158,33 @@ def write_promotion(promotion: Promotion, out_url: str) -> None:
     if exists(place):
         raise UserError(f"{place.url} is there already. Name a new file: an older version is never changed.")
     replace_file(place, promotion.after.encode("utf-8"))
+
+
+def _read(items: Iterable[QueuedItem], spaces: Mapping[str, Space]) -> tuple[list[_Judged], list[_Judged]]:
+    """What was judged, and the duplicates of that."""
+    verdicts: dict[str, tuple[Verdict, str | None]] = {}
+    points: dict[str, str] = {}
+    judged: list[_Judged] = []
+    waiting: list[tuple[str, ReviewItem]] = []
+    for one in items:
+        item, status = one.item, one.status
+        if status.duplicate_of is not None:
+            points[item.item_id] = status.duplicate_of
+            waiting.append((item.item_id, replace(item, mask_rle=b"", track=())))
+        elif status.verdict is not None and status.verdict is not Verdict.UNSURE:
+            verdicts[item.item_id] = status.verdict, status.name
+            judged.append(_judged(item, status.verdict, status.name, spaces))
+    duplicates = []
+    for item_id, item in waiting:
+        while item_id in points:
+            item_id = points[item_id]
+        if item_id in verdicts:
+            duplicates.append(replace(_judged(item, *verdicts[item_id], spaces), duplicate=True))
+    return judged, duplicates
+
+
+def _judged(item: ReviewItem, verdict: Verdict, name: str | None, spaces: Mapping[str, Space]) -> _Judged:
+    return _Judged(verdict, name, item.name, _best(item), spaces.get(item.scan_id), item.embedding)
 
 
 # ----------------------------------------------------------------------------------------------- names
@@ -261,7 +284,10 @@ def _suppressions(
             changes += _regions(called, rivals, space, _NAMED_ALIKE * _ALIKE, called[0].best, least, notes)
         # And of all of them, by their looks alone: the next pumpkin may be called a squash.
         changes += _regions(rejected, accepted, space, _ALIKE, None, least, notes)
-    unplaced = sum(one.verdict is Verdict.NOT_AN_OBJECT and not (one.space and one.embedding) for one in judged)
+    unplaced = sum(
+        one.verdict is Verdict.NOT_AN_OBJECT and not one.duplicate and not (one.space and one.embedding)
+        for one in judged
+    )
     if unplaced >= least:
         notes.append(f"{unplaced} rejected items have no embedding of a scan in the tables: they suppress nothing.")
     return changes
@@ -288,7 +314,8 @@ def _regions(
 
 
 def _groups(rejected: Sequence[_Judged], least: int, alike: float) -> list[list[_Judged]]:
-    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members."""
+    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members. One
+    verdict alone makes none, however many duplicates share it: it may be a slip."""
     left = list(rejected)
     groups = []
     while len(left) >= least:
@@ -298,7 +325,8 @@ def _groups(rejected: Sequence[_Judged], least: int, alike: float) -> list[list[
         members = [one for one, is_near in zip(left, near[centre], strict=True) if is_near]
         if len(members) < least:
             break
-        groups.append(members)
+        if sum(not one.duplicate for one in members) >= min(least, 2):
+            groups.append(members)
         left = [one for one, is_near in zip(left, near[centre], strict=True) if not is_near]
     return groups
 
@@ -322,7 +350,11 @@ def _suppression(
     cosine = max(space.distances.cosine(alike), nearest + _BEYOND)
     names = sorted(Counter(one.name or one.best for one in group).items(), key=lambda item: (-item[1], item[0]))
     called = ", ".join(f"{name} {count}" for name, count in names[:3])
-    told = f"rejected {_times(len(group))} ({called})" + (f", for what is called {name} again" if name else "")
+    duplicates = sum(one.duplicate for one in group)
+    shared = f" with {duplicates} duplicate{'s' if duplicates > 1 else ''}" if duplicates else ""
+    told = f"rejected {_times(len(group) - duplicates)}{shared} ({called})" + (
+        f", for what is called {name} again" if name else ""
+    )
     if np.count_nonzero(inside >= cosine) * 5 < len(group) * 4:
         notes.append(f"{told}: not suppressed, because accepted objects look the same (cosine {nearest:.2f}).")
         return None

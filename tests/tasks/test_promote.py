@@ -158,6 +158,34 @@ def test_what_looks_like_an_accepted_object_is_not_suppressed(file):
     assert any("accepted objects look the same" in note for note in promotion.notes)
 
 
+def test_duplicates_share_the_verdict_of_what_stands_for_them(file):
+    look = direction(1)
+    first, second = judged(2, Verdict.NOT_AN_OBJECT, None, "puddle", look)
+    others = judged(3, Verdict.UNSURE, None, "oil spill", look, seed=1)
+    # The last points to the one before it: an older scan's, which was merged twice.
+    points = [first.item.item_id, second.item.item_id, others[1].item.item_id]
+    duplicates = [
+        replace(one, status=ItemStatus(State.DUPLICATE, duplicate_of=to))
+        for one, to in zip(others, points, strict=True)
+    ]
+    assert run([first, second], file).changes == ()
+    [nameless] = run([*duplicates, first, second], file).changes
+    assert nameless.reason.startswith("rejected twice with 3 duplicates (oil spill 3, puddle 2)")
+    assert nameless.suppression is not None and nameless.suppression.name is None
+    # One verdict is not enough, and what is open suppresses nothing.
+    alone = [replace(one, status=ItemStatus(State.DUPLICATE, duplicate_of=first.item.item_id)) for one in others]
+    assert run([first, *alone], file).changes == ()
+    pending = replace(second, status=ItemStatus(State.PENDING))
+    assert run([*duplicates, first, pending], file).changes == ()
+    # Duplicates of accepted objects keep a suppression away from them.
+    kept = judged(1, Verdict.ACCEPT, "ladder", "ladder", direction(2))
+    near = [
+        replace(one, status=ItemStatus(State.DUPLICATE, duplicate_of=kept[0].item.item_id))
+        for one in judged(1, Verdict.UNSURE, None, "ladder", look, seed=3)
+    ]
+    assert run([*duplicates, first, second, *kept, *near], file).changes == ()
+
+
 def test_known_things_of_changing_names_are_suppressed_by_their_looks(file):
     look = direction(4)
     items = [
