@@ -17,9 +17,7 @@ from review.handover import (
     Imported,
     Label,
     hand_out,
-    one_label_each,
     polygons,
-    read_json,
     take_in,
 )
 from review.pictures import Pictures
@@ -42,25 +40,23 @@ def export_coco(
     categories: dict[str, int] = {}
     for name in offered:
         categories.setdefault(name, len(categories) + 1)
-    images, annotations, handed_over = [], [], []
-    for number, one in enumerate(hand_out(queue, folder, pictures, judged=judged), 1):
-        images.append(_image(number, one))
-        category = categories.setdefault(one.label, len(categories) + 1)
-        if one.mask.any():
-            annotations.append(_annotation(number, category, one, rle))
-        if judged:
-            handed_over.append(one.item_id)
-    document = {
-        "info": {"description": "Clipomaly review", "version": "1"},
-        "licenses": [],
-        "images": images,
-        "annotations": annotations,
-        "categories": [
-            {"id": number, "name": name, "supercategory": _kind(name, known)} for name, number in categories.items()
-        ],
-    }
-    (folder / FILE_NAME).write_text(json.dumps(document), "utf-8")
-    queue.mark_exported(handed_over, actor=actor)
+    images, annotations = [], []
+    with hand_out(queue, folder, pictures, judged=judged, actor=actor) as items:
+        for number, one in enumerate(items, 1):
+            images.append(_image(number, one))
+            category = categories.setdefault(one.label, len(categories) + 1)
+            if one.mask.any():
+                annotations.append(_annotation(number, category, one, rle))
+        document = {
+            "info": {"description": "Clipomaly review", "version": "1"},
+            "licenses": [],
+            "images": images,
+            "annotations": annotations,
+            "categories": [
+                {"id": number, "name": name, "supercategory": _kind(name, known)} for name, number in categories.items()
+            ],
+        }
+        (folder / FILE_NAME).write_text(json.dumps(document), "utf-8")
     return len(images)
 
 
@@ -71,9 +67,7 @@ def import_coco(queue: Queue, path: Path, reviewer: str) -> Imported:
     object" and "unsure" are those verdicts, and any other name relabels. Pictures without an annotation are
     left as they are. Raises BadInputError when the file is not COCO.
     """
-    document = read_json(path / FILE_NAME if path.is_dir() else path)
-    labels, problems = one_label_each(_labels(document, path))
-    return take_in(queue, labels, reviewer, problems)
+    return take_in(queue, path, FILE_NAME, _labels, reviewer)
 
 
 def _labels(document: Any, path: Path) -> Iterator[Label]:

@@ -1,7 +1,8 @@
 """What the exchange with annotation tools shares: pictures that go out, labels that come back."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class HandedOut:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What an annotation tool says of an item."""
+    """What an annotation tool says of an item: nothing when ``label`` is empty."""
 
     item_id: str
     label: str
@@ -64,32 +65,44 @@ class Imported:
     problems: tuple[str, ...]
 
 
-def hand_out(queue: Queue, folder: Path, pictures: Pictures, *, judged: bool) -> Iterator[HandedOut]:
-    """Write the picture of each judged (or still open) item below ``folder``, and yield it.
+@contextmanager
+def hand_out(
+    queue: Queue, folder: Path, pictures: Pictures, *, judged: bool, actor: str
+) -> Iterator[Iterator[HandedOut]]:
+    """The judged items (or those still open), to be written to ``folder`` within the block.
 
-    Raises BadInputError when the folder cannot be written.
+    Each item's picture is written when the item is reached. Judged items that were reached are marked as exported
+    when the block ends well. Raises BadInputError when the folder cannot be written.
     """
     images = folder / "images"
     try:
         images.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInputError(f"{folder} cannot be made: {error.strerror}. Name another folder.") from error
-    for queued in queue.walk(JUDGED if judged else OPEN):
-        item, status = queued.item, queued.status
-        try:
-            picture, whole = pictures.full_frame(item), True
-        except FrameGoneError:
-            picture, whole = item.crop_jpeg, False
-        file_name = f"{item.item_id}.jpg"
-        (images / file_name).write_bytes(picture)
-        label = status.name or (status.verdict.value if status.verdict else item.name)
-        yield HandedOut(queued, file_name, _mask_on(queued, whole), label, whole)
+    handed_over = []
+
+    def items() -> Iterator[HandedOut]:
+        for queued in queue.walk(JUDGED if judged else OPEN):
+            one = _with_picture(queued, images, pictures)
+            if judged:
+                handed_over.append(one.item_id)
+            yield one
+
+    yield items()
+    queue.mark_exported(handed_over, actor=actor)
 
 
-def take_in(queue: Queue, labels: Iterable[Label], reviewer: str, problems: Iterable[str] = ()) -> Imported:
-    """Make decisions of labels. What is decided already stays, and is told when it says otherwise."""
+def take_in(
+    queue: Queue, path: Path, file_name: str, labels_of: Callable[[object, Path], Iterator[Label]], reviewer: str
+) -> Imported:
+    """Make decisions of the labels in a JSON file, or in ``file_name`` of a folder.
+
+    What is decided already stays, and is told when the file says otherwise. Raises BadInputError when the file
+    cannot be read.
+    """
+    path = path / file_name if path.is_dir() else path
     decided = unchanged = 0
-    wrong = list(problems)
+    labels, wrong = _one_each(labels_of(_read_json(path), path))
     for one in labels:
         try:
             status = queue.item(one.item_id).status
@@ -103,20 +116,6 @@ def take_in(queue: Queue, labels: Iterable[Label], reviewer: str, problems: Iter
         except (UnknownItemError, ConflictError, BadInputError) as error:
             wrong.append(f"{one.item_id[:64]}: {error}")
     return Imported(decided, unchanged, tuple(wrong))
-
-
-def one_label_each(found: Iterable[Label]) -> tuple[list[Label], list[str]]:
-    """An item that a tool gave several labels has none; told as a problem."""
-    by_item: dict[str, set[str]] = {}
-    for one in found:
-        by_item.setdefault(one.item_id, set()).add(one.label)
-    labels = [Label(item_id, *names) for item_id, names in by_item.items() if len(names) == 1]
-    problems = [
-        f"{item_id[:64]}: it has {len(names)} different labels ({', '.join(sorted(names))[:200]})"
-        for item_id, names in by_item.items()
-        if len(names) > 1
-    ]
-    return labels, problems
 
 
 def polygons(mask: Mask) -> list[npt.NDArray[np.float64]]:
@@ -136,8 +135,37 @@ def polygons(mask: Mask) -> list[npt.NDArray[np.float64]]:
     return found
 
 
-def read_json(path: Path) -> object:
-    """A JSON file. Raises BadInputError."""
+def _with_picture(queued: QueuedItem, images: Path, pictures: Pictures) -> HandedOut:
+    item, status = queued.item, queued.status
+    try:
+        picture, whole = pictures.full_frame(item), True
+    except FrameGoneError:
+        picture, whole = item.crop_jpeg, False
+    file_name = f"{item.item_id}.jpg"
+    (images / file_name).write_bytes(picture)
+    label = status.name or (status.verdict.value if status.verdict else item.name)
+    return HandedOut(queued, file_name, _mask_on(queued, whole), label, whole)
+
+
+def _one_each(found: Iterable[Label]) -> tuple[list[Label], list[str]]:
+    """An item that a tool gave several labels, or none, has none; told as a problem."""
+    by_item: dict[str, set[str]] = {}
+    for one in found:
+        by_item.setdefault(one.item_id, set()).add(one.label)
+    labels, problems = [], []
+    for item_id, names in by_item.items():
+        said = names - {""}
+        if len(said) == 1:
+            labels.append(Label(item_id, *said))
+        elif said:
+            told = ", ".join(sorted(said))[:200]
+            problems.append(f"{item_id[:64]}: it has {len(said)} different labels ({told})")
+        else:
+            problems.append(f"{item_id[:64]}: it was handed in without a label")
+    return labels, problems
+
+
+def _read_json(path: Path) -> object:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise BadInputError(f"{path} is larger than {LARGEST_FILE // 2**20} MiB.")

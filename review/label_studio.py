@@ -15,9 +15,7 @@ from review.handover import (
     Imported,
     Label,
     hand_out,
-    one_label_each,
     polygons,
-    read_json,
     take_in,
 )
 from review.masks import Mask
@@ -51,28 +49,25 @@ def export_label_studio(
     predictions to work on. ``image_root`` goes before the name of each picture: where Label Studio will find
     them. Masks are polygons, or exact brush strokes with ``brush`` (needs the extra ``labelstudio``).
     """
-    tasks, handed_over = [], []
-    names = [one.name for one in queue.vocabulary()]
-    for one in hand_out(queue, folder, pictures, judged=judged):
-        tasks.append(_task(one, brush, image_root))
-        names.append(one.label)
-        if judged:
-            handed_over.append(one.item_id)
-    (folder / FILE_NAME).write_text(json.dumps(tasks), "utf-8")
-    (folder / CONFIG_NAME).write_text(_config([*dict.fromkeys([*names, *VERDICT_LABELS])], brush), "utf-8")
-    queue.mark_exported(handed_over, actor=actor)
+    tasks, labels = [], []
+    with hand_out(queue, folder, pictures, judged=judged, actor=actor) as items:
+        for one in items:
+            tasks.append(_task(one, brush, image_root))
+            labels.append(one.label)
+        # What is likely to be taken stands first: there it can be seen, and has a key.
+        names = dict.fromkeys([*VERDICT_LABELS, *sorted(labels), *(one.name for one in queue.vocabulary())])
+        (folder / FILE_NAME).write_text(json.dumps(tasks), "utf-8")
+        (folder / CONFIG_NAME).write_text(_config([*names], brush), "utf-8")
     return len(tasks)
 
 
 def import_label_studio(queue: Queue, path: Path, reviewer: str) -> Imported:
     """Read decisions back from a JSON export: the label of each task's newest annotation.
 
-    Labels mean what they mean in ``import_coco``. Tasks nobody annotated are left as they are. Raises
-    BadInputError when the file is no export of Label Studio.
+    Labels mean what they mean in ``import_coco``. Tasks that nobody annotated, or that were skipped, are left as
+    they are. Raises BadInputError when the file is no export of Label Studio.
     """
-    document = read_json(path / FILE_NAME if path.is_dir() else path)
-    labels, problems = one_label_each(_labels(document, path))
-    return take_in(queue, labels, reviewer, problems)
+    return take_in(queue, path, FILE_NAME, _labels, reviewer)
 
 
 def _labels(document: Any, path: Path) -> Iterator[Label]:
@@ -80,14 +75,14 @@ def _labels(document: Any, path: Path) -> Iterator[Label]:
         if not isinstance(document, list):
             raise TypeError("no list")
         for task in document:
+            item_id = str(task["data"].get("item_id", f"task {task.get('id')}"))
             annotations = [one for one in task.get("annotations", ()) if not one.get("was_cancelled")]
             if not annotations:
                 continue
             newest = max(annotations, key=lambda one: str(one.get("updated_at", "")))
-            for result in newest["result"]:
-                value = result["value"]
-                for kind in _LABELS:
-                    yield from (Label(str(task["data"]["item_id"]), str(name)) for name in value.get(kind, ()))
+            values = [result["value"] for result in newest["result"]]
+            names = [str(name) for value in values for kind in _LABELS for name in value.get(kind, ())]
+            yield from (Label(item_id, name) for name in names or [""])
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInputError(
             f"{path} is no JSON export of Label Studio with tasks of ours ({error}). Export as JSON, not JSON-MIN."
@@ -173,5 +168,6 @@ def _config(names: list[str], brush: bool) -> str:
     labels = "\n".join(f"    <Label value={quoteattr(name)}/>" for name in names)
     return (
         f'<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
+        f'  <Filter name="filter" toName="label" hotkey="shift+f" minlength="0" placeholder="type a name"/>\n'
         f'  <{tag} name="label" toName="image">\n{labels}\n  </{tag}>\n</View>\n'
     )

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -164,6 +165,33 @@ def test_label_studio_predictions_and_skipped_tasks(filled: Queue, tmp_path: Pat
     assert import_label_studio(filled, tmp_path, "studio").decided == 1
     status = filled.item("item000005").status
     assert (status.verdict, status.name, status.decided_by) == (Verdict.ACCEPT, "mattress", "studio")
+
+
+def test_label_studio_tasks_that_say_nothing_are_told(filled: Queue, tmp_path: Path) -> None:
+    export_label_studio(filled, tmp_path, Pictures(filled), judged=False)
+    (task,) = json.loads((tmp_path / "tasks.json").read_text())
+    emptied = task | {"annotations": [{"result": []}]}
+    strange = {"id": 7, "data": {"text": "a task of others"}, "annotations": task["predictions"]}
+    (tmp_path / "tasks.json").write_text(json.dumps([emptied, strange]))
+    done = import_label_studio(filled, tmp_path, "studio")
+    assert done.decided == 0
+    assert "item000005: it was handed in without a label" in done.problems
+    assert any("task 7" in problem for problem in done.problems)
+
+
+def test_the_flat_export_of_label_studio_is_refused(filled: Queue, tmp_path: Path) -> None:
+    path = tmp_path / "min.json"
+    path.write_text(json.dumps([{"image": "x.jpg", "item_id": "item000005", "label": [{"polygonlabels": ["deer"]}]}]))
+    with pytest.raises(BadInputError, match="not JSON-MIN"):
+        import_label_studio(filled, path, "studio")
+
+
+def test_label_studio_offers_what_is_likely_first(filled: Queue, tmp_path: Path) -> None:
+    export_label_studio(filled, tmp_path, Pictures(filled), judged=False)
+    config = ElementTree.parse(tmp_path / "labeling-config.xml")
+    labels = [label.get("value") for label in config.iter("Label")]
+    assert labels[:3] == ["not an object", "unsure", "mattress"]
+    assert set(labels) >= {"car", "pallet"} and len(labels) == len(set(labels))
 
 
 def test_brush_strokes_are_those_of_label_studio() -> None:
