@@ -23,13 +23,15 @@ from review.handover import (
 from review.pictures import Pictures
 from review.queue import Queue
 
-FILE_NAME = "annotations.json"
+# As CVAT lays a dataset of one part, which it calls default.
+FILE_NAME = "annotations/instances_default.json"
+IMAGES = "images/default"
 
 
 def export_coco(
     queue: Queue, folder: Path, pictures: Pictures, *, judged: bool = True, rle: bool = False, actor: str = "export"
 ) -> int:
-    """Write ``annotations.json`` and ``images/`` into ``folder``; how many items there are.
+    """Write ``annotations/instances_default.json`` and ``images/default/`` into ``folder``; how many items there are.
 
     Judged items carry what was decided and are marked as exported; with ``judged=False`` the open ones carry
     their suggestions and stay as they are. Masks are polygons without holes, or exact run lengths with
@@ -41,7 +43,7 @@ def export_coco(
     for name in offered:
         categories.setdefault(name, len(categories) + 1)
     images, annotations = [], []
-    with hand_out(queue, folder, pictures, judged=judged, actor=actor) as items:
+    with hand_out(queue, folder / IMAGES, pictures, judged=judged, actor=actor) as items:
         for number, one in enumerate(items, 1):
             images.append(_image(number, one))
             category = categories.setdefault(one.label, len(categories) + 1)
@@ -56,7 +58,9 @@ def export_coco(
                 {"id": number, "name": name, "supercategory": _kind(name, known)} for name, number in categories.items()
             ],
         }
-        (folder / FILE_NAME).write_text(json.dumps(document), "utf-8")
+        path = folder / FILE_NAME
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(document), "utf-8")
     return len(images)
 
 

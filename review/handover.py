@@ -25,7 +25,7 @@ _SUBPIXELS = 4
 
 @dataclass(frozen=True, slots=True)
 class HandedOut:
-    """One item on its way out: its picture in ``images/<item_id>.jpg`` and the mask on that picture.
+    """One item on its way out: its picture ``<item_id>.jpg`` and the mask on that picture.
 
     The picture is the whole frame where the archive has it, else the stored crop. ``label`` is the decided
     name, the verdict where it names nothing, or the suggestion while nothing is decided.
@@ -67,18 +67,17 @@ class Imported:
 
 @contextmanager
 def hand_out(
-    queue: Queue, folder: Path, pictures: Pictures, *, judged: bool, actor: str
+    queue: Queue, images: Path, pictures: Pictures, *, judged: bool, actor: str
 ) -> Iterator[Iterator[HandedOut]]:
-    """The judged items (or those still open), to be written to ``folder`` within the block.
+    """The judged items (or those still open), to be written within the block.
 
-    Each item's picture is written when the item is reached. Judged items that were reached are marked as exported
-    when the block ends well. Raises BadInputError when the folder cannot be written.
+    Each item's picture is written into the folder ``images`` when the item is reached. Judged items that were
+    reached are marked as exported when the block ends well. Raises BadInputError when the folder cannot be made.
     """
-    images = folder / "images"
     try:
         images.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInputError(f"{folder} cannot be made: {error.strerror}. Name another folder.") from error
+        raise BadInputError(f"{images} cannot be made: {error.strerror}. Name another folder.") from error
     handed_over = []
 
     def items() -> Iterator[HandedOut]:

@@ -50,7 +50,7 @@ def export_label_studio(
     them. Masks are polygons, or exact brush strokes with ``brush`` (needs the extra ``labelstudio``).
     """
     tasks, labels = [], []
-    with hand_out(queue, folder, pictures, judged=judged, actor=actor) as items:
+    with hand_out(queue, folder / "images", pictures, judged=judged, actor=actor) as items:
         for one in items:
             tasks.append(_task(one, brush, image_root))
             labels.append(one.label)

@@ -61,11 +61,11 @@ class Archive:
 def test_coco_goes_out_and_comes_back(filled: Queue, tmp_path: Path, rle: bool) -> None:
     folder = tmp_path / "coco"
     assert export_coco(filled, folder, Pictures(filled, Archive()), rle=rle) == 5
-    coco = COCO(folder / "annotations.json")
+    coco = COCO(folder / "annotations" / "instances_default.json")
     for annotation in coco.loadAnns(coco.getAnnIds()):
         item = filled.item(annotation["attributes"]["item_id"]).item
         picture = coco.loadImgs(annotation["image_id"])[0]
-        pixels = cv2.imread(str(folder / "images" / picture["file_name"]))
+        pixels = cv2.imread(str(folder / "images" / "default" / picture["file_name"]))
         assert pixels.shape[:2] == (picture["height"], picture["width"])
         whole = annotation["attributes"]["whole_frame"]
         assert whole == (item.frame_index // 30 % 2 == 0)
@@ -88,7 +88,7 @@ def test_coco_goes_out_and_comes_back(filled: Queue, tmp_path: Path, rle: bool) 
 
 def test_open_items_go_out_with_their_suggestions_and_stay_open(filled: Queue, tmp_path: Path) -> None:
     assert export_coco(filled, tmp_path / "out", Pictures(filled), judged=False) == 1
-    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    document = json.loads((tmp_path / "out" / "annotations" / "instances_default.json").read_text())
     names = {category["name"] for category in document["categories"]}
     assert {"car", "pallet", "not an object", "unsure"} <= names
     assert filled.item("item000005").status.state is State.PENDING
