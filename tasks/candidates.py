@@ -17,7 +17,7 @@ from tasks.tables import open_table
 
 _COLUMNS = (
     "instance_id", "track_id", "source_uri", "frame_index", "timestamp", "name", "anomaly_score", "area",
-    "bbox_x", "bbox_y", "bbox_width", "bbox_height", "frame_height", "frame_width", "latitude", "longitude",
+    "bbox_x", "bbox_y", "bbox_width", "bbox_height", "frame_height", "frame_width", "latitude", "longitude", "names",
 )  # fmt: skip
 _CUT = 0.5  # what a sight at the frame's edge, where the object may be cut off, counts against a whole one
 
@@ -39,13 +39,23 @@ class Best:
 
 
 @dataclass(frozen=True, slots=True)
+class Guesses:
+    """What N objects may be: ``name`` (N, K) are numbers of names, ``probability`` (N, K) is theirs, 0 where an object
+    has fewer. What is missing to 1 is of names that are not told."""
+
+    name: npt.NDArray[np.int64]
+    probability: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """The objects that one model found: arrays of length N, in order of their track ids.
 
     ``best`` is the row of ``rows`` (all their instances, sorted by track) that shows the object best; ``first`` and
     ``sights`` are where its instances begin there and how many there are. ``score`` is its greatest anomaly score in
     [0, 1], ``size`` the share of the frame that it covers at its best. ``places`` are (latitude, longitude) in
-    degrees, NaN where unknown. ``vectors`` are (N, D) float16, of length 1.
+    degrees, NaN where unknown. ``guesses`` are the names that each may have. ``vectors`` are (N, D) float16, of
+    length 1.
     """
 
     scans: tuple[ScanRecord, ...]
@@ -57,6 +67,7 @@ class Candidates:
     score: npt.NDArray[np.float64]
     size: npt.NDArray[np.float64]
     names: npt.NDArray[np.object_]
+    guesses: Guesses
     places: npt.NDArray[np.float64]
     vectors: Vectors
     warning: str | None
@@ -119,7 +130,7 @@ def read_candidates(tables_url: str, condition: ds.Expression | None = None) -> 
     places = np.stack([shown[side].to_numpy().astype(np.float64) for side in ("latitude", "longitude")], axis=1)
     return Candidates(
         scans=found.scans,
-        rows=rows,
+        rows=rows.drop_columns(["names"]),
         track_ids=tracks.dictionary.to_pylist(),
         best=best,
         first=first,
@@ -127,6 +138,7 @@ def read_candidates(tables_url: str, condition: ds.Expression | None = None) -> 
         score=np.maximum.reduceat(score, first) if len(rows) else score,
         size=share[best],
         names=shown["name"].to_numpy(),
+        guesses=_guesses(shown["names"].combine_chunks()),
         places=places,
         vectors=read_vectors(tables_url, found.scans, shown["instance_id"]),
         warning=found.warning(),
@@ -142,6 +154,21 @@ def _by_track(found: OneModel) -> pa.Table:
         column = rows[name].dictionary_encode().unify_dictionaries()
         rows = rows.set_column(rows.schema.get_field_index(name), name, column)
     return rows.sort_by([("track_id", "ascending"), ("frame_index", "ascending"), ("instance_id", "ascending")])
+
+
+def _guesses(names: pa.ListArray) -> Guesses:
+    """The names of each, which a table may leave out."""
+    lengths = pc.fill_null(pc.list_value_length(names), 0).to_numpy()
+    told = names.flatten()
+    at = (
+        np.repeat(np.arange(len(names)), lengths),
+        np.arange(len(told)) - np.repeat(np.cumsum(lengths) - lengths, lengths),
+    )
+    shape = len(names), int(lengths.max(initial=0))
+    guesses = Guesses(np.zeros(shape, np.int64), np.zeros(shape))
+    guesses.name[at] = told.field("name").dictionary_encode().indices.to_numpy()
+    guesses.probability[at] = told.field("score").to_numpy(zero_copy_only=False).clip(0, 1)
+    return guesses
 
 
 def _quality(rows: pa.Table) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -81,8 +81,8 @@ def mine(candidates: Candidates, past: Past, options: MiningOptions) -> Mined:
     random share is drawn from all else that the queue does not hold. Of the rest each has a value: score x
     rarity x novelty x persistence x size, each to the power of its weight. What looks like an item of the queue is its
     duplicate. Then the best is taken, what shows the same object becomes its duplicate, and all others count less the
-    more they look like what is taken (maximal marginal relevance), until there are ``count``. At most as many
-    duplicates are handed in, the best.
+    more they look like what is taken (maximal marginal relevance) and the likelier a name of theirs is one that was
+    taken (expected coverage of names), until there are ``count``. At most as many duplicates are handed in, the best.
     """
     ids = candidates.track_ids
     distances = learn_distances(candidates.vectors)
@@ -104,15 +104,15 @@ def mine(candidates: Candidates, past: Past, options: MiningOptions) -> Mined:
     picked, ranks, own = _pick(candidates, value, shortlist, drawn, wanted - len(drawn), distances, options)
     duplicates |= own
 
-    chosen = [Chosen(index, ids[index], rank) for index, rank in zip(picked, ranks, strict=True)]
-    for place, index in enumerate(drawn.tolist()):
-        # Strewn evenly among the others, so that both are judged at the same pace.
-        rank = ranks[len(ranks) * (2 * place + 1) // (2 * len(drawn))] if ranks else 0.0
-        chosen.append(Chosen(index, ids[index], rank, drawn_at_random=True))
+    at_random = frozenset(drawn.tolist())
+    chosen = [
+        Chosen(index, ids[index], rank, drawn_at_random=index in at_random)
+        for index, rank in zip(picked, ranks, strict=True)
+    ]
     for index in np.flatnonzero(again).tolist():
-        at_random = any(seen.drawn_at_random for seen in older[index])
         replaced = tuple(seen.item_id for seen in older[index])
-        chosen.append(Chosen(index, ids[index], float(value[index]), None, at_random, None, replaced))
+        was_drawn = any(seen.drawn_at_random for seen in older[index])
+        chosen.append(Chosen(index, ids[index], float(value[index]), None, was_drawn, None, replaced))
     chosen = _grouped(chosen, candidates, past, past_index, past_distance, distances, options)
     best = sorted(duplicates, key=lambda index: (-value[index], ids[index]))[: options.count]
     pointing = [Chosen(index, ids[index], float(value[index]), duplicate_of=duplicates[index]) for index in best]
@@ -198,32 +198,45 @@ def _pick(
     distances: Distances,
     options: MiningOptions,
 ) -> tuple[list[int], list[float], dict[int, str]]:
-    """Up to ``count`` of the shortlist that differ, with the value each had when it was taken, and the duplicates."""
+    """The list: ``drawn`` and up to ``count`` others of the shortlist that differ, in order; the value that each had
+    when it was taken, which of a drawn one is that of the one before; and the duplicates."""
     vectors = candidates.vectors[shortlist].astype(np.float32)
+    guesses, probability = candidates.guesses.name[shortlist], candidates.guesses.probability[shortlist]
+    unmet = np.ones(int(candidates.guesses.name.max(initial=-1)) + 1)  # by name: the probability that no item has it
     apart = np.ones(len(shortlist))
     left = np.ones(len(shortlist), np.bool_)
     duplicates: dict[int, str] = {}
 
-    def take(index: int) -> None:
+    def strike_out(index: int) -> npt.NDArray[np.float32]:
         distance = distances.of(vectors @ candidates.vectors[index].astype(np.float32))
-        np.minimum(apart, distance, out=apart)
         named_alike = candidates.names[shortlist] == candidates.names[index]
         metres = _metres(candidates.places[shortlist], candidates.places[index])
         same = left & _same_object(distance, named_alike, metres, options)
         left[same] = False
         duplicates.update(dict.fromkeys(shortlist[same].tolist(), candidates.track_ids[index]))
+        return distance
 
-    for index in drawn:
-        take(int(index))
+    for index in drawn.tolist():
+        strike_out(index)
+    waiting = drawn.tolist()
+    length = count + len(drawn)
+    # Strewn evenly among the others, so that both are judged at the same pace.
+    places = {length * (2 * place + 1) // (2 * len(drawn)) for place in range(len(drawn))}
     picked: list[int] = []
     ranks: list[float] = []
-    while len(picked) < count and left.any():
-        current = np.where(left, value[shortlist] * apart**options.diversity, -1.0)
-        best = int(current.argmax())
-        left[best] = False
-        picked.append(int(shortlist[best]))
-        ranks.append(float(current[best]))
-        take(int(shortlist[best]))
+    while waiting or (left.any() and len(picked) < length):
+        if waiting and (len(picked) in places or not left.any()):
+            index, rank = waiting.pop(0), ranks[-1] if ranks else 1.0
+        else:
+            new_name = (1 - (probability * (1 - unmet[guesses])).sum(axis=1)).clip(0)
+            current = np.where(left, value[shortlist] * (apart * new_name) ** options.diversity, -1.0)
+            best = int(current.argmax())
+            left[best] = False
+            index, rank = int(shortlist[best]), float(current[best])
+        np.minimum(apart, strike_out(index), out=apart)
+        np.multiply.at(unmet, candidates.guesses.name[index], 1 - candidates.guesses.probability[index])
+        picked.append(index)
+        ranks.append(rank)
     return picked, ranks, duplicates
 
 

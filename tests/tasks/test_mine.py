@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from schemas.review import Box, ItemStatus, NameScore, QueuedItem, ReviewItem, State, TrackFrame, Verdict
-from tasks.candidates import Candidates
+from tasks.candidates import Candidates, Guesses
 from tasks.mine import Chosen, Mined, MiningOptions, mine
 from tasks.neighbours import learn_distances, nearest
 from tasks.past import Past, remember
@@ -55,10 +55,11 @@ def candidates(
     )
     places_ = np.array(places if places is not None else [(np.nan, np.nan)] * count, np.float64).reshape(-1, 2)
     at = np.arange(count)
+    numbers = np.unique(names, return_inverse=True)[1].reshape(-1, 1) if names else np.zeros((0, 1), np.int64)
     vectors = np.stack(looks) if looks else np.zeros((0, DIMENSION), np.float16)
     return Candidates(
         (), rows, ids, at, at, np.ones(count, np.int64), np.array(scores, float), np.full(count, 0.1),
-        np.array(names, np.object_), places_, vectors, None,
+        np.array(names, np.object_), Guesses(numbers, np.full((count, 1), 0.9)), places_, vectors, None,
     )  # fmt: skip
 
 
@@ -95,6 +96,18 @@ def test_different_kinds_come_before_more_of_the_same() -> None:
     assert set(range(30, 36)) < set(picked)
     only_score = mine(found, NOTHING, options(count=8, rarity=0, novelty=0, diversity=0, same_look=0))
     assert all(one.candidate < 30 for one in by_rank(only_score))
+
+
+def test_many_of_one_name_wait_for_other_names_whatever_they_look_like() -> None:
+    found = candidates(
+        [kind(number) for number in range(12)], np.linspace(0.99, 0.9, 12).tolist(), [*["teddy bear"] * 9, *"abc"]
+    )
+    weights = options(count=6, rarity=0, size=0, score=1)
+    assert {0, 9, 10, 11} < {one.candidate for one in by_rank(mine(found, NOTHING, weights))}
+    unsure = replace(found, guesses=replace(found.guesses, probability=np.full((12, 1), 0.05)))
+    assert {one.candidate for one in by_rank(mine(unsure, NOTHING, weights))} == {0, 1, 2, 3, 4, 5}
+    alike = replace(weights, diversity=0)
+    assert mine(found, NOTHING, alike) == mine(unsure, NOTHING, alike)
 
 
 def test_the_same_object_points_to_the_one_that_is_shown() -> None:
