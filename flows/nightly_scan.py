@@ -12,6 +12,7 @@ from itertools import count
 from uuid import UUID
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
@@ -191,7 +192,8 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
 
 def expected_frames(shards: Plan, fps: float) -> int:
     """About how many frames the shards hold, from their footage."""
-    videos = pc.equal(shards.sources.table["kind"], SourceKind.VIDEO.value).to_numpy()
+    moving = pa.array([SourceKind.VIDEO.value, SourceKind.RECORDING.value])
+    videos = pc.is_in(shards.sources.table["kind"], moving).to_numpy()
     seconds = shards.sources.column("footage_seconds")
     return int(np.ceil(np.where(videos, seconds * fps, seconds)).sum())
 

@@ -6,9 +6,10 @@ from enum import StrEnum
 
 
 class SourceKind(StrEnum):
-    """What a source is: one video file, one tar of images, or one folder of images."""
+    """What a source is: one video file, one recording (MCAP), one tar of images, or one folder of images."""
 
     VIDEO = "video"
+    RECORDING = "recording"
     TAR = "tar"
     IMAGES = "images"
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3  # 2: track_id is filled; 3: shard is a column of the files
+SCHEMA_VERSION = 4  # 2: track_id is filled; 3: shard is a column of the files; 4: camera
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -50,6 +50,7 @@ INSTANCES = pa.schema(
         pa.field("mask_rle", pa.binary(), nullable=False),
         pa.field("latitude", pa.float64()),
         pa.field("longitude", pa.float64()),
+        pa.field("camera", pa.string()),
     ]
 )
 
@@ -69,6 +70,7 @@ FRAMES = pa.schema(
         pa.field("anomaly_score_max", pa.float32()),
         pa.field("latitude", pa.float64()),
         pa.field("longitude", pa.float64()),
+        pa.field("camera", pa.string()),
     ]
 )
 
@@ -87,20 +89,21 @@ def embeddings_schema(dimension: int) -> pa.Schema:
 
 
 _WHERE = {
-    "source_uri": "the clip, tar or folder of images it was seen in; opens again where the archive is",
+    "source_uri": "the clip, recording, tar or folder of images it was seen in; opens again where the archive is",
     "drive": "the first folder below the archive's root",
     "frame_index": "number of the frame in the video, from 0; of images, among those of the source",
     "timestamp": "capture time of the frame",
     "timestamp_source": "where that time comes from: `inventory`, `sidecar`, `container`, `filename` or `mtime`",
     "latitude": "degrees, where a position is known",
     "longitude": "degrees, where a position is known",
+    "camera": "the topic of a recording (MCAP); null where a source has one camera",
 }
 
 DESCRIPTIONS: dict[Table, dict[str, str]] = {
     Table.INSTANCES: _WHERE
     | {
         "instance_id": "20 hex digits; the same instance of the same scan has the same id whoever finds it",
-        "track_id": "the same object on several frames of a source shares it; null where tracks are not followed",
+        "track_id": "the same object on several frames of a camera shares it; null where tracks are not followed",
         "name": "the best name, or `unknown object` where the best two are too close",
         "name_score": "probability of that name among the candidates, in [0, 1]",
         "names": "the five best names with their probabilities, best first",

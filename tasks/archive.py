@@ -1,4 +1,4 @@
-"""What an archive holds: every video, tar of images and folder of images under a URL, as a Source."""
+"""What an archive holds: every video, recording, tar of images and folder of images under a URL, as a Source."""
 
 import posixpath
 import re
@@ -21,6 +21,7 @@ from tasks.capture_time import is_ahead, time_in_name
 from tasks.errors import UsageError
 from tasks.files import (
     IMAGE_SUFFIXES,
+    RECORDING_SUFFIX,
     TAR_SUFFIX,
     VIDEO_SUFFIXES,
     folder_etag,
@@ -91,7 +92,7 @@ def list_sources(url: str) -> Listing:
 
 
 def find_sources(url: str, prefixes: Sequence[str] = (), inventory: str | None = None) -> Listing:
-    """List an archive, any fsspec URL or local path of a folder, or of one video or tar, without opening a source.
+    """List an archive, any fsspec URL or local path of a folder or of one such file, without opening a source.
 
     ``prefixes`` are folders below it, such as dates or drives, and the only ones to be listed; an ``inventory`` is
     a file that lists instead of the storage (see ``tasks.inventory``). A folder that directly holds images is one
@@ -131,7 +132,7 @@ def _listing(base: Location, parts: Iterable[_Part], what: str) -> Listing:
     if not len(table):
         raise UserError(
             f"The archive {what} holds nothing to scan. Clipomaly reads "
-            f"{_spoken((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES, TAR_SUFFIX))}."
+            f"{_spoken((*VIDEO_SUFFIXES, RECORDING_SUFFIX, *IMAGE_SUFFIXES, TAR_SUFFIX))}."
         )
     ignored = sorted({name for _, others in digests for name in others})
     return Listing(Sources(table.sort_by("uri")), tuple(base.child(name).url for name in ignored))

@@ -16,7 +16,7 @@ from schemas.records import SourceKind
 from tasks.blurring import Blurrer
 from tasks.errors import SourceError
 from tasks.files import image_members, is_image, kind_of
-from tasks.frames import local_file
+from tasks.frames import local_file, require_recordings
 from tasks.images import BadImage, Rgb, check_size, decode_image
 from tasks.storage import OUT_OF_REACH, STORAGE_ERRORS, Location, cannot_read, exists, locate, reason
 from tasks.video import video_frames
@@ -92,6 +92,8 @@ def _of_source(source_uri: str, frames: list[DatasetFrame], png: bool, blur: Blu
             yield from _of_folder(place, frames, png, blur)
         case SourceKind.TAR:
             yield from _of_tar(place, frames, png, blur)
+        case SourceKind.RECORDING:
+            yield from _of_recording(place, frames, png, blur)
         case _:
             yield from _of_video(place, frames, png, blur)
 
@@ -144,6 +146,29 @@ def _of_video(place: Location, frames: list[DatasetFrame], png: bool, blur: Blur
             else:
                 yield Content(frame, _encoded(image, png, blur))
             found = next(images, None)
+
+
+def _of_recording(place: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
+    require_recordings()
+    from tasks.recording import recorded_pictures  # an extra
+
+    with place.fs.open(place.path, "rb") as file:
+        size = int(place.fs.info(place.path)["size"])
+        pictures = recorded_pictures(file, size, {frame.frame_index for frame in frames})
+        for frame in frames:
+            picture = next((picture for index, picture in pictures if index == frame.frame_index), None)
+            if picture is None:
+                yield Content(frame, None, "the recording does not hold it any more")
+            elif picture.encoding is None:
+                yield _taken_over(frame, picture.data, png, blur)
+            else:
+                try:
+                    image = picture.image()
+                except BadImage as error:
+                    yield Content(frame, None, str(error))
+                    continue
+                problem = _wrong_size(frame, image.shape[1], image.shape[0])
+                yield Content(frame, None if problem else _encoded(image, png, blur), problem)
 
 
 def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | None) -> Content:

@@ -2,7 +2,7 @@
 
 from clipomaly_core.errors import UsageError, UserError
 
-__all__ = ["DeniedError", "SourceError", "UsageError", "UserError"]
+__all__ = ["DeniedError", "MissingExtraError", "SourceError", "UsageError", "UserError"]
 
 
 class SourceError(Exception):
@@ -11,3 +11,7 @@ class SourceError(Exception):
 
 class DeniedError(SourceError):
     """A source may not be read: no fault of its content, and perhaps mended by the next scan."""
+
+
+class MissingExtraError(DeniedError):
+    """A source may be read only once more packages are installed; the message says which."""

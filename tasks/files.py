@@ -11,6 +11,7 @@ from tasks.storage import Entry, Location, entry, locate
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 TAR_SUFFIX = ".tar"
+RECORDING_SUFFIX = ".mcap"
 
 
 def kind_of(name: str) -> SourceKind | None:
@@ -20,6 +21,8 @@ def kind_of(name: str) -> SourceKind | None:
     lower = name.lower()
     if lower.endswith(VIDEO_SUFFIXES):
         return SourceKind.VIDEO
+    if lower.endswith(RECORDING_SUFFIX):
+        return SourceKind.RECORDING
     return SourceKind.TAR if lower.endswith(TAR_SUFFIX) else None
 
 

@@ -1,4 +1,4 @@
-"""Frames of a source: video, tar of images or folder of images → RGB arrays with their times, one by one."""
+"""Frames of a source: video, recording, tar of images or folder of images → RGB arrays with their times, one by one."""
 
 import os
 import posixpath
@@ -12,10 +12,10 @@ from itertools import islice
 
 from schemas.records import Source, SourceKind, TimestampSource
 from tasks.capture_time import is_ahead, time_in_name
-from tasks.errors import DeniedError, SourceError, UserError
+from tasks.errors import DeniedError, MissingExtraError, SourceError, UserError
 from tasks.files import current_etag, image_members, is_image, kind_of
 from tasks.images import BadImage, Rgb, check_size, decode_image, image_at, read_image
-from tasks.opening import CHANGED, GONE
+from tasks.opening import CHANGED, GONE, has_recordings
 from tasks.storage import (
     STORAGE_ERRORS,
     Location,
@@ -35,9 +35,9 @@ __all__ = ["Frame", "Rgb", "SourceError", "read_frame", "read_frames", "read_ima
 class Frame:
     """One sampled frame.
 
-    ``index`` is its number in the video, from 0 (images: among the images of the source);
-    ``timestamp`` in UTC; ``image`` is (H, W, 3) uint8 RGB, upright, or None where it could not be read,
-    and then ``error`` says why.
+    ``index`` is its number in the video, from 0 (images: among the images of the source); ``timestamp`` in UTC;
+    ``camera`` is its topic in a recording; ``image`` is (H, W, 3) uint8 RGB, upright, or None where it could not
+    be read, and then ``error`` says why.
     """
 
     index: int
@@ -45,6 +45,7 @@ class Frame:
     timestamp_source: TimestampSource
     image: Rgb | None
     error: str | None = None
+    camera: str | None = None
 
 
 def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator[Frame]:
@@ -52,7 +53,8 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
 
     A video is sampled at t = 0, 1/fps, … below its duration (seconds on the container's clock): the frame
     shown at t is the last whose presentation time is not after t; one shown at several t comes once. With
-    ``keyframes`` the same holds of its key frames alone. Of images each is a frame. A frame that should be there
+    ``keyframes`` the same holds of its key frames alone. Each camera of a recording is sampled so, by the times of
+    its pictures. Of images each is a frame. A frame that should be there
     and cannot be read comes with ``error``.
 
     Raises SourceError at the start when the source cannot be read at all or is not what was listed
@@ -71,6 +73,8 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
         match source.kind:
             case SourceKind.VIDEO:
                 yield from _video_frames(place, source, fps, keyframes)
+            case SourceKind.RECORDING:
+                yield from _recorded_frames(place, source, fps)
             case SourceKind.TAR:
                 yield from _tar_frames(place, source)
             case SourceKind.IMAGES:
@@ -78,7 +82,7 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
     except FileNotFoundError as error:
         raise SourceError(GONE) from error
     except PermissionError as error:
-        raise DeniedError(f"may not be read: {reason(error)}; the next scan tries again") from error
+        raise DeniedError(f"may not be read: {reason(error)}; check your access, the next scan tries again") from error
     except STORAGE_ERRORS as error:
         if is_out_of_reach(error):
             raise cannot_read(place, error) from error
@@ -98,6 +102,8 @@ def read_frame(uri: str, index: int) -> Rgb:
                 return image_at(place.child(member.name), member.size)
             case SourceKind.TAR:
                 return _tar_image(place, index)
+            case SourceKind.RECORDING:
+                return _recorded_image(place, index)
             case _:
                 with local_file(place) as path:
                     return video_frame(path, index)
@@ -117,6 +123,33 @@ def _video_frames(place: Location, source: Source, fps: float, keyframes: bool) 
             yield Frame(frame.index, moment, source.captured_from, frame.image, frame.error)
     if not found:
         raise SourceError("no frame of the video can be decoded")
+
+
+def _recorded_frames(place: Location, source: Source, fps: float) -> Iterator[Frame]:
+    require_recordings()
+    from tasks.recording import sample_recording
+
+    with place.fs.open(place.path, "rb") as file:
+        for frame in sample_recording(file, source.size, fps):
+            moment = source.captured + frame.after
+            yield Frame(frame.index, moment, source.captured_from, frame.image, frame.error, frame.camera)
+
+
+def _recorded_image(place: Location, index: int) -> Rgb:
+    require_recordings()
+    from tasks.recording import recorded_pictures
+
+    with place.fs.open(place.path, "rb") as file:
+        for _, picture in recorded_pictures(file, int(place.fs.info(place.path)["size"]), {index}):
+            if picture:
+                return picture.image()
+    raise SourceError(f"the recording has no picture {index}")
+
+
+def require_recordings() -> None:
+    """Raise MissingExtraError, which says what to install, where recordings cannot be read."""
+    if not has_recordings():
+        raise MissingExtraError("recordings need more packages: pip install 'clipomaly[mcap]', and scan again")
 
 
 @contextmanager

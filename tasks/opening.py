@@ -5,6 +5,7 @@ import posixpath
 import tarfile
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Any
 
 from pymediainfo import MediaInfo
@@ -12,15 +13,22 @@ from pymediainfo import MediaInfo
 from schemas.records import Source, SourceKind, TimestampSource
 from tasks.capture_time import Sidecar, is_ahead, read_sidecar, time_in_header, time_in_name
 from tasks.edit_list import shown_seconds
+from tasks.errors import SourceError
 from tasks.files import folder_etag, image_members, is_image
 from tasks.storage import STORAGE_ERRORS, Location, cannot_read, entry, is_out_of_reach, locate, reason
 
 # Headers are read in small pieces: the 5 MB blocks that object stores default to would read whole clips.
 _HEADER_BLOCK = 256 * 1024
+_CHUNK_BLOCK = 4 * 1024 * 1024  # the first picture of a recording is in a chunk of about that size
 _LARGEST_SIDECAR = 1024 * 1024
 
 CHANGED = "changed after it was listed; the next scan takes it as it is now"
 GONE = "gone since it was listed"
+
+
+def has_recordings() -> bool:
+    """Whether the packages that read recordings are installed."""
+    return all(find_spec(name) for name in ("mcap", "mcap_ros2", "mcap_protobuf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +47,12 @@ def open_source(source: Source) -> Source:
 
     Capture time comes from the sidecar ("captured", ISO 8601), the container, the file name or the modification
     time, in this order; one of an inventory stays. The same source gives the same again. What cannot be opened, has
-    changed or is gone comes with ``error``; what may not be read comes as it is, for its reader to find out.
+    changed or is gone comes with ``error``; what may not be read, or not yet, comes as it is, for its reader to find
+    out.
 
     Raises UserError when the storage is out of reach.
     """
-    if source.error:
+    if source.error or (source.kind is SourceKind.RECORDING and not has_recordings()):
         return source
     place = locate(source.uri)
     try:
@@ -84,11 +93,14 @@ def _look_inside(place: Location, source: Source) -> _Inside:
     now = entry("", place.fs.info(place.path))
     if now.etag != source.etag:
         return _Inside(now.modified, error=CHANGED)
-    with place.fs.open(place.path, "rb", block_size=_HEADER_BLOCK) as file:
+    block = _CHUNK_BLOCK if source.kind is SourceKind.RECORDING else _HEADER_BLOCK
+    with place.fs.open(place.path, "rb", block_size=block) as file:
         if now.size == 0:
             return _Inside(now.modified, error="the file is empty")
         if source.kind is SourceKind.VIDEO:
             return _look_into_video(file, now.modified)
+        if source.kind is SourceKind.RECORDING:
+            return _look_into_recording(file, now.size, now.modified)
         return _look_into_tar(file, now.modified)
 
 
@@ -104,6 +116,16 @@ def _look_into_video(file: Any, modified: datetime) -> _Inside:
         milliseconds = min(milliseconds, 1000 * (shown_seconds(file) or math.inf))
     container_time = time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
     return _Inside(modified, milliseconds / 1000, container_time)
+
+
+def _look_into_recording(file: Any, size: int, modified: datetime) -> _Inside:
+    from tasks.recording import look_into  # an extra
+
+    try:
+        found = look_into(file, size)
+    except SourceError as error:
+        return _Inside(modified, error=str(error))
+    return _Inside(modified, found.seconds, found.first)
 
 
 def _look_into_tar(file: Any, modified: datetime) -> _Inside:

@@ -49,6 +49,7 @@ class ShardRows:
             "timestamp_source": frame.timestamp_source.value,
             "latitude": position.latitude if position else None,
             "longitude": position.longitude if position else None,
+            "camera": frame.camera,
         }
         instances = result.instances if result else ()
         day = frame.timestamp.astimezone(UTC).date()
@@ -105,12 +106,18 @@ class ShardRows:
 
     def _link(self) -> None:
         """Give the instances of one object one ``track_id``: the ``instance_id`` of the first."""
-        self._sightings.sort(key=lambda item: item[0])
-        for _, group in groupby(self._sightings, key=lambda item: item[0][0]):
+        self._sightings.sort(key=lambda item: (_camera(item), item[0]))
+        for _, group in groupby(self._sightings, key=_camera):
             seen = list(group)
             firsts = link([sighting for _, sighting, _ in seen])
             for (_, _, row), first in zip(seen, firsts, strict=True):
                 row["track_id"] = seen[first][2]["instance_id"]
+
+
+def _camera(sighting: tuple[Key, Sighting, Row]) -> tuple[str, str]:
+    """The source, and the camera in it."""
+    key, _, row = sighting
+    return key[0], str(row["camera"] or "")
 
 
 def _frame_columns(frame: Frame, result: FrameResult | None) -> Row:

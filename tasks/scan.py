@@ -83,7 +83,7 @@ def scan_shard(
     seconds = _run_stages(record, inference, rows, tallies, progress)
     if all(tally.denied for tally in tallies):
         # Expired credentials, most likely: a commit would make the loss last.
-        raise UserError(f"Cannot read {shard.sources[0].uri}: {tallies[0].error}. Check your access to it.")
+        raise UserError(f"Cannot read {shard.sources[0].uri}: {tallies[0].error}.")
 
     started = time.perf_counter()
     if is_committed(tables_url, record.scan_id, shard.shard_id):  # by another worker, meanwhile

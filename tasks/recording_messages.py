@@ -1,0 +1,232 @@
+"""Messages of ROS 1, ROS 2 and Foxglove in a recording → pictures and positions.
+
+ROS 2 and Protobuf messages are read by the readers of MCAP's authors, from the definitions in the file. Theirs for
+ROS 1 makes Python code of the definitions and runs it, which must not be done with what comes from outside: the three
+messages that matter here are read by their layout, which never changed.
+"""
+
+import base64
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+from google.protobuf.message import DecodeError
+from mcap.exceptions import McapError
+from mcap.records import Channel, Schema
+from mcap.well_known import MessageEncoding
+from mcap_protobuf.decoder import DecoderFactory as Protobuf
+from mcap_ros2.decoder import DecoderFactory as Ros2
+
+from tasks.images import BadImage, Rgb, check_size, decode_image
+from tasks.storage import reason
+
+IMAGES = frozenset(
+    {"sensor_msgs/CompressedImage", "sensor_msgs/Image", "foxglove.CompressedImage", "foxglove.RawImage"}
+)
+"""Types of messages that hold a picture, as ``type_of`` names them."""
+
+FIXES = frozenset({"sensor_msgs/NavSatFix", "foxglove.LocationFix"})
+"""Types of messages that hold a position."""
+
+# Of pixels as cameras give them: bytes a pixel, and what OpenCV calls the way to RGB (None: they are).
+_PIXELS: dict[str, tuple[int, int | None]] = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "8uc3": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "mono8": (1, cv2.COLOR_GRAY2RGB),
+    "8uc1": (1, cv2.COLOR_GRAY2RGB),
+    "bayer_rggb8": (1, cv2.COLOR_BayerRGGB2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerBGGR2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGBRG2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGRBG2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+}
+# Distances and the like, and no pictures.
+_DEPTH = frozenset({"mono16", "16uc1", "32fc1", "64fc1"})
+
+# What decoders raise for bytes that are no such message.
+_NO_MESSAGE = (
+    McapError, DecodeError, struct.error, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError,
+    NotImplementedError, OverflowError,
+)  # fmt: skip
+
+
+class BadMessage(Exception):
+    """These bytes are no message of their type. One line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture as its message holds it: ``stamp`` is its time in nanoseconds since 1970, 0 where none is set.
+
+    ``data`` is a JPEG, PNG or WebP file; or, where ``encoding`` names how, rows of ``step`` bytes, ``height`` of them.
+    """
+
+    stamp: int
+    data: bytes
+    encoding: str | None = None
+    height: int = 0
+    width: int = 0
+    step: int = 0
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it holds distances and not colours."""
+        return self.encoding in _DEPTH
+
+    def image(self) -> Rgb:
+        """(H, W, 3) uint8 RGB. Raises BadImage when that is not possible."""
+        check_size(len(self.data))
+        if self.encoding is None:
+            return decode_image(self.data)
+        if self.encoding not in _PIXELS:
+            raise BadImage(f"pixels as {self.encoding} are not read")
+        depth, way = _PIXELS[self.encoding]
+        row, step = self.width * depth, self.step or self.width * depth
+        if not row or not self.height or step < row or len(self.data) < step * (self.height - 1) + row:
+            raise BadImage(f"{len(self.data)} bytes are no {self.width}x{self.height} pixels as {self.encoding}")
+        padded = np.frombuffer(self.data.ljust(step * self.height, b"\0"), np.uint8, step * self.height)
+        pixels = np.ascontiguousarray(padded.reshape(self.height, step)[:, :row])
+        shaped = pixels.reshape((self.height, self.width, depth) if depth > 1 else (self.height, self.width))
+        try:
+            return np.array(shaped if way is None else cv2.cvtColor(shaped, way), np.uint8)
+        except cv2.error as error:  # as of an odd width where two pixels share a colour
+            raise BadImage(f"not {self.width}x{self.height} pixels as {self.encoding}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position as its message holds it, in degrees; ``stamp`` as of a picture."""
+
+    stamp: int
+    latitude: float
+    longitude: float
+
+
+class Decoders:
+    """What reads the messages of a channel; made once for each."""
+
+    def __init__(self) -> None:
+        self._factories = (Ros2(), Protobuf())
+        self._made: dict[int, Callable[[bytes], Any]] = {}
+
+    def picture(self, channel: Channel, schema: Schema | None, data: bytes) -> Picture:
+        """The picture of a message. Raises BadMessage."""
+        return self._read(channel, schema, data, _picture)
+
+    def place(self, channel: Channel, schema: Schema | None, data: bytes) -> Place | None:
+        """The position of a message, None where the receiver had none. Raises BadMessage."""
+        return self._read(channel, schema, data, _place)
+
+    def _read(self, channel: Channel, schema: Schema | None, data: bytes, convert: Callable[[Any], Any]) -> Any:
+        try:
+            if channel.id not in self._made:
+                self._made[channel.id] = self._make(channel, schema)
+            return convert(self._made[channel.id](data))
+        except _NO_MESSAGE as error:
+            raise BadMessage(f"no {type_of(schema)}: {reason(error)}") from error
+
+    def _make(self, channel: Channel, schema: Schema | None) -> Callable[[bytes], Any]:
+        if channel.message_encoding == MessageEncoding.JSON:
+            return lambda data: json.loads(data, object_hook=lambda fields: SimpleNamespace(**fields))
+        if channel.message_encoding == MessageEncoding.ROS1:
+            return _ROS1[type_of(schema)]
+        for factory in self._factories:
+            decode = factory.decoder_for(channel.message_encoding, schema)
+            if decode:
+                return decode
+        raise ValueError(f"messages as {channel.message_encoding} are not read")
+
+
+def type_of(schema: Schema | None) -> str:
+    """The type of a channel's messages: ROS 2 calls those of ROS 1 ``sensor_msgs/msg/Image``."""
+    return schema.name.replace("/msg/", "/").replace("foxglove_msgs/", "foxglove.") if schema else ""
+
+
+def _picture(message: Any) -> Picture:
+    stamp, data = _stamp(message), message.data
+    data = base64.b64decode(data) if isinstance(data, str) else bytes(data)
+    if not hasattr(message, "encoding"):
+        return Picture(stamp, data)
+    step = int(message.step)
+    return Picture(stamp, data, str(message.encoding).lower(), int(message.height), int(message.width), step)
+
+
+def _place(message: Any) -> Place | None:
+    status = getattr(message, "status", None)
+    if status is not None and int(status.status) < 0:
+        return None
+    return Place(_stamp(message), float(message.latitude), float(message.longitude))
+
+
+def _stamp(message: Any) -> int:
+    time = message.header.stamp if hasattr(message, "header") else message.timestamp
+    for seconds, rest in (("sec", "nanosec"), ("sec", "nsec"), ("seconds", "nanos")):
+        if hasattr(time, seconds) and hasattr(time, rest):
+            return int(getattr(time, seconds)) * 1_000_000_000 + int(getattr(time, rest))
+    raise ValueError("no time in it")
+
+
+class _Ros1:
+    """Fields of a ROS 1 message one after the other: little endian, strings and arrays behind their length."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def numbers(self, layout: str) -> tuple[Any, ...]:
+        values = struct.unpack_from(f"<{layout}", self._data, self._at)
+        self._at += struct.calcsize(f"<{layout}")
+        return values
+
+    def array(self) -> bytes:
+        [length] = self.numbers("I")
+        part = self._data[self._at : self._at + length]
+        if len(part) < length:
+            raise ValueError("it ends too early")
+        self._at += length
+        return part
+
+    def header(self) -> SimpleNamespace:
+        _, seconds, nanoseconds = self.numbers("III")
+        self.array()  # frame_id
+        return SimpleNamespace(stamp=SimpleNamespace(sec=seconds, nsec=nanoseconds))
+
+
+def _ros1_compressed_image(data: bytes) -> SimpleNamespace:
+    fields = _Ros1(data)
+    header = fields.header()
+    fields.array()  # format: the file's own first bytes say more
+    return SimpleNamespace(header=header, data=fields.array())
+
+
+def _ros1_image(data: bytes) -> SimpleNamespace:
+    fields = _Ros1(data)
+    header = fields.header()
+    height, width = fields.numbers("II")
+    encoding = fields.array().decode()
+    _, step = fields.numbers("BI")
+    return SimpleNamespace(header=header, height=height, width=width, encoding=encoding, step=step, data=fields.array())
+
+
+def _ros1_fix(data: bytes) -> SimpleNamespace:
+    fields = _Ros1(data)
+    header = fields.header()
+    status, _, latitude, longitude = fields.numbers("bHdd")
+    return SimpleNamespace(header=header, status=SimpleNamespace(status=status), latitude=latitude, longitude=longitude)
+
+
+_ROS1: dict[str, Callable[[bytes], SimpleNamespace]] = {
+    "sensor_msgs/CompressedImage": _ros1_compressed_image,
+    "sensor_msgs/Image": _ros1_image,
+    "sensor_msgs/NavSatFix": _ros1_fix,
+}
