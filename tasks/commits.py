@@ -23,6 +23,7 @@ DONE = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string()), ("foo
 """Columns of what is done: a row a committed source."""
 
 _READING_THREADS = 16
+_DONE_LEAVES = ["shard_id", *(f"sources.list.element.{name}" for name in DONE.names)]
 
 _SCAN = TypeAdapter(ScanRecord)
 _COMMIT = TypeAdapter(CommitRecord)
@@ -130,7 +131,7 @@ def read_done(tables_url: str, scan_id: str) -> pa.Table:
     tables = locate(tables_url)
     folder = tables.child(f"_commits/{scan_id}")
     committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
-    folded = _read_folded(_checkpoint(tables, scan_id), ["shard_id", "sources"]) if committed else None
+    folded = _read_folded(_checkpoint(tables, scan_id), _DONE_LEAVES) if committed else None
     if folded is None:
         return done_of(read_commits(tables_url, scan_id))
     folded = folded.filter(pc.is_in(folded["shard_id"], pa.array(committed, pa.string())))
@@ -178,7 +179,7 @@ def _read_folded(place: Location, columns: list[str] | None = None) -> pa.Table 
     if not exists(place):
         return None
     try:
-        return pq.read_table(io.BytesIO(read_file(place)), columns=columns)
+        return pq.ParquetFile(io.BytesIO(read_file(place))).read(columns=columns)
     except pa.ArrowInvalid as error:
         raise UserError(f"{place.url} is damaged. Remove it: it is made again from the commits.") from error
 

@@ -109,13 +109,32 @@ def _cut(
 def match_done(sources: Sources, done: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
     """(N,) which sources are committed as they are now, and (N,) the seconds of footage that their commits tell, NaN
     where they do not."""
+    committed, told = np.zeros(len(sources), np.bool_), np.full(len(sources), np.nan)
     if not len(done):
-        return np.zeros(len(sources), np.bool_), np.full(len(sources), np.nan)
-    places = pc.index_in(_identity(sources.table), value_set=_identity(done))
-    if isinstance(places, pa.ChunkedArray):
-        places = places.combine_chunks()
-    told = done["footage_seconds"].take(places).to_numpy()
-    return places.is_valid().to_numpy(zero_copy_only=False), told.astype(np.float64)
+        return committed, told
+    listed = sources.table.select(["uri", "etag"])
+    # By the URI first, which is in ``done`` once, as a rule: a key of both for all of them would be 200 MB a million.
+    places = _places(listed["uri"], done["uri"])
+    known = np.flatnonzero(places >= 0)
+    same = pc.equal(listed["etag"].take(pa.array(known)), done["etag"].take(pa.array(places[known])))
+    as_before = same.to_numpy()
+    places[known[~as_before]] = -1
+    others = listed.take(pa.array(known[~as_before]))
+    again = pc.indices_nonzero(pc.is_in(done["uri"], value_set=pc.unique(others["uri"])))
+    if len(again):
+        found = _places(_identity(others), _identity(done.take(again)))
+        places[known[~as_before][found >= 0]] = again.to_numpy()[found[found >= 0]]
+    committed = places >= 0
+    told[committed] = done["footage_seconds"].take(pa.array(places[committed])).to_numpy()
+    return committed, told
+
+
+def _places(values: pa.ChunkedArray, value_set: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """(N,) where each value is first in the set, -1 where it is not."""
+    places = pc.index_in(values, value_set=value_set)
+    places = places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places
+    found: npt.NDArray[np.int64] = places.fill_null(-1).to_numpy().astype(np.int64)
+    return found
 
 
 def _identity(table: pa.Table) -> pa.ChunkedArray:
