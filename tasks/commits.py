@@ -28,7 +28,7 @@ _DONE_LEAVES = ["shard_id", *(f"sources.list.element.{name}" for name in DONE.na
 _SCAN = TypeAdapter(ScanRecord)
 _COMMIT = TypeAdapter(CommitRecord)
 
-_CHECKPOINT = pa.schema(
+COMMITS = pa.schema(
     [
         ("scan_id", pa.string()),
         ("shard_id", pa.string()),
@@ -71,6 +71,7 @@ _CHECKPOINT = pa.schema(
         ("notes", pa.list_(pa.string())),
     ]
 )
+"""Columns of commit records, a row each: also those of a checkpoint."""
 
 
 def write_scan_record(tables_url: str, record: ScanRecord) -> None:
@@ -123,8 +124,23 @@ def read_commits(tables_url: str, scan_id: str) -> list[CommitRecord]:
     return [records[shard_id] for shard_id in committed]
 
 
+def read_commit_table(tables_url: str, scan_id: str) -> pa.Table:
+    """``read_commits`` as the columns of ``COMMITS``, for a million sources.
+
+    Raises UserError when a record cannot be read.
+    """
+    tables = locate(tables_url)
+    folder = tables.child(f"_commits/{scan_id}")
+    committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
+    folded = _read_folded(_checkpoint(tables, scan_id)) if committed else None
+    if folded is None or folded.schema != COMMITS:  # none yet, or of an old version
+        return _table_of(read_commits(tables_url, scan_id))
+    folded, newer = _split(folded, folder, committed)
+    return pa.concat_tables([folded, _table_of(newer)]).sort_by("shard_id")
+
+
 def read_done(tables_url: str, scan_id: str) -> pa.Table:
-    """The committed sources of a generation, as columns: ``read_commits`` for a million of them.
+    """The committed sources of a generation, as columns: who they are alone, for planning.
 
     Raises UserError when a record cannot be read.
     """
@@ -134,17 +150,27 @@ def read_done(tables_url: str, scan_id: str) -> pa.Table:
     folded = _read_folded(_checkpoint(tables, scan_id), _DONE_LEAVES) if committed else None
     if folded is None:
         return done_of(read_commits(tables_url, scan_id))
+    folded, newer = _split(folded, folder, committed)
+    return pa.concat_tables([done_in(folded), done_of(newer)])
+
+
+def _split(folded: pa.Table, folder: Location, committed: list[str]) -> tuple[pa.Table, list[CommitRecord]]:
+    """What the checkpoint tells of shards whose record is there, and the records that it does not tell."""
     folded = folded.filter(pc.is_in(folded["shard_id"], pa.array(committed, pa.string())))
-    sources = pc.list_flatten(folded["sources"])
+    newer = sorted(set(committed).difference(folded["shard_id"].to_pylist()))
+    with ThreadPoolExecutor(_READING_THREADS) as pool:
+        return folded, list(pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), newer))
+
+
+def done_in(commits: pa.Table) -> pa.Table:
+    """What a table of commits says is done, a row a source: the columns of ``DONE``."""
+    sources = pc.list_flatten(commits["sources"])
     told = {field.name for field in sources.type}
     columns = [
         pc.struct_field(sources, name).cast(kind) if name in told else pa.nulls(len(sources), kind)
         for name, kind in zip(DONE.names, DONE.types, strict=True)
     ]
-    newer = set(committed).difference(folded["shard_id"].to_pylist())
-    with ThreadPoolExecutor(_READING_THREADS) as pool:
-        records = list(pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), sorted(newer)))
-    return pa.concat_tables([pa.table(columns, schema=DONE), done_of(records)])
+    return pa.table(columns, schema=DONE)
 
 
 def done_of(commits: Iterable[CommitRecord]) -> pa.Table:
@@ -159,13 +185,16 @@ def fold_commits(tables_url: str, scan_id: str) -> int:
 
     The file is replaced whole; a record that is committed meanwhile is read one by one until the next time.
     """
-    records = read_commits(tables_url, scan_id)
-    if records:
+    table = read_commit_table(tables_url, scan_id)
+    if len(table):
         buffer = io.BytesIO()
-        table = pa.Table.from_pylist([asdict(record) for record in records], schema=_CHECKPOINT)
-        pq.write_table(table, buffer, compression="zstd")
+        pq.write_table(table.combine_chunks(), buffer, compression="zstd")
         replace_file(_checkpoint(locate(tables_url), scan_id), buffer.getvalue())
-    return len(records)
+    return len(table)
+
+
+def _table_of(records: Iterable[CommitRecord]) -> pa.Table:
+    return pa.Table.from_pylist([asdict(record) for record in records], schema=COMMITS)
 
 
 def _read_checkpoint(place: Location) -> dict[str, CommitRecord]:

@@ -30,7 +30,7 @@ def with_footage(sources: Sources, done: pa.Table) -> Sources:
 
     Raises UserError when the storage is out of reach.
     """
-    committed, told = match_done(sources, done)
+    committed, told = match_done(sources.table, done)
     seconds = sources.column("footage_seconds").astype(np.float64)
     sizes = sources.column("size")
     for kind in _kinds(sources):

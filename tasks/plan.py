@@ -19,6 +19,7 @@ from tasks.sources import Sources
 
 # So that a heap of broken or tiny sources, which hold next to no footage, does not become one shard.
 _LEAST_SECONDS = 1.0
+_IDENTITY = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string())])
 _DAY = 86_400_000_000  # microseconds
 
 
@@ -71,7 +72,7 @@ def plan(sources: Iterable[Source], done: pa.Table | Iterable[CommitRecord], sha
     if not (math.isfinite(shard_minutes) and shard_minutes > 0):
         raise UserError(f"--shard-minutes must be a number above 0, not {shard_minutes}.")
     listed = Sources.of(sources)
-    committed, _ = match_done(listed, done if isinstance(done, pa.Table) else done_of(done))
+    committed, _ = match_done(listed.table, done if isinstance(done, pa.Table) else done_of(done))
     order = pc.sort_indices(listed.table, [(name, "ascending") for name in ("drive", "captured", "uri")]).to_numpy()
     drives = pc.dictionary_encode(listed.table["drive"]).combine_chunks().indices.to_numpy()[order]
     days = listed.column("captured")[order] // _DAY
@@ -106,13 +107,13 @@ def _cut(
     return begins
 
 
-def match_done(sources: Sources, done: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """(N,) which sources are committed as they are now, and (N,) the seconds of footage that their commits tell, NaN
-    where they do not."""
+def match_done(sources: pa.Table, done: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """(N,) which sources, by their ``uri`` and ``etag``, are committed as they are now, and (N,) the seconds of footage
+    that their commits tell, NaN where they do not."""
     committed, told = np.zeros(len(sources), np.bool_), np.full(len(sources), np.nan)
     if not len(done):
         return committed, told
-    listed = sources.table.select(["uri", "etag"])
+    listed = sources.select(["uri", "etag"]).cast(_IDENTITY)
     # By the URI first, which is in ``done`` once, as a rule: a key of both for all of them would be 200 MB a million.
     places = _places(listed["uri"], done["uri"])
     known = np.flatnonzero(places >= 0)

@@ -6,7 +6,7 @@ commit names are left. Only written by scans and only read for people; what is s
 
 import hashlib
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipomaly_core.errors import UserError
-from schemas.records import CommitRecord
-from tasks.plan import Plan
+from tasks.plan import Plan, match_done
 from tasks.storage import Location, file_names, locate, read_file, replace_file
 
 _PLAN = pa.schema(
@@ -28,6 +27,9 @@ _PLAN = pa.schema(
         ("error", pa.string()),
     ]
 )
+
+
+_LEFT = ("shard_id", "uri_count", "uri_min", "error_max")  # as a LeftShard has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +61,23 @@ def write_plan(tables_url: str, scan_id: str, archive: str, plan: Plan, lost: Ma
     replace_file(_plans(tables_url, scan_id).child(f"{name}.parquet"), buffer.getvalue())
 
 
-def read_left(tables_url: str, scan_id: str, commits: Collection[CommitRecord]) -> list[LeftShard]:
-    """The planned shards that are not done, in order of their id. Of a source in several plans the newest counts.
+def read_left(tables_url: str, scan_id: str, done: pa.Table) -> list[LeftShard]:
+    """The planned shards that are not done (``done`` as of ``read_done``), in order of their id. Of a source in several
+    plans the newest counts.
 
     Raises UserError when a plan cannot be read.
     """
-    committed = {(source.uri, source.etag) for commit in commits for source in commit.sources}
     folder = _plans(tables_url, scan_id)
     plans = [_read(folder.child(name)) for name in file_names(folder, ".parquet")]
     table = pa.concat_tables([_PLAN.empty_table(), *plans]).sort_by("planned")
-    newest: dict[str, tuple[str, str, str | None]] = {}
-    columns = (table[name].to_pylist() for name in ("uri", "etag", "shard_id", "error"))
-    for uri, etag, shard_id, error in zip(*columns, strict=True):
-        newest[uri] = (etag, shard_id, error)
-    left: dict[str, LeftShard] = {}
-    for uri, (etag, shard_id, error) in sorted(newest.items()):
-        if (uri, etag) not in committed:
-            before = left.get(shard_id)
-            left[shard_id] = LeftShard(
-                shard_id, before.sources + 1 if before else 1, before.first if before else uri, error
-            )
-    return [left[shard_id] for shard_id in sorted(left)]
+    codes = table["uri"].combine_chunks().dictionary_encode().indices.to_numpy()
+    newest = np.zeros(codes.max(initial=-1) + 1, np.int64)
+    newest[codes] = np.arange(len(codes))  # of several the last stays
+    table = table.take(pa.array(newest))
+    left = table.filter(pa.array(~match_done(table, done)[0]))
+    shards = left.group_by("shard_id").aggregate([("uri", "count"), ("uri", "min"), ("error", "max")])
+    columns = (shards.sort_by("shard_id")[name].to_pylist() for name in _LEFT)
+    return [LeftShard(*shard) for shard in zip(*columns, strict=True)]
 
 
 def _read(place: Location) -> pa.Table:

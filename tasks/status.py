@@ -2,12 +2,16 @@
 them."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
-from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
-from tasks.commits import read_commits, read_scan_records
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.records import Outcome, ScanRecord, SourceOutcome, Stages
+from tasks.commits import done_in, read_commit_table, read_scan_records
 from tasks.plan_record import LeftShard, read_left
 
 
@@ -47,41 +51,50 @@ def read_status(tables: str) -> list[ScanStatus]:
 
 def scan_status(tables: str, record: ScanRecord) -> ScanStatus:
     """One generation. Raises UserError when its records cannot be read."""
-    commits = read_commits(tables, record.scan_id)
-    sources = [source for commit in commits for source in commit.sources]
-    frames = sum(source.frames for source in sources)
-    seconds = sum((commit.seconds for commit in commits), Stages(0, 0, 0))
+    commits = read_commit_table(tables, record.scan_id)
+    sources = pa.Table.from_struct_array(pc.list_flatten(commits["sources"]))
+    shards = np.repeat(np.arange(len(commits)), pc.list_value_length(commits["sources"]).to_numpy())
+    outcomes = pc.value_counts(sources["outcome"]).to_pylist()
+    frames, instances = (pc.sum(sources[name]).as_py() or 0 for name in ("frames", "instances"))
+    stages = (pc.sum(pc.struct_field(commits["seconds"], stage.name)).as_py() or 0 for stage in fields(Stages))
+    seconds = Stages(*stages)
     slowest = max(seconds.reading, seconds.inferring, seconds.writing)
     return ScanStatus(
         scan_id=record.scan_id,
         model=record.model,
         fps=record.fps,
         created=record.created,
-        shards=Counter(shard_outcome(commit.sources) for commit in commits),
-        left=tuple(read_left(tables, record.scan_id, commits)),
-        outcomes=Counter(source.outcome for source in sources),
+        shards=_shard_outcomes(sources["outcome"], shards, len(commits)),
+        left=tuple(read_left(tables, record.scan_id, done_in(commits))),
+        outcomes=Counter({Outcome(count["values"]): count["counts"] for count in outcomes}),
         frames=frames,
-        instances=sum(source.instances for source in sources),
+        instances=instances,
         seconds=seconds,
         frames_per_second=frames / slowest if frames and slowest else None,
-        troubles=_still_troubled(commits),
-        notes=tuple(note for commit in commits for note in commit.notes),
+        troubles=_still_troubled(sources, commits["committed"].take(pa.array(shards))),
+        notes=tuple(pc.list_flatten(commits["notes"]).to_pylist()),
     )
 
 
-def shard_outcome(sources: Sequence[SourceOutcome]) -> Outcome:
-    """What became of a shard, from what became of its sources."""
-    found = {source.outcome for source in sources}
-    if found == {Outcome.FAILED}:
-        return Outcome.FAILED
-    if found & {Outcome.FAILED, Outcome.PARTIAL}:
-        return Outcome.PARTIAL
-    return Outcome.OK if Outcome.OK in found else Outcome.EMPTY
+def _shard_outcomes(outcomes: pa.ChunkedArray, shards: npt.NDArray[np.int64], count: int) -> Counter[Outcome]:
+    """What became of shards, from what became of their sources."""
+
+    def of(outcome: Outcome) -> npt.NDArray[np.int64]:
+        return np.bincount(shards[pc.equal(outcomes, outcome.value).to_numpy()], minlength=count)
+
+    failed = of(Outcome.FAILED) == np.bincount(shards, minlength=count)
+    partial = ~failed & (of(Outcome.FAILED) + of(Outcome.PARTIAL) > 0)
+    ok = ~failed & ~partial & (of(Outcome.OK) > 0)
+    empty = ~failed & ~partial & ~ok
+    kinds = {Outcome.OK: ok, Outcome.EMPTY: empty, Outcome.PARTIAL: partial, Outcome.FAILED: failed}
+    return Counter({outcome: int(those.sum()) for outcome, those in kinds.items() if those.any()})
 
 
-def _still_troubled(commits: Sequence[CommitRecord]) -> tuple[SourceOutcome, ...]:
+def _still_troubled(sources: pa.Table, committed: pa.ChunkedArray) -> tuple[SourceOutcome, ...]:
     """Sources that were not read whole, but for those that a later commit read after all."""
+    troubled = pc.unique(sources["uri"].filter(pc.is_valid(sources["error"])))
+    of_them = sources.append_column("committed", committed).filter(pc.is_in(sources["uri"], troubled))
     newest: dict[str, SourceOutcome] = {}
-    for commit in sorted(commits, key=lambda commit: commit.committed):
-        newest.update((source.uri, source) for source in commit.sources)
+    for row in of_them.sort_by("committed").drop_columns("committed").to_pylist():
+        newest[row["uri"]] = SourceOutcome(**row | {"outcome": Outcome(row["outcome"])})
     return tuple(source for _, source in sorted(newest.items()) if source.error)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from flows import nightly_scan
-from tasks.commits import read_scan_records
+from tasks.commits import done_of, read_scan_records
 from tasks.plan_record import read_left
 from tasks.scan import scan_shard
 
@@ -48,7 +48,7 @@ def test_a_scan_that_was_cut_off_left_everything(drawn_archive, tmp_path):
     tables = str(tmp_path / "tables")
     night = prepare(ScanParameters(archive=str(drawn_archive), tables=tables, shard_minutes=0.04))
     [record] = read_scan_records(tables)
-    left = read_left(tables, record.scan_id, [])
+    left = read_left(tables, record.scan_id, done_of([]))
     assert {shard.shard_id for shard in left} == {shard.shard_id for shard in night.shards} and len(left) == 4
     assert all(shard.error is None for shard in left)
 
