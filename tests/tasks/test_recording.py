@@ -21,6 +21,7 @@ from tasks.dataset_pictures import read_pictures
 from tasks.errors import SourceError
 from tasks.footage import with_footage
 from tasks.frames import Frame, read_frame, read_frames
+from tasks.images import decode_image
 from tasks.plan import plan
 from tasks.positions import read_track
 from tasks.scan import scan_shard
@@ -311,6 +312,10 @@ def test_pictures_of_a_dataset(tmp_path: Path) -> None:
         else:
             assert content.picture is not None and content.picture.data[:4] == b"\x89PNG"
             assert content.picture.copied is (not shot.encoding)
+    blurred = list(read_pictures(wanted[:3], png=True, blur=lambda image: (image[::-1].copy(), 1)))
+    for content, shot in zip(blurred, (shots[2], shots[7], shots[12]), strict=True):
+        assert content.picture is not None and content.picture.blurred == 1
+        assert np.array_equal(decode_image(content.picture.data)[::-1], shot.image)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", KINDS)
