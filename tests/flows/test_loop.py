@@ -55,7 +55,7 @@ def test_what_was_decided_on_one_drive_holds_on_the_next(clipomaly: Run, words: 
     assert f"+ name {MISSING}: given" in ran.out and "rejected once" in ran.out
     vocabulary = Vocabulary.load(str(promoted))
     assert [one.name for one in vocabulary.candidates if one.source is NameSource.PROMOTED] == [MISSING]
-    assert [one.model for one in vocabulary.suppressed] == [first.weights_sha256]
+    assert {one.model for one in vocabulary.suppressed} == {first.weights_sha256}
 
     # The next night has another scan_id, finds the new name on a drive that nobody judged, and not what was rejected.
     assert clipomaly(*scan, promoted).code == 0
