@@ -95,9 +95,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=43)
     parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--fps", type=float, default=2.0)
-    parser.add_argument("--scenes", type=int, default=120, help="fully labelled scenes beside the dataset, to train on")
+    parser.add_argument("--scenes", type=int, default=80, help="fully labelled scenes beside the dataset, to train on")
     parser.add_argument("--short-side", type=int, default=224)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     given = parser.parse_args()
     folder = given.out
