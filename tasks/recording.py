@@ -4,6 +4,7 @@ A recording is read from its beginning, a chunk at a time, as far as it is whole
 left out, and what lies behind the place where it breaks off is lost. Pictures are counted in the order of the file.
 """
 
+import math
 import struct
 import zlib
 from collections.abc import Collection, Iterator
@@ -17,7 +18,7 @@ from mcap.reader import SeekingReader
 from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 
-from tasks.capture_time import plausible
+from tasks.capture_time import is_ahead, plausible
 from tasks.errors import SourceError
 from tasks.images import BadImage, Rgb
 from tasks.recording_messages import FIXES, IMAGES, BadMessage, Decoders, Picture, type_of
@@ -185,8 +186,7 @@ class _Camera:
 
     def _over(self, now: float) -> bool:
         before = self.shown
-        while self.shown / self.fps + _ROUNDING < now:
-            self.shown += 1
+        self.shown = max(before, math.ceil((now - _ROUNDING) * self.fps))
         return self.shown > before
 
 
@@ -340,8 +340,9 @@ def _told(damage: list[str]) -> str:
 
 
 def _time(stamp: int, message: Message) -> int:
-    """When a picture was taken, in nanoseconds: simulations and cameras without a clock count from 0."""
-    return stamp if _moment(stamp) else message.log_time
+    """When a picture was taken, in nanoseconds, by the camera's clock where that can be believed."""
+    told, logged = _moment(stamp), _moment(message.log_time)
+    return stamp if told and not (logged and is_ahead(told, logged)) else message.log_time
 
 
 def _after(first: int, nanoseconds: int) -> timedelta:

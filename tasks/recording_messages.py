@@ -173,7 +173,10 @@ def _stamp(message: Any) -> int:
     time = message.header.stamp if hasattr(message, "header") else message.timestamp
     for seconds, rest in (("sec", "nanosec"), ("sec", "nsec"), ("seconds", "nanos")):
         if hasattr(time, seconds) and hasattr(time, rest):
-            return int(getattr(time, seconds)) * 1_000_000_000 + int(getattr(time, rest))
+            stamp = int(getattr(time, seconds)) * 1_000_000_000 + int(getattr(time, rest))
+            if not 0 <= stamp < 2**63:
+                raise ValueError("its time is none")
+            return stamp
     raise ValueError("no time in it")
 
 

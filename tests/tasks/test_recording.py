@@ -150,6 +150,12 @@ def test_clocks(tmp_path: Path) -> None:
     named = datetime(2026, 11, 22, 3, 15, tzinfo=UTC)
     assert [frame.timestamp for frame in frames] == [named, named + timedelta(seconds=0.5)]
     assert all(frame.timestamp_source is TimestampSource.FILENAME for frame in frames)
+    wild = drive(2)
+    wild[6] = replace(wild[6], time=wild[6].time + 5 * 365 * 86400 * SECOND, logged=wild[6].time)  # for a moment
+    frames, _ = read(listed(write_recording(tmp_path / "wild.mcap", wild)))
+    assert [(frame.index, frame.timestamp) for frame in frames] == [
+        (5 * k, BEGIN + timedelta(seconds=k / 2)) for k in range(4)
+    ]
     (tmp_path / "late.json").write_text('{"captured": "2026-11-20T10:00:00Z"}')
     frames, _ = read(listed(tmp_path / "late.mcap"))
     assert [frame.timestamp.hour for frame in frames] == [10, 10]
