@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.arguments import Json
+
 config = typer.Typer(help="What is in force, and from where.", no_args_is_help=True, rich_markup_mode="rich")
 
 
@@ -16,7 +18,7 @@ def _config() -> None:
 @config.command()
 def show(
     file: Annotated[Path | None, typer.Option("--config", help="This file instead of clipomaly.toml.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show every setting of a scan, its value and where it comes from: environment, file or default.
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.arguments import QueueUrl
 from schemas.dataset_format import Blur, DatasetFormat
 
 dataset = typer.Typer(no_args_is_help=True, help="Training data of what people judged.")
@@ -12,9 +13,7 @@ dataset = typer.Typer(no_args_is_help=True, help="Training data of what people j
 
 @dataset.command()
 def build(
-    queue: Annotated[
-        str, typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://user@host/database.")
-    ],
+    queue: QueueUrl,
     tables: Annotated[str, typer.Option("--tables", help="The tables that the queue was mined from: folder or URL.")],
     out: Annotated[str, typer.Option("--out", help="A new folder, or any fsspec URL.")],
     form: Annotated[DatasetFormat, typer.Option("--format", help="How the dataset is written.")],

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import Device, Model, VocabularyFile, Weights
+from flows.commands.arguments import Device, Json, Model, VocabularyFile, Weights
 
 
 def doctor(
@@ -21,7 +21,7 @@ def doctor(
     vocabulary: VocabularyFile = None,
     device: Device = None,
     config: Annotated[Path | None, typer.Option(help="This file instead of clipomaly.toml.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Check what a scan needs, and say how to mend what is missing. Exit 1 when something is bad.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import Tables
+from flows.commands.arguments import Json, Tables
 
 
 def mine(
@@ -30,7 +30,7 @@ def mine(
     ] = 0.12,
     same_place: Annotated[float, typer.Option(min=0, help="Metres up to which finds may be one object.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the random share.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Hand the finds that are worth a look into the review queue: few, different, new ones first.
 

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.arguments import Json, QueueUrl
+
 
 def precision(
-    queue: Annotated[
-        str, typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://user@host/database.")
-    ],
+    queue: QueueUrl,
     wished: Annotated[float, typer.Option("--precision", help="Look for the threshold of this precision.")] = 0.9,
     bands: Annotated[int, typer.Option(help="Into how many bands of scores.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """How often each band of scores is right, with confidence, and the threshold for a wished precision.
 

@@ -4,13 +4,11 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import VocabularyFile
+from flows.commands.arguments import QueueUrl, VocabularyFile
 
 
 def promote(
-    queue: Annotated[
-        str, typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://user@host/database.")
-    ],
+    queue: QueueUrl,
     tables: Annotated[
         str | None,
         typer.Option("--tables", help="The tables that the queue was mined from: needed to suppress by looks."),

@@ -1,12 +1,14 @@
 """``clipomaly review``: the queue from the command line, and its page."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.arguments import Json, QueueUrl
+from flows.commands.choosing import choosing
 from flows.commands.precision import precision
 
 if TYPE_CHECKING:
@@ -47,24 +49,10 @@ class Tool(StrEnum):
     LABEL_STUDIO = "label-studio"
 
 
-QueueUrl = Annotated[
-    str,
-    typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://user@host/database."),
-]
 Who = Annotated[
     str | None, typer.Option("--reviewer", help="Who judges (default: the name of your account on this machine).")
 ]
 Items = Annotated[list[str], typer.Argument(help="Ids of items.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str | None, typer.Option("--name", help="Only with this suggested name.")]
-Drive = Annotated[str | None, typer.Option("--drive", help="Only of this drive.")]
-Cluster = Annotated[str | None, typer.Option("--cluster", help="Only of this group of look-alikes.")]
-Day = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Captured on this day or later.")]
-LastDay = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Captured on this day or earlier.")
-]
-Least = Annotated[float | None, typer.Option("--min-score", min=0, max=1, help="Anomaly score, at least.")]
-Most = Annotated[float | None, typer.Option("--max-score", min=0, max=1, help="Anomaly score, at most.")]
 Archives = Annotated[
     list[str] | None,
     typer.Option(
@@ -83,20 +71,6 @@ def _who(reviewer: str | None) -> str:
     from review.reviewers import local_user
 
     return reviewer or local_user()
-
-
-def _filters(
-    name: str | None,
-    drive: str | None,
-    cluster: str | None,
-    first: datetime | None,
-    last: datetime | None,
-    least: float | None,
-    most: float | None,
-) -> "Filters":
-    from review import Filters
-
-    return Filters(name, drive, cluster, first and first.date(), last and last.date(), least, most)
 
 
 @review.command()
@@ -173,16 +147,11 @@ def reviewers(queue: QueueUrl, as_json: Json = False) -> None:
 
 
 @review.command("list")
+@choosing
 def list_items(
     queue: QueueUrl,
+    chosen: "Filters",
     state: Annotated[list[State] | None, typer.Option(help="Only in this state; repeatable (default: open).")] = None,
-    name: Name = None,
-    drive: Drive = None,
-    cluster: Cluster = None,
-    first: Day = None,
-    last: LastDay = None,
-    least: Least = None,
-    most: Most = None,
     count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
     skip: Annotated[int, typer.Option(min=0, help="Leave out the first so many.")] = 0,
     as_json: Json = False,
@@ -197,19 +166,14 @@ def list_items(
 
     states = [QueueState(one) for one in state] if state else OPEN
     with _open(queue) as opened:
-        chosen = _filters(name, drive, cluster, first, last, least, most)
         print_items(opened.list_items(chosen, states, count, skip=skip), as_json)
 
 
 @review.command()
+@choosing
 def groups(
     queue: QueueUrl,
-    name: Name = None,
-    drive: Drive = None,
-    first: Day = None,
-    last: LastDay = None,
-    least: Least = None,
-    most: Most = None,
+    chosen: "Filters",
     count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 48,
     as_json: Json = False,
 ) -> None:
@@ -220,7 +184,7 @@ def groups(
     from flows.review_terminal import print_groups
 
     with _open(queue) as opened:
-        print_groups(opened.clusters(_filters(name, drive, None, first, last, least, most), count), as_json)
+        print_groups(opened.clusters(chosen, count), as_json)
 
 
 @review.command()
@@ -248,17 +212,12 @@ def show(
 
 
 @review.command("next")
+@choosing
 def next_items(
     queue: QueueUrl,
+    chosen: "Filters",
     reviewer: Who = None,
     count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 1,
-    name: Name = None,
-    drive: Drive = None,
-    cluster: Cluster = None,
-    first: Day = None,
-    last: LastDay = None,
-    least: Least = None,
-    most: Most = None,
     as_json: Json = False,
 ) -> None:
     """Take the next items: held for five minutes, so that nobody else gets them.
@@ -268,7 +227,6 @@ def next_items(
     from flows.review_terminal import print_items
 
     with _open(queue) as opened:
-        chosen = _filters(name, drive, cluster, first, last, least, most)
         print_items(opened.lease(_who(reviewer), chosen, count), as_json)
 
 
