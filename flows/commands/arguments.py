@@ -18,9 +18,19 @@ Method = Annotated[
 ]
 QueueUrl = Annotated[
     str,
-    typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://user@host/database."),
+    typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://… of a database."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def one_of(choices: type[StrEnum]) -> str:
+    """The words to choose from, for a help text: "coco, yolo or parquet"."""
+    *most, last = choices
+    return f"{', '.join(most)} or {last}"
+
+
+DAY = ["%Y-%m-%d"]
+DAY_SHOWN = "YYYY-MM-DD"
 
 
 class Format(StrEnum):

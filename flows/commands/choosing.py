@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.commands.arguments import DAY, DAY_SHOWN
+
 if TYPE_CHECKING:
     from review import Filters
-
-_DAY = ["%Y-%m-%d"]
 
 
 def _filters(
@@ -19,10 +19,10 @@ def _filters(
     drive: Annotated[str | None, typer.Option(help="Only of this drive.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Only of this group of look-alikes.")] = None,
     first: Annotated[
-        datetime | None, typer.Option("--from", formats=_DAY, help="Captured on this day or later.")
+        datetime | None, typer.Option("--from", formats=DAY, metavar=DAY_SHOWN, help="Captured on this day or later.")
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=_DAY, help="Captured on this day or earlier.")
+        datetime | None, typer.Option("--to", formats=DAY, metavar=DAY_SHOWN, help="Captured on this day or earlier.")
     ] = None,
     min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Anomaly score, at least.")] = None,
     max_score: Annotated[float | None, typer.Option(min=0, max=1, help="Anomaly score, at most.")] = None,

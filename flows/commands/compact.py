@@ -16,8 +16,9 @@ def compact(
 ) -> None:
     """Merge the many small files of each day into files of at most 256 MB, while people read.
 
-    Rows stay the same. Files that were replaced are removed by the first run after the grace, so run it every night
-    after the scan. It can be ended at any moment and run again. Exits 1 when the files of a day cannot be read.
+    Rows stay the same. Files that were replaced are removed by the first run
+    after the grace, so run it every night after the scan. It can be ended at any
+    moment and run again. Exits 1 when the files of a day cannot be read.
 
     Example: clipomaly compact s3://fleet/tables
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import QueueUrl
+from flows.commands.arguments import DAY, DAY_SHOWN, QueueUrl, one_of
 from schemas.dataset_format import Blur, DatasetFormat
 
 dataset = typer.Typer(no_args_is_help=True, help="Training data of what people judged.")
@@ -16,15 +16,20 @@ def build(
     queue: QueueUrl,
     tables: Annotated[str, typer.Option("--tables", help="The tables that the queue was mined from: folder or URL.")],
     out: Annotated[str, typer.Option("--out", help="A new folder, or any fsspec URL.")],
-    form: Annotated[DatasetFormat, typer.Option("--format", help="How the dataset is written.")],
+    form: Annotated[
+        DatasetFormat,
+        typer.Option("--format", metavar="FORMAT", help=f"How the dataset is written: {one_of(DatasetFormat)}."),
+    ],
     name: Annotated[list[str] | None, typer.Option(help="Only objects judged to be this; repeatable.")] = None,
     drive: Annotated[list[str] | None, typer.Option(help="Only this drive; repeatable.")] = None,
     reviewer: Annotated[list[str] | None, typer.Option(help="Only what this reviewer judged; repeatable.")] = None,
     first_day: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Captured on this day or later (UTC).")
+        datetime | None,
+        typer.Option("--from", formats=DAY, metavar=DAY_SHOWN, help="Captured on this day or later (UTC)."),
     ] = None,
     last_day: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Captured on this day or before (UTC).")
+        datetime | None,
+        typer.Option("--to", formats=DAY, metavar=DAY_SHOWN, help="Captured on this day or before (UTC)."),
     ] = None,
     agreement: Annotated[
         float, typer.Option(min=0, max=1, help="Least share of judged look-alikes that were judged the same.")
@@ -45,7 +50,10 @@ def build(
         float, typer.Option(min=0, max=1, help="Report objects of different splits with at least this cosine.")
     ] = 0.95,
     blur: Annotated[
-        list[Blur] | None, typer.Option(help="Make these unrecognisable in the pictures, where found; repeatable.")
+        list[Blur] | None,
+        typer.Option(
+            metavar="WHAT", help=f"Make {one_of(Blur)} unrecognisable in the pictures, where found; repeatable."
+        ),
     ] = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Leave out frames that the archive does not have any more.")

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.arguments import one_of
 from flows.parameters import Runner
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the clips, tables and pictures.")] = Path("demo"),
-    runner: Annotated[Runner, typer.Option(help="Who runs the shards.")] = Runner.THREADS,
+    runner: Annotated[
+        Runner, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)}.")
+    ] = Runner.THREADS,
 ) -> None:
     """Make a small archive of dashcam clips, scan it, and show what was found.
 

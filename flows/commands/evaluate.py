@@ -49,8 +49,8 @@ def evaluate(
 ) -> None:
     """Judge a model, or score maps on disk, against a benchmark's truth.
 
-    Writes metrics.json, precision_recall.png, roc.png, frames.png (best and worst frames) and, with --calibrate,
-    config.toml for scan --config.
+    Writes metrics.json, precision_recall.png, roc.png, frames.png (best and worst
+    frames) and, with --calibrate, config.toml for scan --config.
 
     Example: clipomaly evaluate --dataset RoadAnomaly --format roadanomaly --set score=entropy --out report
     """

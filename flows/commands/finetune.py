@@ -28,8 +28,9 @@ def finetune(
 ) -> None:
     """Fine-tune a CLIP for segmentation on the known classes, as the paper's CLIP was.
 
-    The attention of the last blocks and the position embedding learn from the label maps of train; after every epoch
-    the frames of val are judged and the weights written. Running it again goes on where it was cut off.
+    The attention of the last blocks and the position embedding learn from the
+    label maps of train; after every epoch the frames of val are judged and the
+    weights written. Running it again goes on where it was cut off.
 
     Example: clipomaly finetune --data cityscapes --format cityscapes --model ViT-B-16-quickgelu/openai --out tuned
     """

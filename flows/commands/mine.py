@@ -12,7 +12,7 @@ def mine(
     queue: Annotated[
         str,
         typer.Option(
-            "--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://user@host/database; made if not there."
+            "--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://… of a database; made if not there."
         ),
     ],
     count: Annotated[int, typer.Option(min=1, max=100_000, help="Items to hand in, duplicates aside.")] = 200,

@@ -24,8 +24,9 @@ def promote(
 ) -> None:
     """Turn decisions into the next version of a vocabulary: shown first, with a reason for each line.
 
-    Names that people gave or accepted become names of W; a name that was always one known class becomes another word
-    for it; look-alikes that were rejected are suppressed.
+    Names that people gave or accepted become names of W; a name that was always
+    one known class becomes another word for it; look-alikes that were rejected
+    are suppressed.
 
     Example: clipomaly vocabulary promote --queue queue.db --tables tables --out words-2.yaml
     """

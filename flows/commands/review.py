@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.arguments import Json, QueueUrl
+from flows.commands.arguments import Json, QueueUrl, one_of
 from flows.commands.choosing import choosing
 from flows.commands.precision import precision
+from schemas.review import State
 
 if TYPE_CHECKING:
     from review import Filters, Queue
@@ -29,17 +30,6 @@ class Verdict(StrEnum):
     KNOWN = "known"
     NOT_AN_OBJECT = "not-an-object"
     UNSURE = "unsure"
-
-
-class State(StrEnum):
-    """Where an item may stand."""
-
-    PENDING = "pending"
-    LEASED = "leased"
-    DECIDED = "decided"
-    SNOOZED = "snoozed"
-    DUPLICATE = "duplicate"
-    EXPORTED = "exported"
 
 
 class Tool(StrEnum):
@@ -151,7 +141,10 @@ def reviewers(queue: QueueUrl, as_json: Json = False) -> None:
 def list_items(
     queue: QueueUrl,
     chosen: "Filters",
-    state: Annotated[list[State] | None, typer.Option(help="Only in this state; repeatable (default: open).")] = None,
+    state: Annotated[
+        list[State] | None,
+        typer.Option(metavar="STATE", help=f"Only in this state: {one_of(State)}; repeatable (default: open)."),
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
     skip: Annotated[int, typer.Option(min=0, help="Leave out the first so many.")] = 0,
     as_json: Json = False,
@@ -162,11 +155,9 @@ def list_items(
     """
     from flows.review_terminal import print_items
     from review.queue import OPEN
-    from schemas.review import State as QueueState
 
-    states = [QueueState(one) for one in state] if state else OPEN
     with _open(queue) as opened:
-        print_items(opened.list_items(chosen, states, count, skip=skip), as_json)
+        print_items(opened.list_items(chosen, state or OPEN, count, skip=skip), as_json)
 
 
 @review.command()

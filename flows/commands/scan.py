@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import Device, Method, Model, VocabularyFile, Weights
+from flows.commands.arguments import Device, Method, Model, VocabularyFile, Weights, one_of
 from flows.parameters import Runner
 
 
@@ -27,7 +27,9 @@ def scan(
         bool | None, typer.Option("--keyframes", help="Take key frames of video only: several times as fast.")
     ] = None,
     shard_minutes: Annotated[float | None, typer.Option(help="Minutes of footage in a shard (default 5).")] = None,
-    runner: Annotated[Runner | None, typer.Option(help="Who runs the shards (default inline).")] = None,
+    runner: Annotated[
+        Runner | None, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default inline).")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
     address: Annotated[str | None, typer.Option(help="A running Dask scheduler or Ray cluster, for --runner.")] = None,
     device: Device = None,

@@ -5,17 +5,19 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import Device, Model, Tables, Weights
-
-_DAY = ["%Y-%m-%d"]
+from flows.commands.arguments import DAY, DAY_SHOWN, Device, Model, Tables, Weights
 
 
 def search(
     tables: Tables,
     text: Annotated[str, typer.Argument(help="What to look for, in a few words.")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=10_000, help="How many objects to show.")] = 20,
-    since: Annotated[datetime | None, typer.Option(formats=_DAY, help="Captured on this day (UTC) or later.")] = None,
-    until: Annotated[datetime | None, typer.Option(formats=_DAY, help="Captured on this day (UTC) or earlier.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(formats=DAY, metavar=DAY_SHOWN, help="Captured on this day (UTC) or later.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=DAY, metavar=DAY_SHOWN, help="Captured on this day (UTC) or earlier.")
+    ] = None,
     drive: Annotated[str | None, typer.Option(help="Only of this drive.")] = None,
     name: Annotated[str | None, typer.Option(help="Only with this name.")] = None,
     model: Model = None,

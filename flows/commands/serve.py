@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.arguments import Device, Method, Model, VocabularyFile, Weights
+from flows.commands.arguments import Device, Method, Model, VocabularyFile, Weights, one_of
 from flows.parameters import Runner
 
 
@@ -19,7 +19,9 @@ def serve(
     weights: Weights = None,
     vocabulary: VocabularyFile = None,
     fps: Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")] = None,
-    runner: Annotated[Runner | None, typer.Option(help="Who runs the shards (default threads).")] = None,
+    runner: Annotated[
+        Runner | None, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default threads).")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
     device: Device = None,
     report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
