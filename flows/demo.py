@@ -10,7 +10,7 @@ from flows.commands.arguments import Format
 from flows.nightly_scan import run_scan
 from flows.parameters import Runner, ScanParameters
 from flows.progress import TerminalProgress
-from flows.terminal import print_rows, print_summary, say_nano
+from flows.terminal import print_answer, print_summary, say_nano
 from tasks.errors import UserError
 from tasks.finds import best_finds, find_picture
 from tasks.pictures import contact_sheet
@@ -59,7 +59,7 @@ def run_demo(out: Path, runner: Runner) -> bool:
         summary = run_scan(parameters)
     print_summary(summary, parameters)
     console.print("\n[bold]What was found, by name[/] (asked with DuckDB)")
-    print_rows(run_query(str(tables), _BY_NAME), Format.TABLE)
+    print_answer(run_query(str(tables), _BY_NAME), Format.TABLE)
     _write_pictures(str(tables), finds)
     console.print(f"\nbest finds: {finds / 'best.png'} and one picture each beside it")
     return summary.succeeded

@@ -6,12 +6,10 @@ from dataclasses import asdict
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from flows.mine import MiningSummary
+from flows.rows import print_rows
 from flows.search import SearchResult
-
-_WIDE = 4096  # columns
 
 
 def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> None:
@@ -56,16 +54,21 @@ def print_hits(result: SearchResult, as_json: bool = False) -> None:
     if not result.hits:
         print("nothing: no instance of these tables meets the filters", file=sys.stderr)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("score", "time", "name", "drive", "frame", "source"):
-        table.add_column(column, justify="right" if column in ("score", "frame") else "left", overflow="fold")
-    for hit in result.hits:
-        when = f"{hit.timestamp:%Y-%m-%d %H:%M:%S}"
-        table.add_row(
-            f"{hit.score:.3f}", when, escape(hit.name), escape(hit.drive), str(hit.frame_index), escape(hit.source_uri)
-        )
-    # What is piped keeps a line a hit, however long the address of its source.
-    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+    print_rows(
+        ("score", "time", "name", "drive", "frame", "source"),
+        [
+            (
+                f"{hit.score:.3f}",
+                f"{hit.timestamp:%Y-%m-%d %H:%M:%S}",
+                hit.name,
+                hit.drive,
+                str(hit.frame_index),
+                hit.source_uri,
+            )
+            for hit in result.hits
+        ],
+        right=("score", "frame"),
+    )
 
 
 def _s(count: int) -> str:

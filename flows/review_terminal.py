@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from pydantic import BaseModel, TypeAdapter
-from rich.console import Console
-from rich.table import Table
 
+from flows.rows import print_block, print_rows
 from review.names import KnownName
 from review.queue import Cluster
 from review.reviewers import Reviewer
@@ -23,12 +22,21 @@ def print_items(queued: Sequence[QueuedItem], as_json: bool) -> None:
     if as_json:
         _dump([item_answer(one, has_frames=True) for one in queued])
         return
-    table = _table("item", "name", "score", "drive", "captured (UTC)", "state")
-    for one in queued:
-        item = one.item
-        moment = f"{item.timestamp:%Y-%m-%d %H:%M:%S}"
-        table.add_row(item.item_id, item.name, f"{item.score:.2f}", item.drive, moment, _told(one.status))
-    _print(table, "nothing waits" if not queued else None)
+    _print(
+        ("item", "name", "score", "drive", "captured (UTC)", "state"),
+        [
+            (
+                one.item.item_id,
+                one.item.name,
+                f"{one.item.score:.2f}",
+                one.item.drive,
+                f"{one.item.timestamp:%Y-%m-%d %H:%M:%S}",
+                _told(one.status),
+            )
+            for one in queued
+        ],
+        "nothing waits",
+    )
 
 
 def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> None:
@@ -38,10 +46,9 @@ def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> No
         print(json.dumps(item_answer(queued, has_frames=True).model_dump(mode="json") | {"events": history}, indent=2))
         return
     item = queued.item
-    facts = Table.grid(padding=(0, 2))
     names = ", ".join(f"{name.name} {name.score:.2f}" for name in item.names)
     place = "not recorded" if item.latitude is None else f"{item.latitude:.5f}, {item.longitude:.5f}"
-    for label, value in (
+    facts = (
         ("item", item.item_id),
         ("name", item.name),
         ("suggested", names),
@@ -52,14 +59,22 @@ def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> No
         ("footage", f"frame {item.frame_index} of {item.source_uri}"),
         ("track", f"{len(item.track)} frame{'' if len(item.track) == 1 else 's'}"),
         ("now", _told(queued.status)),
-    ):
-        facts.add_row(label, value)
-    _print(facts)
-    past = _table("when (UTC)", "what", "who", "before", "after")
-    for event in events:
-        before = _told(event.before) if event.before else ""
-        past.add_row(f"{event.at:%Y-%m-%d %H:%M:%S}", event.kind.value, event.actor, before, _told(event.after))
-    _print(past)
+    )
+    print_block(facts)
+    print()
+    _print(
+        ("when (UTC)", "what", "who", "before", "after"),
+        [
+            (
+                f"{event.at:%Y-%m-%d %H:%M:%S}",
+                event.kind.value,
+                event.actor,
+                _told(event.before) if event.before else "",
+                _told(event.after),
+            )
+            for event in events
+        ],
+    )
 
 
 def print_decisions(decisions: Sequence[Decision], as_json: bool) -> None:
@@ -76,10 +91,11 @@ def print_groups(groups: Sequence[Cluster], as_json: bool) -> None:
     if as_json:
         _dump_records(groups)
         return
-    table = _table("cluster", "name", "items", "one of them")
-    for one in groups:
-        table.add_row(one.cluster, one.name, str(one.items), one.example)
-    _print(table, "no look-alikes wait" if not groups else None)
+    _print(
+        ("cluster", "name", "items", "one of them"),
+        [(one.cluster, one.name, str(one.items), one.example) for one in groups],
+        "no look-alikes wait",
+    )
 
 
 def print_names(names: Sequence[KnownName], as_json: bool) -> None:
@@ -96,10 +112,11 @@ def print_reviewers(reviewers: Sequence[Reviewer], as_json: bool) -> None:
     if as_json:
         print(json.dumps([{"name": one.name, "created_at": one.created_at.isoformat()} for one in reviewers], indent=2))
         return
-    table = _table("reviewer", "since (UTC)")
-    for one in reviewers:
-        table.add_row(one.name, f"{one.created_at:%Y-%m-%d %H:%M}")
-    _print(table, "nobody signs in: whoever runs the page on this machine judges" if not reviewers else None)
+    _print(
+        ("reviewer", "since (UTC)"),
+        [(one.name, f"{one.created_at:%Y-%m-%d %H:%M}") for one in reviewers],
+        "nobody signs in: whoever runs the page on this machine judges",
+    )
 
 
 def print_stats(stats: Stats, as_json: bool) -> None:
@@ -114,24 +131,21 @@ def print_stats(stats: Stats, as_json: bool) -> None:
     if share.share is not None and share.low is not None and share.high is not None:
         print(
             f"real unknown objects: {100 * share.share:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %, "
-            f"from {share.judged} judged items drawn at random)"
+            f"from {share.judged} judged item{'' if share.judged == 1 else 's'} drawn at random)"
         )
-    nights = _table("night", "items", "judged")
-    for night in stats.nights[:_MOST_NAMES]:
-        nights.add_row(night.night, f"{night.items:,}", f"{night.judged:,}")
-    reviewers = _table("reviewer", "today", "in all")
-    for one in stats.reviewers:
-        reviewers.add_row(one.reviewer, f"{one.today:,}", f"{one.judged:,}")
-    verdicts = _table("verdict", "items")
-    for verdict in stats.verdicts:
-        verdicts.add_row(verdict.verdict.value, f"{verdict.items:,}")
-    names = _table("name", "open", "judged")
-    for name in stats.names[:_MOST_NAMES]:
-        names.add_row(name.name, f"{name.open:,}", f"{name.judged:,}")
-    for table in (nights, reviewers, verdicts, names):
-        if table.row_count:
+    nights = [(one.night, f"{one.items:,}", f"{one.judged:,}") for one in stats.nights[:_MOST_NAMES]]
+    reviewers = [(one.reviewer, f"{one.today:,}", f"{one.judged:,}") for one in stats.reviewers]
+    verdicts = [(one.verdict.value, f"{one.items:,}") for one in stats.verdicts]
+    names = [(one.name, f"{one.open:,}", f"{one.judged:,}") for one in stats.names[:_MOST_NAMES]]
+    for columns, rows in (
+        (("night", "items", "judged"), nights),
+        (("reviewer", "today", "in all"), reviewers),
+        (("verdict", "items"), verdicts),
+        (("name", "open", "judged"), names),
+    ):
+        if rows:
             print()
-            _print(table)
+            _print(columns, rows)
     if len(stats.names) > _MOST_NAMES:
         print(f"… and {len(stats.names) - _MOST_NAMES:,} more names")
 
@@ -149,20 +163,11 @@ def _told(status: ItemStatus) -> str:
     return " ".join(parts)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        numeric = column in ("score", "items", "judged", "open", "today", "in all")
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    return table
-
-
-def _print(table: Table, empty: str | None = None) -> None:
-    # Without markup: people typed these names, and a bracket in them is a bracket.
-    console = Console(markup=False, highlight=False, soft_wrap=False)
-    if not console.is_terminal:
-        console.width = 400
-    console.print(empty if empty is not None else table)
+def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str | None = None) -> None:
+    if not rows and empty:
+        print(empty)
+        return
+    print_rows(columns, rows, right=("score", "items", "judged", "open", "today", "in all"))
 
 
 def _dump(answers: Sequence[BaseModel]) -> None:

@@ -1,10 +1,12 @@
 """What commands print."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter
 from rich.console import Console
@@ -15,6 +17,7 @@ from flows.config import Setting
 from flows.doctor import Check
 from flows.nightly_scan import Summary
 from flows.parameters import ScanParameters
+from flows.rows import print_rows
 from schemas.records import Outcome
 from tasks.plan_record import LeftShard
 from tasks.status import ScanStatus
@@ -144,7 +147,7 @@ def print_status_json(scans: Sequence[ScanStatus]) -> None:
     print(TypeAdapter(list[ScanStatus]).dump_json(list(scans), indent=1).decode())
 
 
-def print_rows(rows: pd.DataFrame, output: Format) -> None:
+def print_answer(rows: pd.DataFrame, output: Format) -> None:
     """A query's answer as a table for people, CSV or JSON lines."""
     match output:
         case Format.CSV:
@@ -152,13 +155,9 @@ def print_rows(rows: pd.DataFrame, output: Format) -> None:
         case Format.JSON:
             print(rows.to_json(orient="records", lines=True, date_format="iso", default_handler=str), end="")
         case Format.TABLE:
-            table = Table(box=None, header_style="bold", pad_edge=False)
-            for column in rows.columns:
-                numeric = pd.api.types.is_numeric_dtype(rows[column])
-                table.add_column(str(column), justify="right" if numeric else "left")
-            for row in rows.itertuples(index=False):
-                table.add_row(*(_escape(_cell(value)) for value in row))
-            Console(soft_wrap=not sys.stdout.isatty()).print(table)
+            numeric = [str(name) for name in rows.columns if pd.api.types.is_numeric_dtype(rows[name])]
+            cells = [[_cell(value) for value in row] for row in rows.itertuples(index=False)]
+            print_rows([str(name) for name in rows.columns], cells, right=numeric)
 
 
 def print_settings(settings: Sequence[Setting], as_json: bool) -> None:
@@ -166,12 +165,8 @@ def print_settings(settings: Sequence[Setting], as_json: bool) -> None:
     if as_json:
         print(json.dumps([asdict(setting) for setting in settings], indent=2))
         return
-    table = Table("setting", "value", "from", box=None, header_style="dim", pad_edge=False)
-    for setting in settings:
-        origin = "[dim]default[/]" if setting.origin == "default" else _escape(setting.origin)
-        value = "" if setting.value is None else _escape(str(setting.value))
-        table.add_row(setting.name, value, origin)
-    Console(soft_wrap=True, highlight=False).print(table)
+    rows = [(one.name, "" if one.value is None else str(one.value), one.origin) for one in settings]
+    print_rows(("setting", "value", "from"), rows)
 
 
 def print_checks(checks: Sequence[Check], as_json: bool) -> None:
@@ -207,9 +202,20 @@ def print_models() -> None:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
+    if value is None or value is pd.NaT or value is pd.NA:
+        return ""
+    match value:
+        case float():
+            return "" if math.isnan(value) else f"{value:.4g}"
+        case bytes() | bytearray():
+            return f"{len(value)} bytes"
+        case np.ndarray() | list() | dict():
+            return json.dumps(value, default=_plain)
     return str(value)
+
+
+def _plain(value: object) -> object:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def _some(items: tuple[str, ...]) -> str:

@@ -1,14 +1,12 @@
 """What ``clipomaly vocabulary`` prints."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from flows.rows import print_rows
 from tasks.vocabulary import Extension, NameEntry
 
 
@@ -18,14 +16,15 @@ def print_names(entries: Sequence[NameEntry], as_json: bool) -> None:
         for entry in entries:
             print(json.dumps(asdict(entry), ensure_ascii=False))
         return
-    table = Table("name", "from", "category", "other words", box=None, header_style="dim", pad_edge=False)
-    for entry in entries:
-        if entry.left_out:
-            table.add_row(Text(entry.name), Text("left out", "yellow"), "", Text(entry.left_out))
-        else:
-            table.add_row(*map(Text, (entry.name, entry.source, entry.category, ", ".join(entry.other_words))))
-    # A whole row stays on one line for grep.
-    Console(width=None if sys.stdout.isatty() else 400, highlight=False).print(table)
+    print_rows(
+        ("name", "from", "category", "other words"),
+        [
+            (entry.name, "left out", "", entry.left_out)
+            if entry.left_out
+            else (entry.name, entry.source, entry.category, ", ".join(entry.other_words))
+            for entry in entries
+        ],
+    )
 
 
 def print_extension(extension: Extension, file: str) -> None:

@@ -16,7 +16,7 @@ def query(
 
     Example: clipomaly query tables "SELECT name, count(*) FROM instances GROUP BY name ORDER BY 2 DESC"
     """
-    from flows.terminal import print_rows
+    from flows.terminal import print_answer
     from tasks.query import run_query
 
-    print_rows(run_query(tables, sql), output)
+    print_answer(run_query(tables, sql), output)
