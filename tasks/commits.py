@@ -5,7 +5,7 @@ commit records in one Parquet file: reading it and the records after it is enoug
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 
@@ -23,6 +23,7 @@ DONE = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string()), ("foo
 """Columns of what is done: a row a committed source."""
 
 _READING_THREADS = 16
+_AT_A_TIME = 5_000
 _DONE_LEAVES = ["shard_id", *(f"sources.list.element.{name}" for name in DONE.names)]
 
 _SCAN = TypeAdapter(ScanRecord)
@@ -129,14 +130,10 @@ def read_commit_table(tables_url: str, scan_id: str) -> pa.Table:
 
     Raises UserError when a record cannot be read.
     """
-    tables = locate(tables_url)
-    folder = tables.child(f"_commits/{scan_id}")
-    committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
-    folded = _read_folded(_checkpoint(tables, scan_id)) if committed else None
-    if folded is None or folded.schema != COMMITS:  # none yet, or of an old version
+    folded, newer = _folded_and_newer(tables_url, scan_id)
+    if folded.schema != COMMITS:  # of an old version
         return _table_of(read_commits(tables_url, scan_id))
-    folded, newer = _split(folded, folder, committed)
-    return pa.concat_tables([folded, _table_of(newer)]).sort_by("shard_id")
+    return pa.concat_tables([folded, *newer]).sort_by("shard_id")
 
 
 def read_done(tables_url: str, scan_id: str) -> pa.Table:
@@ -144,22 +141,30 @@ def read_done(tables_url: str, scan_id: str) -> pa.Table:
 
     Raises UserError when a record cannot be read.
     """
+    folded, newer = _folded_and_newer(tables_url, scan_id, _DONE_LEAVES)
+    return pa.concat_tables([done_in(folded), *map(done_in, newer)])
+
+
+def _folded_and_newer(
+    tables_url: str, scan_id: str, columns: list[str] | None = None
+) -> tuple[pa.Table, Iterator[pa.Table]]:
+    """These columns of what the checkpoint tells of shards whose record is there, and the records that it does not
+    tell, some at a time: as objects a million sources would take more than a GiB."""
     tables = locate(tables_url)
     folder = tables.child(f"_commits/{scan_id}")
     committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
-    folded = _read_folded(_checkpoint(tables, scan_id), _DONE_LEAVES) if committed else None
+    folded = _read_folded(_checkpoint(tables, scan_id), columns) if committed else None
     if folded is None:
-        return done_of(read_commits(tables_url, scan_id))
-    folded, newer = _split(folded, folder, committed)
-    return pa.concat_tables([done_in(folded), done_of(newer)])
-
-
-def _split(folded: pa.Table, folder: Location, committed: list[str]) -> tuple[pa.Table, list[CommitRecord]]:
-    """What the checkpoint tells of shards whose record is there, and the records that it does not tell."""
+        folded = COMMITS.empty_table()
     folded = folded.filter(pc.is_in(folded["shard_id"], pa.array(committed, pa.string())))
-    newer = sorted(set(committed).difference(folded["shard_id"].to_pylist()))
+    return folded, _read_some(folder, sorted(set(committed).difference(folded["shard_id"].to_pylist())))
+
+
+def _read_some(folder: Location, shard_ids: list[str]) -> Iterator[pa.Table]:
     with ThreadPoolExecutor(_READING_THREADS) as pool:
-        return folded, list(pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), newer))
+        for start in range(0, len(shard_ids), _AT_A_TIME):
+            some = shard_ids[start : start + _AT_A_TIME]
+            yield _table_of(pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), some))
 
 
 def done_in(commits: pa.Table) -> pa.Table:
