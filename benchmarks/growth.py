@@ -168,7 +168,8 @@ def _with_names(model: Clipomaly, count: int) -> _Words:
 
 
 def _squares(model: Clipomaly, count: int) -> list[Region]:
-    rows, columns = (4 * side // model._patch for side in model._working_size(360, 640))
+    finer = max(1.0, model.options.second_scale)
+    rows, columns = (4 * side // model._patch for side in model._working_size(360, 640, finer))
     rng = np.random.default_rng(0)
     regions = []
     for _ in range(count):

@@ -292,11 +292,22 @@ class Clipomaly:
         return self._finer(mass.clamp(min=_NO_MASS))
 
     def _dense(self, frames: Sequence[Frame]) -> Tensor:
-        height, width = self._working_size(frames[0].shape[0], frames[0].shape[1])
+        """Features of frames of one size: (B, h, w, D) float32, L2-normalised, on the finer grid of two looks."""
         pixels = self._pixels(frames)
         if pixels.device.type != "cpu":  # of torch's kernels for this only the CPU's take bytes
             pixels = pixels.float()
-        pixels = interpolate(pixels, size=(height, width), mode="bilinear", antialias=True)
+        first = self._look(pixels, 1.0)
+        if self.options.second_scale == 1:
+            return first
+        second = self._look(pixels, self.options.second_scale)
+        finer, coarser = (first, second) if first.shape[1] >= second.shape[1] else (second, first)
+        enlarged = interpolate(coarser.permute(0, 3, 1, 2), size=finer.shape[1:3], mode="bilinear").permute(0, 2, 3, 1)
+        return torch.nn.functional.normalize(finer + enlarged, dim=-1)
+
+    def _look(self, pixels: Tensor, scale: float) -> Tensor:
+        """Features of (B, 3, H, W) pixels at ``scale`` times the working size."""
+        size = self._working_size(pixels.shape[-2], pixels.shape[-1], scale)
+        pixels = interpolate(pixels, size=size, mode="bilinear", antialias=True)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type != "cpu"):
             return dense_features(
                 self._network.visual,
@@ -306,10 +317,11 @@ class Clipomaly:
                 self.options.stride,
             )
 
-    def _working_size(self, height: int, width: int) -> tuple[int, int]:
-        scale = self.options.short_side / min(height, width)
-        most = _LONGEST * self.options.short_side // self._patch
-        rows, columns = (min(most, max(1, round(side * scale / self._patch))) for side in (height, width))
+    def _working_size(self, height: int, width: int, scale: float = 1.0) -> tuple[int, int]:
+        short_side = scale * self.options.short_side
+        shrink = short_side / min(height, width)
+        most = int(_LONGEST * short_side) // self._patch
+        rows, columns = (max(1, min(most, round(side * shrink / self._patch))) for side in (height, width))
         return rows * self._patch, columns * self._patch
 
     def _pixels(self, images: Sequence[Frame]) -> Tensor:

@@ -24,6 +24,8 @@ class Options:
     attention: how dense features are made, see ``dense_features``.
     window, stride: sliding windows in pixels at the working size; whole frames when ``window`` is ``None``.
     short_side: the frame's shorter side in pixels at the working size, before rounding to patches.
+    second_scale: a second working size as a factor of the first, > 0: the frame is looked at in both, and the features
+        are averaged on the finer grid. Small and large things are told better, at the cost of both; 1: no second look.
     templates: which prompt templates are averaged, ``short`` or ``full``.
     score: what tells unknown from known, see ``anomaly_score``; ``entropy`` is the paper's.
     logit_scale: inverse temperature of the softmax over cosines, > 0.
@@ -59,6 +61,7 @@ class Options:
     window: int | None = None
     stride: int | None = None
     short_side: int = 448
+    second_scale: float = 1.0
     templates: str = "short"
     score: Score = "entropy"
     logit_scale: float = 40.0
@@ -100,7 +103,8 @@ class Options:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must lie in 0 to 1.")
         if not -1 <= self.name_cosine <= 1:
             raise UsageError(f"Option name_cosine is {self.name_cosine}: it must lie in -1 to 1.")
-        for name in ("short_side", "logit_scale", "max_regions", "preselect", "crop_size", "naming_scale", "tags"):
+        positive = ("short_side", "second_scale", "logit_scale", "max_regions", "preselect", "crop_size")
+        for name in (*positive, "naming_scale", "tags"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
         if self.context < 0:
@@ -111,18 +115,19 @@ def default_options(model: str) -> Options:
     """The defaults for a model: those of ``nano`` were chosen on demo fleet scenes of seeds 9,500,000 and on."""
     if model.partition("/")[0] == NANO:
         return Options(
-            short_side=448,
+            short_side=352,
+            second_scale=1.64,
             score="unknown-mass",
             logit_scale=20.0,
-            threshold=0.975,
-            min_area=0.002,
+            threshold=0.95,
+            min_area=0.001,
             preselect=2000,
             region_weight=0.3,
             crop_size=96,
             naming_scale=40.0,
             margin=0.05,
-            name_cosine=0.38,
+            name_cosine=0.39,
             reclaim="region",
-            reclaim_margin=0.125,
+            reclaim_margin=0.16,
         )
     return Options()

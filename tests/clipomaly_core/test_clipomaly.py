@@ -271,3 +271,19 @@ def test_without_crops_names_come_from_the_frame_itself(any_model, random_weight
     for instance in result.instances:
         nearest = words.candidates.cosines(torch.from_numpy(instance.embedding)).argmax()
         assert instance.name == words.names[int(nearest)]
+
+
+def test_two_looks_are_averaged_on_the_finer_grid(random_weights):
+    frames = [frame_of(1), frame_of(2)]
+    one, other = (make_model(random_weights, short_side=side, second_scale=1.0) for side in (96, 160))
+    for first, scale in ((96, 160 / 96), (160, 96 / 160)):
+        both = make_model(random_weights, short_side=first, second_scale=scale)
+        features = both._dense(frames)
+        assert features.shape == (2, 10, 18, both.embedding_dimension)
+        assert torch.allclose(features.norm(dim=-1), torch.ones(2, 10, 18), atol=1e-5)
+        coarse = one._dense(frames).permute(0, 3, 1, 2)
+        enlarged = torch.nn.functional.interpolate(coarse, (10, 18), mode="bilinear").permute(0, 2, 3, 1)
+        mean = normalize(other._dense(frames) + enlarged, dim=-1)
+        assert torch.allclose(features, mean, atol=1e-6)
+        alone = both._dense(frames[:1])
+        assert torch.allclose(features[:1], alone, atol=1e-4)

@@ -25,7 +25,7 @@ UNKNOWN, VOID = 254, 255  # values of the demo fleet's label maps
 GRID = (22, 40)
 WINDOW = (11, 20)
 FRAME = (28, 50)
-"""Patches of a whole frame as a scan's default size has them; ``GRID`` is what the position embedding has."""
+"""Patches of a whole frame, between the two sizes that a scan looks in; ``GRID`` is what the position embedding has."""
 PATCH = 16
 CROP = 96
 CONTEXT = 0.5
