@@ -126,7 +126,7 @@ def default_options(model: str) -> Options:
             crop_size=96,
             naming_scale=40.0,
             margin=0.05,
-            name_cosine=0.4,
+            name_cosine=0.39,
             reclaim="region",
             reclaim_margin=0.2,
         )
