@@ -216,7 +216,7 @@ def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
     from clipomaly_core.vocabulary import Suppression
     from demo_fleet import Scene
 
-    frame = Scene(10_000_021, (360, 640), objects=["deer", "traffic cone", "teddy bear"], night=False).frame(3.0).image
+    frame = Scene(10_000_025, (360, 640), objects=["deer", "traffic cone", "teddy bear"], night=False).frame(3.0).image
     model = Clipomaly.load("nano")
     before = model([frame])[0].instances
     assert before, "nothing found: the test shows nothing"
