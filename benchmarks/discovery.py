@@ -88,14 +88,19 @@ def orders(tables: str, candidates: Candidates, options: MiningOptions) -> dict[
     by_score = sorted(scores, key=lambda row: (-row["anomaly_score"], row["instance_id"]))
     shown = candidates.rows["instance_id"].take(candidates.best).to_pylist()
     tracks = sorted(range(len(candidates)), key=lambda index: (-candidates.score[index], shown[index]))
-    nothing = remember([], [], candidates.scans[-1].embedding_dimension)
-    mined = mine(candidates, nothing, replace(options, count=len(candidates))).chosen
-    items = [one for one in mined if one.duplicate_of is None]
-    items.sort(key=lambda one: (-one.rank, one.item_id))  # as the queue does
+
+    def mined(options: MiningOptions) -> list[str]:
+        nothing = remember([], [], candidates.scans[-1].embedding_dimension)
+        chosen = mine(candidates, nothing, replace(options, count=len(candidates))).chosen
+        items = [one for one in chosen if one.duplicate_of is None]
+        items.sort(key=lambda one: (-one.rank, one.item_id))  # as the queue does
+        return [shown[one.candidate] for one in items]
+
     return {
         "instances by score": [row["instance_id"] for row in by_score],
         "objects by score": [shown[index] for index in tracks],
-        "mined": [shown[one.candidate] for one in items],
+        "mined": mined(options),
+        "mined, none at random": mined(replace(options, random_share=0)),
     }
 
 
@@ -143,9 +148,9 @@ def plot(curves: dict[str, np.ndarray], path: Path) -> None:
     """The discovery curves up to 150 items."""
     colours = {"mined": "#0b6e99", "objects by score": "#d9730d", "instances by score": "#b3261e", "random": "#8a8a8a"}
     figure, axes = plt.subplots(figsize=(7.2, 4.4), dpi=150)
-    for name, curve in curves.items():
-        shown = curve[:150]
-        axes.plot(range(1, len(shown) + 1), shown, label=name, color=colours[name], lw=2.4 if name == "mined" else 1.6)
+    for name, colour in colours.items():
+        shown = curves[name][:150]
+        axes.plot(range(1, len(shown) + 1), shown, label=name, color=colour, lw=2.4 if name == "mined" else 1.6)
     axes.set_xlabel("items judged")
     axes.set_ylabel("distinct true kinds found")
     axes.set_title("Demo fleet, built-in demonstration model", fontsize=10, loc="left")

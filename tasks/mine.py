@@ -40,7 +40,7 @@ class MiningOptions:
     rarity: float = 0.5
     novelty: float = 1.0
     persistence: float = 1.0
-    size: float = 2.0
+    size: float = 0.5
     diversity: float = 1.0
     same_look: float = 0.12
     alike: float = 0.35

@@ -23,7 +23,7 @@ def mine(
     rarity: Annotated[float, typer.Option(min=0, help="Weight of: few look like it in the fleet.")] = 0.5,
     novelty: Annotated[float, typer.Option(min=0, help="Weight of: nothing in the queue looks like it.")] = 1,
     persistence: Annotated[float, typer.Option(min=0, help="Weight of: seen on many frames.")] = 1,
-    size: Annotated[float, typer.Option(min=0, help="Weight of: large in the frame.")] = 2,
+    size: Annotated[float, typer.Option(min=0, help="Weight of: large in the frame.")] = 0.5,
     diversity: Annotated[float, typer.Option(min=0, help="Weight of: unlike the others that are chosen.")] = 1,
     same_look: Annotated[
         float, typer.Option(min=0, max=1, help="Distance up to which finds are one object: 0 same look, 1 unrelated.")
