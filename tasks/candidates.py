@@ -40,9 +40,10 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """What N objects may be: ``name`` (N, K) are numbers of names, ``probability`` (N, K) is theirs, 0 where an object
-    has fewer. What is missing to 1 is of names that are not told."""
+    """What N objects may be: ``name`` (N, K) are indices into ``names``, ``probability`` (N, K) is theirs, 0 where an
+    object has fewer. What is missing to 1 is of names that are not told."""
 
+    names: tuple[str, ...]
     name: npt.NDArray[np.int64]
     probability: npt.NDArray[np.float64]
 
@@ -165,8 +166,9 @@ def _guesses(names: pa.ListArray) -> Guesses:
         np.arange(len(told)) - np.repeat(np.cumsum(lengths) - lengths, lengths),
     )
     shape = len(names), int(lengths.max(initial=0))
-    guesses = Guesses(np.zeros(shape, np.int64), np.zeros(shape))
-    guesses.name[at] = told.field("name").dictionary_encode().indices.to_numpy()
+    encoded = told.field("name").dictionary_encode()
+    guesses = Guesses(tuple(encoded.dictionary.to_pylist()), np.zeros(shape, np.int64), np.zeros(shape))
+    guesses.name[at] = encoded.indices.to_numpy()
     guesses.probability[at] = told.field("score").to_numpy(zero_copy_only=False).clip(0, 1)
     return guesses
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tasks.candidates import Candidates
+from tasks.candidates import Candidates, Guesses
 from tasks.embeddings import Vectors
 from tasks.neighbours import Distances, learn_distances, nearest
 from tasks.past import Past, find_older
@@ -20,6 +20,7 @@ _KIN = 5  # nearest finds that tell how rare a find is
 _SHORTLIST = 5_000  # candidates, at least, among which the different ones are chosen
 _SHORTLIST_TIMES = 20  # as many as are wanted
 _NAMED_ALIKE = 1.5  # times further apart two finds of one name may look and still be one object
+_MET = 0.1  # what counts as new of an object whose name is in the queue: a name may be wrong
 _EARTH = 6_371_000.0  # metres
 _CHUNK = 8_192
 
@@ -97,7 +98,10 @@ def mine(candidates: Candidates, past: Past, options: MiningOptions) -> Mined:
 
     past_index, past_distance = _nearest_past(candidates.vectors, past.vectors, distances)
     past_distance[again] = 1.0  # what they look like is what they replace
-    value = _value(candidates, past_distance, distances, options)
+    unmet = np.array([past.unmet.get(name, 1.0) for name in candidates.guesses.names])
+    novelty = past_distance * np.maximum(_new_names(candidates.guesses, unmet), _MET)
+    novelty[again] = 1.0
+    value = _value(candidates, novelty, distances, options)
     shortlist = _best(value, left, max(_SHORTLIST, _SHORTLIST_TIMES * options.count))
     duplicates = _past_duplicates(candidates, past, shortlist, past_index, past_distance, options)
     shortlist = np.setdiff1d(shortlist, np.array([*duplicates], np.int64))
@@ -133,12 +137,12 @@ def _draw(ids: Sequence[str], left: Bools, count: int, seed: int) -> Indices:
     return pool[order].astype(np.int64)
 
 
-def _value(candidates: Candidates, past_distance: Floats, distances: Distances, options: MiningOptions) -> Floats:
+def _value(candidates: Candidates, novelty: Floats, distances: Distances, options: MiningOptions) -> Floats:
     rarity = distances.of(nearest(candidates.vectors, _KIN)).mean(axis=1)
     value: Floats = (
         _quantiles(candidates.score) ** options.score
         * rarity.astype(np.float64) ** options.rarity
-        * past_distance**options.novelty
+        * novelty**options.novelty
         * (candidates.sights / (candidates.sights + 1)) ** options.persistence
         * _quantiles(candidates.size) ** options.size
     )
@@ -148,6 +152,12 @@ def _value(candidates: Candidates, past_distance: Floats, distances: Distances, 
 def _quantiles(values: Floats) -> Floats:
     """The share of values that are not greater, in (0, 1]: scores of most models crowd near 1."""
     return np.searchsorted(np.sort(values), values, side="right") / max(len(values), 1)
+
+
+def _new_names(guesses: Guesses, unmet: Floats) -> Floats:
+    """The probability that an object's name is one that no other has, by that of each name."""
+    new: Floats = 1 - (guesses.probability * (1 - unmet[guesses.name])).sum(axis=1)
+    return new.clip(0)
 
 
 def _nearest_past(vectors: Vectors, past: Vectors, distances: Distances) -> tuple[Indices, Floats]:
@@ -201,8 +211,9 @@ def _pick(
     """The list: ``drawn`` and up to ``count`` others of the shortlist that differ, in order; the value that each had
     when it was taken, which of a drawn one is that of the one before; and the duplicates."""
     vectors = candidates.vectors[shortlist].astype(np.float32)
-    guesses, probability = candidates.guesses.name[shortlist], candidates.guesses.probability[shortlist]
-    unmet = np.ones(int(candidates.guesses.name.max(initial=-1)) + 1)  # by name: the probability that no item has it
+    every = candidates.guesses
+    guesses = Guesses(every.names, every.name[shortlist], every.probability[shortlist])
+    unmet = np.ones(len(every.names))
     apart = np.ones(len(shortlist))
     left = np.ones(len(shortlist), np.bool_)
     duplicates: dict[int, str] = {}
@@ -228,13 +239,13 @@ def _pick(
         if waiting and (len(picked) in places or not left.any()):
             index, rank = waiting.pop(0), ranks[-1] if ranks else 1.0
         else:
-            new_name = (1 - (probability * (1 - unmet[guesses])).sum(axis=1)).clip(0)
-            current = np.where(left, value[shortlist] * (apart * new_name) ** options.diversity, -1.0)
+            difference = apart * _new_names(guesses, unmet)
+            current = np.where(left, value[shortlist] * difference**options.diversity, -1.0)
             best = int(current.argmax())
             left[best] = False
             index, rank = int(shortlist[best]), float(current[best])
         np.minimum(apart, strike_out(index), out=apart)
-        np.multiply.at(unmet, candidates.guesses.name[index], 1 - candidates.guesses.probability[index])
+        np.multiply.at(unmet, every.name[index], 1 - every.probability[index])
         picked.append(index)
         ranks.append(rank)
     return picked, ranks, duplicates

@@ -32,6 +32,8 @@ class Past:
     The arrays, of length P, are of those whose embeddings can be compared: ``vectors`` (P, D) float16 of length 1,
     ``originals`` the id of the item that stands for each, ``names``, ``places`` (latitude, longitude; NaN where
     unknown), ``clusters``, and ``objects``, False where a person said that it is nothing.
+
+    ``unmet`` is the probability that no object of the queue has this name: 0 where a person gave it, 1 for any other.
     """
 
     item_ids: frozenset[str]
@@ -42,6 +44,7 @@ class Past:
     places: npt.NDArray[np.float64]
     clusters: tuple[str | None, ...]
     objects: npt.NDArray[np.bool_]
+    unmet: Mapping[str, float]
 
 
 def remember(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: int) -> Past:
@@ -58,10 +61,16 @@ def remember(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: in
     places: list[tuple[float | None, float | None]] = []
     clusters: list[str | None] = []
     objects: list[bool] = []
+    unmet: dict[str, float] = {}
     for queued in items:
         item, status = queued.item, queued.status
         item_ids.append(item.item_id)
         judged = status.state in (State.DECIDED, State.EXPORTED)
+        if status.name is not None:
+            unmet[status.name] = 0.0
+        elif not judged:
+            for guess in item.names:
+                unmet[guess.name] = unmet.get(guess.name, 1.0) * (1 - guess.score)
         if status.state is not State.DUPLICATE:
             boxes = {frame.frame_index: frame.box for frame in item.track} | {item.frame_index: item.box}
             by_source[item.source_uri].append(Seen(item.item_id, item.scan_id, boxes, judged, item.drawn_at_random))
@@ -82,6 +91,7 @@ def remember(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: in
         places=np.array(places, np.float64).reshape(-1, 2),
         clusters=tuple(clusters),
         objects=np.array(objects, np.bool_),
+        unmet=unmet,
     )
 
 

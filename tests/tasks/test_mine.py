@@ -55,11 +55,12 @@ def candidates(
     )
     places_ = np.array(places if places is not None else [(np.nan, np.nan)] * count, np.float64).reshape(-1, 2)
     at = np.arange(count)
-    numbers = np.unique(names, return_inverse=True)[1].reshape(-1, 1) if names else np.zeros((0, 1), np.int64)
+    every = sorted(set(names))
+    numbers = np.array([every.index(name) for name in names], np.int64).reshape(-1, 1)
     vectors = np.stack(looks) if looks else np.zeros((0, DIMENSION), np.float16)
     return Candidates(
         (), rows, ids, at, at, np.ones(count, np.int64), np.array(scores, float), np.full(count, 0.1),
-        np.array(names, np.object_), Guesses(numbers, np.full((count, 1), 0.9)), places_, vectors, None,
+        np.array(names, np.object_), Guesses(tuple(every), numbers, np.full((count, 1), 0.9)), places_, vectors, None,
     )  # fmt: skip
 
 
@@ -144,6 +145,23 @@ def test_what_the_queue_holds_is_not_new() -> None:
     # What looks like something judged to be nothing is no duplicate of an object: it comes last.
     assert [one.candidate for one in by_rank(mined)] == [1, 2]
     assert {one.candidate: one.cluster for one in mined.chosen}[2] == "flock"
+
+
+def test_a_name_that_the_queue_holds_is_less_new_whatever_it_looks_like() -> None:
+    found = candidates([kind(1), kind(2), kind(3)], [0.99, 0.98, 0.97], ["tyre", "crate", "cone"])
+    past = remember(
+        [
+            queued("a", kind(11), decided("tyre", Verdict.RELABEL), clip=100),
+            queued("b", kind(12), decided(None, Verdict.NOT_AN_OBJECT), clip=101),
+            queued("c", kind(13), ItemStatus(State.PENDING), clip=102),
+            queued("d", kind(14), ItemStatus(State.SNOOZED), clip=103),
+        ],
+        ["old", "new"],
+        DIMENSION,
+    )
+    assert past.unmet == {"tyre": 0.0, "thing": 0.25}  # half of the guesses of each that nobody judged
+    assert [one.candidate for one in by_rank(mine(found, past, options()))] == [1, 2, 0]
+    assert by_rank(mine(found, past, options(novelty=0)))[0].candidate == 0
 
 
 def test_a_newer_scan_takes_the_place_of_open_items_and_leaves_judged_ones() -> None:
