@@ -3,8 +3,8 @@
 Sources: MaskCLIP (arXiv 2112.01071), SCLIP (2312.01597), ClearCLIP (2407.12442), NACLIP (2404.08181).
 """
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, get_args
 from weakref import WeakKeyDictionary
 
 import torch
@@ -13,9 +13,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate, linear, normalize, scaled_dot_product_attention, silu
 
 from clipomaly_core.errors import UserError
-
-Attention = Literal["vanilla", "maskclip", "sclip", "clearclip", "kk", "naclip"]
-ATTENTIONS: tuple[str, ...] = get_args(Attention)
 
 # These keep the last block's residual and MLP; the others drop both, which is what makes them local.
 _KEEPS_RESIDUAL = frozenset({"vanilla", "sclip"})
@@ -30,7 +27,7 @@ _positions: WeakKeyDictionary[VisionTransformer, dict[tuple[int, int, int], Tens
 def dense_features(
     visual: VisionTransformer,
     images: Tensor,
-    attention: Attention = "naclip",
+    attention: str = "naclip",
     window: int | None = None,
     stride: int | None = None,
 ) -> Tensor:
@@ -68,7 +65,7 @@ def dense_features(
     return _windows(visual, images, attention, window, stride)
 
 
-def _windows(visual: VisionTransformer, images: Tensor, attention: Attention, window: int, stride: int) -> Tensor:
+def _windows(visual: VisionTransformer, images: Tensor, attention: str, window: int, stride: int) -> Tensor:
     patch = _patch_size(visual)
     height, width = images.shape[-2:]
     size = (min(window, height), min(window, width))
@@ -90,7 +87,7 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
     return starts if starts[-1] + window == length else [*starts, length - window]
 
 
-def _whole(visual: VisionTransformer, images: Tensor, attention: Attention) -> Tensor:
+def _whole(visual: VisionTransformer, images: Tensor, attention: str) -> Tensor:
     patch = _patch_size(visual)
     grid = (images.shape[-2] // patch, images.shape[-1] // patch)
     tokens = embed_patches(visual, images)
@@ -136,24 +133,9 @@ def _projections(block: ResidualAttentionBlock, tokens: Tensor) -> tuple[Tensor,
     return q, k, v
 
 
-def _mix(block: ResidualAttentionBlock, tokens: Tensor, grid: tuple[int, int], attention: Attention) -> Tensor:
-    """The one thing in which the variants differ: what the last block weighs its values with."""
+def _mix(block: ResidualAttentionBlock, tokens: Tensor, grid: tuple[int, int], attention: str) -> Tensor:
     q, k, v = _projections(block, tokens)
-    match attention:
-        case "vanilla":
-            mixed = scaled_dot_product_attention(q, k, v)
-        case "maskclip":
-            mixed = v
-        case "sclip":
-            mixed = scaled_dot_product_attention(q, q, v) + scaled_dot_product_attention(k, k, v)
-        case "clearclip":
-            mixed = scaled_dot_product_attention(q, q, v)
-        case "kk":
-            mixed = scaled_dot_product_attention(k, k, v)
-        case "naclip":
-            bias = _neighbourhood(grid, k.device).to(k.dtype)
-            mixed = scaled_dot_product_attention(k, k, v, attn_mask=bias)
-    return block.attn.out_proj(mixed.transpose(1, 2).flatten(2))
+    return block.attn.out_proj(ATTENTIONS[attention](q, k, v, grid).transpose(1, 2).flatten(2))
 
 
 @lru_cache(maxsize=16)
@@ -230,3 +212,39 @@ def _patch_size(visual: VisionTransformer) -> int:
     if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None:
         raise UserError("Dense features need a CLIP whose image tower is a plain ViT, such as ViT-B-16.")
     return int(visual.patch_size[0])
+
+
+def _vanilla(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
+    return scaled_dot_product_attention(q, k, v)
+
+
+def _maskclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
+    return v
+
+
+def _sclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
+    return scaled_dot_product_attention(q, q, v) + scaled_dot_product_attention(k, k, v)
+
+
+def _clearclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
+    return scaled_dot_product_attention(q, q, v)
+
+
+def _kk(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
+    return scaled_dot_product_attention(k, k, v)
+
+
+def _naclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
+    return scaled_dot_product_attention(k, k, v, attn_mask=_neighbourhood(grid, k.device).to(k.dtype))
+
+
+ATTENTIONS: dict[str, Callable[[Tensor, Tensor, Tensor, tuple[int, int]], Tensor]] = {
+    "vanilla": _vanilla,
+    "maskclip": _maskclip,
+    "sclip": _sclip,
+    "clearclip": _clearclip,
+    "kk": _kk,
+    "naclip": _naclip,
+}
+"""The one thing in which the variants differ: what the last block makes of its queries, keys and values, each
+(B, heads, 1 + h * w, d) with the class token first, on a grid of (h, w) patches."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from clipomaly_core.dense import ATTENTIONS, Attention
+from clipomaly_core.dense import ATTENTIONS
 from clipomaly_core.errors import UsageError
 from clipomaly_core.scores import SCORES, Score
 from clipomaly_core.weights import NANO
@@ -57,7 +57,7 @@ class Options:
     edges: ``bilinear``: scores are enlarged to the frame as they are; ``guided``: they also follow its edges.
     """
 
-    attention: Attention = "naclip"
+    attention: str = "naclip"
     window: int | None = None
     stride: int | None = None
     short_side: int = 448

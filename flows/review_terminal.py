@@ -135,7 +135,7 @@ def print_stats(stats: Stats, as_json: bool) -> None:
         )
     nights = [(one.night, f"{one.items:,}", f"{one.judged:,}") for one in stats.nights[:_MOST_NAMES]]
     reviewers = [(one.reviewer, f"{one.today:,}", f"{one.judged:,}") for one in stats.reviewers]
-    verdicts = [(one.verdict.value, f"{one.items:,}") for one in stats.verdicts]
+    verdicts = [(one.verdict.value, f"{one.items:,}") for one in stats.verdicts if one.items]
     names = [(one.name, f"{one.open:,}", f"{one.judged:,}") for one in stats.names[:_MOST_NAMES]]
     for columns, rows in (
         (("night", "items", "judged"), nights),

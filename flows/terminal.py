@@ -108,7 +108,7 @@ def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for scan in scans:
         console.print(
-            f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frames a second, "
+            f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frame{_s(scan.fps)} a second, "
             f"begun {scan.created:%Y-%m-%d %H:%M} UTC"
         )
         shards = ", ".join(f"{scan.shards[outcome]} {outcome.value}" for outcome in Outcome)
@@ -223,7 +223,7 @@ def _some(items: tuple[str, ...]) -> str:
     return shown if len(items) <= 5 else f"{shown}, …"
 
 
-def _s(count: int) -> str:
+def _s(count: float) -> str:
     return "" if count == 1 else "s"
 
 

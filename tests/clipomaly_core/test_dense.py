@@ -33,6 +33,8 @@ def tower():
 def test_equals_the_published_reference_implementations(shared_data, attention, shape, size):
     weights = load_file(shared_data / "dense-clip-golden" / "visual.safetensors")
     golden = np.load(shared_data / "dense-clip-golden" / "dense.npz")
+    if f"{shape}/{attention}" not in golden:
+        pytest.skip("no published reference of this variant")
     tower = make_tower(size)
     tower.load_state_dict({name.removeprefix("visual."): value for name, value in weights.items()})
     features = dense_features(tower, torch.from_numpy(golden[f"{shape}/input"]), attention)
