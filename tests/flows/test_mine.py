@@ -10,6 +10,7 @@ from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
 from review import Queue
 from schemas.review import State
+from tasks.candidates import read_candidates
 from tasks.tables import open_table
 
 
@@ -44,6 +45,17 @@ def test_mining_fills_the_queue_once(clipomaly, scanned, tmp_path):
     assert again.code == 0
     assert f"{len(first)} were in the queue before" in again.out
     assert {queued.item.item_id for queued in first} < {queued.item.item_id for queued in queue_items(url)}
+
+
+def test_candidates_carry_the_names_that_they_may_have(scanned):
+    candidates = read_candidates(str(scanned))
+    table = open_table(str(scanned), "instances").to_table().to_pandas().set_index("instance_id")
+    guesses = candidates.guesses
+    assert len(candidates) > 3
+    for candidate, row in enumerate(candidates.best.tolist()):
+        told = table.loc[candidates.rows["instance_id"][row].as_py()].names
+        assert [guesses.names[number] for number in guesses.name[candidate]] == [name["name"] for name in told]
+        assert guesses.probability[candidate].tolist() == pytest.approx([name["score"] for name in told])
 
 
 def test_the_nightly_scan_mines_at_its_end(drawn_archive, scanned, tmp_path):
