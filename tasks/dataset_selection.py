@@ -127,10 +127,13 @@ def select(items: Iterable[QueuedItem], tables_url: str, wanted: Wanted, seed: i
     judged = _one_spelling(sorted(usable, key=lambda one: one.item_id))
     agreement = _agreement(judged)
     chosen = [one for one in judged if _is_wanted(one, wanted, agreement[one.item_id])]
+    if not judged:
+        raise UserError(
+            "Nothing to build a dataset of: no decision to train on. Judge some items first: clipomaly review serve."
+        )
     if not chosen:
         raise UserError(
-            f"Nothing to build a dataset of: of {len(judged):,} usable decisions none passes the filters. "
-            + ("Loosen them." if judged else "Judge some items first.")
+            f"Nothing to build a dataset of: of {len(judged):,} usable decisions none passes the filters. Loosen them."
         )
     _check_names(chosen)
     scans = {scan.scan_id: scan.weights_sha256 for scan in read_scan_records(tables_url)}
