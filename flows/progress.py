@@ -80,7 +80,8 @@ class TerminalProgress:
         self._started = self._told = time.monotonic()
         self._bar.update(self._task, total=frames, completed=0)
         if not self._console.is_terminal:
-            print(f"scanning about {frames} frames in {shards} shards", file=sys.stderr, flush=True)
+            several = "" if shards == 1 else "s"
+            print(f"scanning about {frames} frames in {shards} shard{several}", file=sys.stderr, flush=True)
 
     def frames(self, count: int) -> None:
         """See Reporter."""
