@@ -18,6 +18,9 @@ from flows.parameters import ScanParameters
 from flows.runners import prefect_server
 from tasks.errors import UsageError
 
+_PATIENCE = 30
+"""Seconds in which an interrupted server has to end."""
+
 
 def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) -> None:
     """Register ``nightly-scan/<name>`` and run it when it is due, one night at a time, until this process is ended.
@@ -56,6 +59,9 @@ def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) 
 class _Server(Runner):
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         """End as by Ctrl-C, which pauses the schedule first; Prefect's own handler leaves it to nobody."""
+        # Ctrl-C cancels, and what waits for a scan that ends at this moment may swallow that: then press it again.
+        signal.signal(signal.SIGALRM, self.handle_sigterm)
+        signal.alarm(_PATIENCE)
         signal.raise_signal(signal.SIGINT)
 
 
