@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -52,8 +53,16 @@ def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) 
         )
         assert isinstance(deployment, RunnerDeployment)  # a coroutine only where there is an event loop
         runner.add_deployment(deployment)
+        run_until_ended(runner.start())
+
+
+def run_until_ended(serving: Coroutine[Any, Any, None]) -> None:
+    """Run until it is done or interrupted."""
+    try:
         with suppress(KeyboardInterrupt):
-            asyncio.run(runner.start())
+            asyncio.run(serving)
+    finally:
+        signal.alarm(0)
 
 
 class _Server(Runner):

@@ -80,3 +80,35 @@ def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
 def test_schedules_that_are_none(clipomaly, tmp_path, options, told):
     ran = clipomaly("serve", tmp_path, "--out", tmp_path / "T", *options)
     assert ran.code == 2 and told in ran.err and "Traceback" not in ran.err
+
+
+DEAF = """
+import asyncio, signal
+from contextlib import suppress
+import flows.serve
+from flows.serve import _Server, run_until_ended
+
+flows.serve._PATIENCE = 1
+signal.signal(signal.SIGTERM, _Server("night").handle_sigterm)
+
+async def deaf():
+    print("ready", flush=True)
+    for _ in range(2):
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(600)
+            raise SystemExit("nobody interrupted it")
+
+run_until_ended(deaf())
+print("ended")
+"""
+
+
+def test_an_interrupt_that_is_swallowed_is_sent_again(prefect_home):
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True) as ran:
+        try:
+            assert ran.stdout.readline() == "ready\n"
+            ran.send_signal(signal.SIGTERM)
+            out, _ = ran.communicate(timeout=PATIENCE)
+        finally:
+            ran.kill()
+    assert (ran.returncode, out) == (0, "ended\n")
