@@ -112,7 +112,7 @@ class Options:
 
 
 def default_options(model: str) -> Options:
-    """The defaults for a model: those of ``nano`` were chosen on demo fleet scenes of seeds 9,500,000 and on."""
+    """The defaults for a model: those of ``nano`` were chosen as docs/models/nano.md says."""
     if model.partition("/")[0] == NANO:
         return Options(
             short_side=352,
