@@ -78,7 +78,8 @@ def run_command(command: Sequence[str], clock: Clock = time.perf_counter, **envi
             stdout=told,
             stderr=told,
         )
-        _, status, used = os.wait4(process.pid, 0)  # the memory of this child alone
+        peak = _watch(process.pid)
+        _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -86,7 +87,18 @@ def run_command(command: Sequence[str], clock: Clock = time.perf_counter, **envi
             raise SystemExit(f"clipomaly {' '.join(command)} failed:\n{told.read().decode(errors='replace')}")
     if clock is time.process_time:
         seconds = used.ru_utime + used.ru_stime
-    return Ran(seconds, used.ru_maxrss / 1024)
+    return Ran(seconds, peak)
+
+
+def _watch(pid: int) -> float:
+    """The most MiB that a child held, once it has ended. What ``wait4`` tells is no less than its parent held when
+    it began, and benchmarks that ran before leave that large."""
+    peak = 0
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        told = Path(f"/proc/{pid}/status").read_text("utf-8")
+        peak = max(peak, *(int(line.split()[1]) for line in told.splitlines() if line.startswith("VmHWM")), 0)
+        time.sleep(0.01)
+    return peak / 1024
 
 
 def ratio(slow: list[float], fast: list[float]) -> float:
