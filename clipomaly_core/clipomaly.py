@@ -5,6 +5,7 @@ option, see ``options``.
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from threading import Lock
@@ -308,7 +309,7 @@ class Clipomaly:
         """Features of (B, 3, H, W) pixels at ``scale`` times the working size."""
         size = self._working_size(pixels.shape[-2], pixels.shape[-1], scale)
         pixels = interpolate(pixels, size=size, mode="bilinear", antialias=True)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type != "cpu"):
+        with self._precision():
             return dense_features(
                 self._network.visual,
                 self._normalised(pixels),
@@ -316,6 +317,11 @@ class Clipomaly:
                 self.options.window,
                 self.options.stride,
             )
+
+    def _precision(self) -> AbstractContextManager[object]:
+        wanted = self.options.precision
+        bfloat16 = wanted == "bfloat16" or (wanted == "auto" and self._device.type != "cpu")
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=bfloat16)
 
     def _working_size(self, height: int, width: int, scale: float = 1.0) -> tuple[int, int]:
         short_side = scale * self.options.short_side
@@ -378,7 +384,7 @@ class Clipomaly:
 
     def _embed_crops(self, crops: list[Frame]) -> Tensor:
         parts = []
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type != "cpu"):
+        with self._precision():
             for start in range(0, len(crops), _CROPS):
                 pixels = self._normalised(self._pixels(crops[start : start + _CROPS]))
                 parts.append(image_embedding(self._network.visual, pixels))

@@ -108,7 +108,7 @@ def _block(block: ResidualAttentionBlock, tokens: Tensor) -> Tensor:
     """``block(tokens)``, a quarter faster on a CPU: torch's ``MultiheadAttention`` writes out the weight of every
     pair of tokens, which fused attention does not."""
     q, k, v = _projections(block, tokens)
-    mixed = scaled_dot_product_attention(q, k, v)
+    mixed = _attend(q, k, v)
     tokens = tokens + block.ls_1(block.attn.out_proj(mixed.transpose(1, 2).flatten(2)))
     return tokens + block.ls_2(_mlp(block, block.ln_2(tokens)))
 
@@ -131,6 +131,16 @@ def _projections(block: ResidualAttentionBlock, tokens: Tensor) -> tuple[Tensor,
     projected = linear(block.ln_1(tokens), heads.in_proj_weight, heads.in_proj_bias)
     q, k, v = (part.unflatten(-1, (heads.num_heads, -1)).transpose(1, 2) for part in projected.chunk(3, dim=-1))
     return q, k, v
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Softmax attention of (B, heads, N, d) with a bias of (N, N) on the logits."""
+    if q.dtype is torch.bfloat16 and q.device.type == "cpu":
+        # Torch's fused attention works in float32 here: written out, a CPU that has bfloat16 is twice as fast.
+        with torch.autocast("cpu", enabled=False):
+            logits = (q * q.shape[-1] ** -0.5) @ k.mT
+            return torch.softmax(logits if bias is None else logits + bias, dim=-1) @ v
+    return scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def _mix(block: ResidualAttentionBlock, tokens: Tensor, grid: tuple[int, int], attention: str) -> Tensor:
@@ -215,7 +225,7 @@ def _patch_size(visual: VisionTransformer) -> int:
 
 
 def _vanilla(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
-    return scaled_dot_product_attention(q, k, v)
+    return _attend(q, k, v)
 
 
 def _maskclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -223,19 +233,19 @@ def _maskclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _sclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
-    return scaled_dot_product_attention(q, q, v) + scaled_dot_product_attention(k, k, v)
+    return _attend(q, q, v) + _attend(k, k, v)
 
 
 def _clearclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
-    return scaled_dot_product_attention(q, q, v)
+    return _attend(q, q, v)
 
 
 def _kk(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
-    return scaled_dot_product_attention(k, k, v)
+    return _attend(k, k, v)
 
 
 def _naclip(q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int]) -> Tensor:
-    return scaled_dot_product_attention(k, k, v, attn_mask=_neighbourhood(grid, k.device).to(k.dtype))
+    return _attend(k, k, v, _neighbourhood(grid, k.device).to(k.dtype))
 
 
 ATTENTIONS: dict[str, Callable[[Tensor, Tensor, Tensor, tuple[int, int]], Tensor]] = {

@@ -12,6 +12,8 @@ Candidates = Literal["dictionary", "clip-tagger", "ram"]
 CANDIDATES: tuple[str, ...] = get_args(Candidates)
 Edges = Literal["bilinear", "guided"]
 EDGES: tuple[str, ...] = get_args(Edges)
+Precision = Literal["auto", "float32", "bfloat16"]
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 METHOD_VERSION = 1
 """Raised whenever the same options give other results than before."""
@@ -55,6 +57,8 @@ class Options:
     tags: at most so many names of the ``clip-tagger`` a frame.
     tagger_weights: path or URL of the weights of ``ram``.
     edges: ``bilinear``: scores are enlarged to the frame as they are; ``guided``: they also follow its edges.
+    precision: what the image tower multiplies in; ``auto``: bfloat16 on an accelerator, float32 on a CPU. A CPU that
+        has bfloat16, as ``clipomaly doctor`` tells, runs a real CLIP about twice as fast with it.
     """
 
     attention: str = "naclip"
@@ -82,6 +86,7 @@ class Options:
     tags: int = 64
     tagger_weights: str | None = None
     edges: Edges = "bilinear"
+    precision: Precision = "auto"
     method_version: int = METHOD_VERSION
 
     def __post_init__(self) -> None:
@@ -98,6 +103,8 @@ class Options:
             raise UsageError(f"Unknown edges {self.edges!r}: use one of {', '.join(EDGES)}.")
         if self.reclaim not in ("region", "pixel"):
             raise UsageError(f"Unknown reclaim {self.reclaim!r}: use region or pixel.")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"Unknown precision {self.precision!r}: use one of {', '.join(PRECISIONS)}.")
         for name in ("threshold", "min_area", "region_weight", "margin", "reclaim_margin"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must lie in 0 to 1.")

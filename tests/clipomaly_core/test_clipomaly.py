@@ -164,8 +164,22 @@ def test_a_frame_of_another_form_is_one_line(any_model, frame):
         any_model([frame])
 
 
+def test_bfloat16_on_a_cpu_finds_much_the_same():
+    frames = [sample_scene(seed, (180, 320)).image for seed in (9_500_002, 9_500_007)]
+    found = {
+        precision: Clipomaly.load(device="cpu", options=replace(default_options("nano"), precision=precision))(frames)
+        for precision in ("auto", "bfloat16")
+    }
+    for exact, rough in zip(found["auto"], found["bfloat16"], strict=True):
+        assert not np.array_equal(exact.anomaly_score, rough.anomaly_score)
+        unknown = [result.anomaly_score > result.threshold for result in (exact, rough)]
+        assert np.sum(unknown[0] & unknown[1]) > 0.95 * np.sum(unknown[0] | unknown[1]) > 0
+        assert np.mean(exact.labels == rough.labels) > 0.97
+
+
 @pytest.mark.parametrize(
-    ("option", "value"), [("threshold", 1.5), ("logit_scale", 0), ("score", "x"), ("attention", "x"), ("context", -1)]
+    ("option", "value"),
+    [("threshold", 1.5), ("logit_scale", 0), ("score", "x"), ("attention", "x"), ("context", -1), ("precision", "x")],
 )
 def test_options_out_of_range_are_refused(option, value):
     with pytest.raises(UsageError, match=option):

@@ -50,6 +50,18 @@ def test_any_aspect_ratio_gives_unit_vectors(tower, attention):
     torch.testing.assert_close(features.norm(dim=-1), torch.ones(2, 4, 10))
 
 
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_bfloat16_turns_features_little(tower, attention):
+    images = torch.randn(2, 3, 96, 160)
+    with torch.autocast("cpu", torch.bfloat16):
+        features, embedding = dense_features(tower, images, attention), image_embedding(tower, images)
+    assert features.dtype == embedding.dtype == torch.float32
+    expected = dense_features(tower, images, attention)
+    assert not torch.equal(features, expected)
+    assert (features * expected).sum(-1).min() > 0.999
+    assert (embedding * image_embedding(tower, images)).sum(-1).min() > 0.999
+
+
 def test_the_towers_own_size_needs_no_resampling(tower):
     images = torch.randn(2, 3, 96, 96)
     torch.testing.assert_close(embed_patches(tower, images), tower._embeds(images))

@@ -22,7 +22,7 @@ from training.nano.data import (
     make_batch,
 )
 from training.nano.fleet import fleet_looks
-from training.nano.losses import dense_loss, naming_loss, prior
+from training.nano.losses import dense_loss, masses, naming_loss, prior
 from training.nano.model import (
     create_nano,
     plain_weights,
@@ -189,8 +189,9 @@ def test_losses_fall_where_the_answer_is_right(concepts):
     frequency = prior(shares)
     right = torch.stack([concepts.known[4], concepts.kinds[1]])[None, None]
     wrong = right.flip(2)
-    assert dense_loss(right, concepts, shares, frequency, 0.0) < 0.2
-    assert dense_loss(wrong, concepts, shares, frequency, 0.0) > 5
+    words = len(concepts.kinds) + len(concepts.others)
+    assert dense_loss(*masses(right, concepts), shares, words, frequency, 0.0) < 0.2
+    assert dense_loss(*masses(wrong, concepts), shares, words, frequency, 0.0) > 5
     label = torch.tensor([CLASSES + 1])
     assert naming_loss(concepts.kinds[1:2], label, concepts) < naming_loss(concepts.kinds[2:3], label, concepts)
     nameless_label = torch.tensor([NAMELESS])

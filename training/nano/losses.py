@@ -21,23 +21,22 @@ def prior(shares: Tensor) -> Tensor:
     return frequency / frequency.sum()
 
 
-def dense_loss(features: Tensor, concepts: Concepts, shares: Tensor, frequency: Tensor, help_share: float) -> Tensor:
+def dense_loss(known: Tensor, unknown: Tensor, shares: Tensor, words: int, frequency: Tensor, told: float) -> Tensor:
     """Cross-entropy of V and W with the share of each patch; rare classes count more, by the root.
 
     Args:
-        features: (B, h, w, D) L2-normalised.
-        concepts: targets.
+        known, unknown: what ``masses`` gives.
         shares: (B, h, w, 20).
+        words: how many names W has.
         frequency: (20,) of the classes and planted.
-        help_share: in [0, 1]; so much of what is frequent is told instead of learned. Without that help features
+        told: in [0, 1]; so much of what is frequent is told instead of learned. Without that help features
             become the same everywhere at first: opposite to all that is rare.
     """
-    known, unknown = _masses(features, concepts)
     weights = frequency.rsqrt()
     weights = weights / (weights * frequency).sum()
-    told = 0.5 * frequency.log()
-    told[-1] -= math.log(len(concepts.kinds) + len(concepts.others))
-    log_p = torch.log_softmax(torch.cat([known, unknown], dim=-1) + help_share * told, dim=-1)
+    usual = 0.5 * frequency.log()
+    usual[-1] -= math.log(words)
+    log_p = torch.log_softmax(torch.cat([known, unknown], dim=-1) + told * usual, dim=-1)
     share = shares * weights
     dense = -(share * log_p).sum() / share.sum().clamp(min=1)
     # Outlier exposure (Hendrycks et al., arXiv 1812.04606): over V alone, a planted object is anything.
@@ -46,18 +45,18 @@ def dense_loss(features: Tensor, concepts: Concepts, shares: Tensor, frequency: 
     return dense + OUTLIER * (planted * uniform).sum() / planted.sum().clamp(min=1)
 
 
-def _masses(features: Tensor, concepts: Concepts) -> tuple[Tensor, Tensor]:
+def masses(features: Tensor, concepts: Concepts) -> tuple[Tensor, Tensor]:
+    """Scaled cosines of (…, D) L2-normalised features to V, (…, 19), and their log-sum-exp over W, (…, 1)."""
     known = SCALE * features @ concepts.known.T
     words = torch.cat([concepts.kinds, concepts.others])
     return known, torch.logsumexp(SCALE * features @ words.T, dim=-1, keepdim=True)
 
 
 @torch.no_grad()
-def accuracy(features: Tensor, concepts: Concepts, shares: Tensor) -> tuple[float, float]:
-    """Of patches that are mostly of V the share whose best class of V is right, and of those mostly planted the
-    share that is called unknown."""
+def accuracy(known: Tensor, unknown: Tensor, shares: Tensor) -> tuple[float, float]:
+    """Of patches that are mostly of V the share whose best class of V is right, and of those mostly planted the share
+    that is called unknown; ``known`` and ``unknown`` are what ``masses`` gives."""
     truth = torch.where(shares.sum(-1) > 0.5, shares.argmax(-1), -1)
-    known, unknown = _masses(features, concepts)
     inside = (truth >= 0) & (truth < shares.shape[-1] - 1)
     planted = truth == shares.shape[-1] - 1
     right = (known.argmax(-1) == truth)[inside].float().mean()

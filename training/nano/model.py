@@ -13,7 +13,7 @@ from torch.nn.functional import grid_sample, normalize, unfold
 from torch.nn.utils.parametrize import register_parametrization
 
 import clipomaly_core
-from clipomaly_core.dense import _mix
+from clipomaly_core.dense import _block, _mix
 
 CONFIG = Path(clipomaly_core.__file__).parent / "data" / "nano.json"
 PATCH = 16
@@ -118,7 +118,7 @@ def window_features(visual: VisionTransformer, images: Tensor, places: Tensor) -
     tokens = visual.ln_pre(torch.cat([cls, patches.flatten(2).transpose(1, 2) + position], dim=1))
     *blocks, last = visual.transformer.resblocks
     for block in blocks:
-        tokens = block(tokens)
+        tokens = _block(block, tokens)
     mixed = _mix(last, tokens, (rows, columns), "naclip")
     features = visual.ln_post(mixed[:, 1:]) @ visual.proj
     return normalize(features, dim=-1).unflatten(1, (rows, columns))

@@ -1,4 +1,4 @@
-"""Muon (Jordan et al., 2024) in float32: torch's own works in bfloat16, which a CPU without it emulates slowly."""
+"""Muon (Jordan et al., 2024): torch's own always works in bfloat16, which a CPU without it emulates slowly."""
 
 from collections.abc import Iterable
 
@@ -14,10 +14,16 @@ class Muon(Optimizer):
     """Momentum whose update is replaced by the nearest orthogonal matrix, scaled to the size of Adam's updates."""
 
     def __init__(
-        self, matrices: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
+        self,
+        matrices: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        """``matrices`` are the weights of hidden layers, two-dimensional."""
+        """``matrices`` are the weights of hidden layers, two-dimensional; ``dtype`` is what it multiplies in."""
         super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -28,7 +34,8 @@ class Muon(Optimizer):
                 if matrix.grad is not None:
                     by_shape.setdefault(matrix.shape, []).append(matrix)
             for shape, matrices in by_shape.items():
-                updates = _orthogonal(torch.stack([self._wanted(matrix, group["momentum"]) for matrix in matrices]))
+                wanted = torch.stack([self._wanted(matrix, group["momentum"]) for matrix in matrices])
+                updates = _orthogonal(wanted.to(self._dtype))
                 for matrix, update in zip(matrices, updates, strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
                     matrix.add_(update, alpha=-group["lr"] * 0.2 * max(shape) ** 0.5)
