@@ -7,6 +7,7 @@ option, see ``options``.
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from threading import Lock
 
@@ -31,7 +32,7 @@ from clipomaly_core.steps import step
 from clipomaly_core.suppression import Suppressor, make_suppressor
 from clipomaly_core.tagger import ClipTagger, Tagger
 from clipomaly_core.text import TextEncoder, load_templates
-from clipomaly_core.types import UNKNOWN_NAME, Frame, FrameResult, Instance
+from clipomaly_core.types import UNKNOWN_NAME, Finish, Frame, FrameResult, Instance
 from clipomaly_core.vocabulary import ASKED, NameSource, Vocabulary, lemma
 from clipomaly_core.weights import Checkpoint, cache_dir, find_checkpoint, load_network
 
@@ -199,15 +200,23 @@ class Clipomaly:
         ]
         return words, torch.tensor(allowed, dtype=torch.bool, device=self._device).reshape(len(frames), len(terms))
 
-    @torch.inference_mode()
     def __call__(self, frames: Sequence[Frame]) -> list[FrameResult]:
-        """Find and name what V does not cover.
+        """Find and name what V does not cover: what ``infer`` says, finished, one result a frame in order."""
+        return [finish() for finish in self.infer(frames)]
+
+    @torch.inference_mode()
+    def infer(self, frames: Sequence[Frame]) -> list[Finish]:
+        """Do what needs the network and its device.
+
+        What is left, masks at the frame's size above all, is the CPU's, and any thread may do it while the next frames
+        are on the device.
 
         Args:
             frames: (H, W, 3) uint8 RGB each; sizes may differ, those of one size go through together.
 
         Returns:
-            One result a frame, in order. A frame's scores do not depend on the others of the call.
+            A function a frame, in order, that makes its result. A frame's scores do not depend on the others of the
+            call.
 
         Raises:
             UserError: a frame that is not (H, W, 3) uint8.
@@ -216,7 +225,7 @@ class Clipomaly:
             if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
                 raise UserError(f"A frame must be (height, width, 3) uint8 RGB, not {frame.shape} {frame.dtype}.")
         order = sorted(range(len(frames)), key=lambda index: (frames[index].shape, index))
-        results: dict[int, FrameResult] = {}
+        results: dict[int, Finish] = {}
         for _, group in groupby(order, key=lambda index: frames[index].shape):
             indices = list(group)
             same_size = self._same_size([frames[index] for index in indices])
@@ -234,7 +243,7 @@ class Clipomaly:
         """
         return self._finer(self._words.known.cosines(self._dense(frames)))
 
-    def _same_size(self, frames: list[Frame]) -> list[FrameResult]:
+    def _same_size(self, frames: list[Frame]) -> list[Finish]:
         options = self.options
         with step("naming"):
             words, allowed = self._words_for(frames)
@@ -247,7 +256,6 @@ class Clipomaly:
             least = options.min_area * scores[0].size
             regions = [connected_regions(score > options.threshold, least, options.max_regions) for score in scores]
             named = self._name(frames, features, regions, words, allowed)
-        with step("segmenting"):
             kept = [
                 [pair for pair in zip(*of_frame, strict=True) if not pair[1].reclaimed]
                 for of_frame in zip(regions, named, strict=True)
@@ -262,21 +270,25 @@ class Clipomaly:
                     for index, own in enumerate(chosen)
                 ]
             )
-            # Brought over together: an accelerator is waited for once a batch, not once a frame.
+            # Brought over together: an accelerator is waited for once a batch, not once a frame. Features are needed
+            # where something was found, which is in few frames.
             both = torch.stack([known_labels, labels]).to(torch.int16).cpu().numpy()
-            return [
-                self._frame_result(
-                    frame,
-                    words,
-                    features[index],
-                    scores[index],
-                    both[0, index],
-                    both[1, index],
-                    chosen[index],
-                    kept[index],
-                )
-                for index, frame in enumerate(frames)
-            ]
+            hits = [index for index, pairs in enumerate(kept) if pairs]
+            brought = dict(zip(hits, features[hits].cpu(), strict=True))
+        return [
+            partial(
+                self._frame_result,
+                frame,
+                words,
+                brought.get(index),
+                scores[index],
+                both[0, index],
+                both[1, index],
+                chosen[index],
+                kept[index],
+            )
+            for index, frame in enumerate(frames)
+        ]
 
     def _labels(self, known: Tensor, known_labels: Tensor, chosen: Prompts, features: Tensor) -> Tensor:
         """The most similar of V and of the chosen names of one frame, at each place: (4h, 4w) into V then these."""
@@ -390,11 +402,12 @@ class Clipomaly:
                 parts.append(image_embedding(self._network.visual, pixels))
         return torch.cat(parts)
 
+    @torch.inference_mode()
     def _frame_result(
         self,
         frame: Frame,
         words: _Words,
-        features: Tensor,
+        features: Tensor | None,
         score: npt.NDArray[np.float32],
         known_labels: npt.NDArray[np.int16],
         labels: npt.NDArray[np.int16],
@@ -441,15 +454,16 @@ class Clipomaly:
         self,
         words: _Words,
         score: npt.NDArray[np.float32],
-        features: Tensor,
+        features: Tensor | None,
         masks: list[npt.NDArray[np.bool_]],
         found: list[tuple[Region, RegionName]],
     ) -> tuple[Instance, ...]:
         """The regions of a frame with their names as instances, and their masks over the frame; the surest first."""
         if not found:
             return ()
-        grids = torch.from_numpy(np.stack([part.mask for part, _ in found])).to(self._device)
-        embeddings = region_embeddings(features, grids).cpu().numpy()
+        assert features is not None  # what is found was a region
+        grids = torch.from_numpy(np.stack([part.mask for part, _ in found]))
+        embeddings = region_embeddings(features, grids).numpy()
         candidates = words.vocabulary.candidates
         instances = []
         for mask, (_, name), embedding in zip(masks, found, embeddings, strict=True):

@@ -7,16 +7,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-Step = Literal["scoring", "naming", "segmenting"]
+Step = Literal["scoring", "naming"]
 
 
 @dataclass(slots=True)
 class Steps:
-    """Seconds of dense features and anomaly scores, of regions and their names, and of masks at the frame's size."""
+    """Seconds of dense features and anomaly scores, and of regions, their names and the segmentation with these."""
 
     scoring: float = 0.0
     naming: float = 0.0
-    segmenting: float = 0.0
 
 
 # One a thread, as threads may share a model.

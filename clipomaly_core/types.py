@@ -1,5 +1,6 @@
 """What the method hands back: named, masked, scored instances of one frame."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,3 +58,7 @@ class FrameResult:
     known_classes: int
     threshold: float
     instances: tuple[Instance, ...]
+
+
+Finish = Callable[[], FrameResult]
+"""Makes the result of a frame of which all that the network and its device have to do is done."""

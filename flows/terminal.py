@@ -82,18 +82,20 @@ def print_profile(summary: Summary) -> None:
         print("profile: no frame was scanned")
         return
     spent = summary.seconds
-    stages = {"reading and decoding": spent.reading, "inferring": spent.inferring, "rows and writing": spent.writing}
+    stages = {"reading and decoding": spent.reading, "inferring": spent.inferring, "masks and rows": spent.writing}
     inside = {
-        "dense features and scores": spent.scoring,
-        "regions and names": spent.naming,
-        "masks at the frame's size": spent.segmenting,
+        "inferring": {"dense features and scores": spent.scoring, "regions and names": spent.naming},
+        "masks and rows": {
+            "masks at the frame's size": spent.segmenting,
+            "rows and writing": spent.writing - spent.segmenting,
+        },
     }
     table = Table("stage", box=None, header_style="dim", pad_edge=False)
     table.add_column("seconds", justify="right")
     table.add_column("ms a frame", justify="right")
     for name, seconds in stages.items():
         table.add_row(name, f"{seconds:.2f}", f"{1000 * seconds / summary.frames:.1f}")
-        for part, of_it in inside.items() if name == "inferring" else ():
+        for part, of_it in inside.get(name, {}).items():
             table.add_row(f"  {part}", f"{of_it:.2f}", f"{1000 * of_it / summary.frames:.1f}")
     Console(soft_wrap=True, highlight=False).print(table)
     (slowest, longest), (second, next_longest), _ = sorted(stages.items(), key=lambda stage: -stage[1])

@@ -118,8 +118,9 @@ class PartFile:
 class Stages:
     """Busy seconds of each stage of a shard; stages overlap, so they do not add up to its wall time.
 
-    ``scoring`` (dense features and anomaly scores), ``naming`` (regions and their names) and ``segmenting`` (masks at
-    the frame's size) are the parts of ``inferring``; 0 in records of before they were counted.
+    ``scoring`` (dense features and anomaly scores) and ``naming`` (regions and their names) are the parts of
+    ``inferring``; ``segmenting`` (masks at the frame's size) is a part of ``writing``, of ``inferring`` once. 0 in
+    records of before they were counted.
     """
 
     reading: float

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 
 from clipomaly_core.steps import count_steps
-from clipomaly_core.types import FrameResult
+from clipomaly_core.types import Finish, FrameResult
 from schemas.records import (
     CommitRecord,
     NameCount,
@@ -41,19 +41,20 @@ log = logging.getLogger(__name__)
 # Batches that may wait between two stages: one being made, one ready.
 _BATCHES_AHEAD = 2
 _LOOK_UP_SECONDS = 0.1
+_SEGMENTING_THREADS = 4
 
 T = TypeVar("T")
 
 
 class Model(Protocol):
-    """What a shard is scanned with: ``clipomaly_core.Clipomaly``, or anything that is called like it."""
+    """What a shard is scanned with: ``clipomaly_core.Clipomaly``, or anything that infers like it."""
 
     @property
     def batch_size(self) -> int:
         """How many frames one call should hold."""
 
-    def __call__(self, frames: Sequence[Rgb], /) -> list[FrameResult]:
-        """(H, W, 3) uint8 RGB frames, of any sizes → what is in each."""
+    def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
+        """(H, W, 3) uint8 RGB frames, of any sizes → what is in each, but for what any thread can do without it."""
 
 
 def scan_shard(
@@ -65,8 +66,8 @@ def scan_shard(
 ) -> ShardResult:
     """Scan the sources of a shard into part files and commit them.
 
-    One thread reads frames, this one infers, one makes rows; bounded queues of a few batches lie between,
-    so no video is ever whole in memory. What goes wrong inside a source is its outcome, and the others go
+    One thread reads frames, this one infers, some make masks and one rows of them; bounded queues of a few batches lie
+    between, so no video is ever whole in memory. What goes wrong inside a source is its outcome, and the others go
     on. ``progress`` is told the number of frames of each batch that went through the model. Where the memory
     of the accelerator is too small for a batch, the rest of the shard goes through in halves, and a note in the
     commit record says so. A shard that is committed already, before or meanwhile, stays as it is and is
@@ -161,10 +162,13 @@ class _Read:
 
 @dataclass(frozen=True, slots=True)
 class _Inferred:
-    """A frame and what the model found in it, None where the frame could not be read."""
+    """A frame and what gives what the model found in it, None where the frame could not be read."""
 
     read: _Read
-    result: FrameResult | None
+    finish: Finish | None
+
+    def result(self) -> FrameResult | None:
+        return self.finish() if self.finish else None
 
 
 class _Stopped(Exception):
@@ -210,7 +214,7 @@ def _run_stages(
     read: _Channel[_Read] = _Channel(_BATCHES_AHEAD * inference.batch_size, stop)
     inferred: _Channel[list[_Inferred]] = _Channel(_BATCHES_AHEAD, stop)
 
-    def stage(work: Callable[[], float]) -> float:
+    def stage(work: Callable[[], T]) -> T:
         try:
             return work()
         except BaseException:
@@ -230,7 +234,8 @@ def _run_stages(
             error = other.exception()
             if error and not isinstance(error, _Stopped):
                 raise error
-        return Stages(reader.result(), inferring, writer.result(), **asdict(steps))
+        segmenting, writing = writer.result()
+        return Stages(reader.result(), inferring, writing, **asdict(steps), segmenting=segmenting)
 
 
 def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) -> float:
@@ -276,8 +281,8 @@ class _Inference:
     def __post_init__(self) -> None:
         self.size = self.batch_size
 
-    def __call__(self, images: Sequence[Rgb]) -> list[FrameResult]:
-        results: list[FrameResult] = []
+    def __call__(self, images: Sequence[Rgb]) -> list[Finish]:
+        results: list[Finish] = []
         while len(results) < len(images):
             part = images[len(results) : len(results) + self.size]
             found = self._try(part)
@@ -287,10 +292,10 @@ class _Inference:
                 results.extend(found)
         return results
 
-    def _try(self, images: Sequence[Rgb]) -> list[FrameResult] | None:
+    def _try(self, images: Sequence[Rgb]) -> list[Finish] | None:
         """What the model finds; None where the memory was too small. What failed is freed on return."""
         try:
-            return self.model(images)
+            return self.model.infer(images)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -361,15 +366,19 @@ def _batches(read: _Channel[_Read], size: int) -> Iterator[list[_Read]]:
         yield batch
 
 
-def _make_rows(inferred: _Channel[list[_Inferred]], rows: ShardRows) -> float:
-    busy = 0.0
-    for batch in inferred:
-        started = time.perf_counter()
-        for item in batch:
-            tally, frame = item.read.tally, item.read.frame
-            found = rows.add(tally.source, frame, item.read.position, item.result)
-            tally.counts.update(frames=1, failed_frames=int(frame.image is None), instances=found)
-            if frame.image is None:
-                tally.first_bad_frame = tally.first_bad_frame or frame.error
-        busy += time.perf_counter() - started
-    return busy
+def _make_rows(inferred: _Channel[list[_Inferred]], rows: ShardRows) -> tuple[float, float]:
+    """Finish results and make rows of them, in order: busy seconds of the first, and of both."""
+    segmenting = busy = 0.0
+    with ThreadPoolExecutor(_SEGMENTING_THREADS, thread_name_prefix="segment") as pool:
+        for batch in inferred:
+            started = time.perf_counter()
+            results = list(pool.map(_Inferred.result, batch))
+            segmenting += time.perf_counter() - started
+            for item, result in zip(batch, results, strict=True):
+                tally, frame = item.read.tally, item.read.frame
+                found = rows.add(tally.source, frame, item.read.position, result)
+                tally.counts.update(frames=1, failed_frames=int(frame.image is None), instances=found)
+                if frame.image is None:
+                    tally.first_bad_frame = tally.first_bad_frame or frame.error
+            busy += time.perf_counter() - started
+    return segmenting, busy

@@ -5,6 +5,7 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ import fsspec
 import numpy as np
 import numpy.typing as npt
 
-from clipomaly_core.types import FrameResult, Instance, NameScore
+from clipomaly_core.types import Finish, FrameResult, Instance, NameScore
 from tasks.model import ModelDescription
 
 Rgb = npt.NDArray[np.uint8]
@@ -28,9 +29,9 @@ class BlobFinder:
         self.batch_size = batch_size
         self.calls: list[int] = []
 
-    def __call__(self, frames: Sequence[Rgb], /) -> list[FrameResult]:
+    def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
         self.calls.append(len(frames))
-        return [self.find(frame) for frame in frames]
+        return [partial(self.find, frame) for frame in frames]
 
     def find(self, frame: Rgb) -> FrameResult:
         score = frame.max(axis=2).astype(np.float32) / 255

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clipomaly_core.errors import UserError
-from clipomaly_core.types import FrameResult
+from clipomaly_core.types import Finish
 from schemas.records import ScanRecord
 from tasks.commits import fold_commits, read_commits
 from tasks.frames import Rgb
@@ -23,11 +23,11 @@ class Small(BlobFinder):
         super().__init__(batch_size)
         self.most, self.error = most, error
 
-    def __call__(self, frames: Sequence[Rgb], /) -> list[FrameResult]:
+    def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
         if len(frames) > self.most:
             self.calls.append(-len(frames))
             raise self.error
-        return super().__call__(frames)
+        return super().infer(frames)
 
 
 @pytest.mark.parametrize(

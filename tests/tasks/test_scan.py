@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipomaly_core.errors import UserError
-from clipomaly_core.types import FrameResult
+from clipomaly_core.types import Finish
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult
 from tasks import scan
 from tasks.archive import list_sources
@@ -182,10 +182,10 @@ def test_loser_of_a_race_says_so(
             results[0] = scan_shard(shard, record, tables, BlobFinder())
 
     class Slow(BlobFinder):
-        def __call__(self, frames: Sequence[Rgb], /) -> list[FrameResult]:
+        def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
             if not late:
                 overtake()
-            return super().__call__(frames)
+            return super().infer(frames)
 
     def commit_late(*arguments: object) -> bool:
         if late:
@@ -309,10 +309,10 @@ def alive(before: set[threading.Thread]) -> set[str]:
 )
 def test_failing_model_stops_the_shard(archive: Path, tmp_path: Path, record: ScanRecord, error: Exception) -> None:
     class Failing(BlobFinder):
-        def __call__(self, frames: Sequence[Rgb], /) -> list[FrameResult]:
+        def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
             if self.calls:
                 raise error
-            return super().__call__(frames)
+            return super().infer(frames)
 
     before = set(threading.enumerate())
     with pytest.raises(type(error), match=str(error)):
@@ -353,12 +353,12 @@ def test_reading_keeps_a_few_batches_ahead_only(
             yield frame
 
     class Slow(BlobFinder):
-        def __call__(self, frames: Sequence[Rgb], /) -> list[FrameResult]:
+        def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
             nonlocal consumed
             time.sleep(0.05)
             ahead.append(produced - consumed)
             consumed += len(frames)
-            return super().__call__(frames)
+            return super().infer(frames)
 
     monkeypatch.setattr(scan, "read_frames", counted)
     scan_shard(whole(tmp_path / "photos"), record, str(tmp_path / "T"), Slow(batch_size=2))
@@ -376,9 +376,9 @@ def test_stages_overlap(tmp_path: Path, record: ScanRecord, monkeypatch: pytest.
             yield frame
 
     class Slow(BlobFinder):
-        def __call__(self, frames: Sequence[Rgb], /) -> list[FrameResult]:
+        def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
             time.sleep(0.03 * len(frames))
-            return super().__call__(frames)
+            return super().infer(frames)
 
     monkeypatch.setattr(scan, "read_frames", slowly)
     started = time.perf_counter()
@@ -403,9 +403,9 @@ from tests.tasks.test_scan import scan_all
 from tasks.scan_record import make_scan_record
 
 class Slow(BlobFinder):
-    def __call__(self, frames, /):
+    def infer(self, frames, /):
         time.sleep(0.1)
-        return super().__call__(frames)
+        return super().infer(frames)
 
 import tests.tasks.test_scan as module
 module.BlobFinder = Slow
