@@ -92,14 +92,12 @@ class TextEncoder:
     @torch.inference_mode()
     def _embed(self, words: list[str]) -> Tensor:
         device = next(self._network.parameters()).device
-        means = []
-        step = max(1, _BATCH // len(self._templates))
-        for start in range(0, len(words), step):
-            batch = words[start : start + step]
-            texts = [template.format(word) for word in batch for template in self._templates]
-            embedded = encode_texts(self._network, self._tokenizer(texts).to(device))
-            means.append(normalize(embedded.unflatten(0, (len(batch), -1)).mean(1), dim=-1))
-        return torch.cat(means)
+        tokens = self._tokenizer([template.format(word) for word in words for template in self._templates])
+        # Texts of like length go together: a batch takes as long as its longest.
+        order = tokens.count_nonzero(dim=1).argsort()
+        parts = [encode_texts(self._network, tokens[batch].to(device)) for batch in order.split(_BATCH)]
+        embedded = torch.cat(parts)[order.argsort()].unflatten(0, (len(words), -1))
+        return normalize(embedded.mean(1), dim=-1)
 
     def _read(self) -> dict[str, Tensor]:
         try:

@@ -6,7 +6,7 @@ shards with the same function and write the same rows.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from uuid import UUID
@@ -18,10 +18,8 @@ from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
 from flows.fan_out import Job, fan_out
-from flows.mine import run_mine
 from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
-from flows.report import publish_report, write_report
 from flows.runners import prefect_server
 from review.errors import ReviewError
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceKind, SourceOutcome, Stages
@@ -29,7 +27,6 @@ from tasks.archive import Listing, find_sources
 from tasks.commits import fold_commits, read_done, write_scan_record
 from tasks.errors import UserError
 from tasks.footage import with_footage
-from tasks.mine import MiningOptions
 from tasks.model import ModelSettings, describe_model, get_model
 from tasks.plan import Plan, plan
 from tasks.plan_record import write_plan
@@ -155,7 +152,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
                 _lose(summary, shard, error)
     _close(parameters, night, summary)
     _mine(parameters, summary)
-    _report(parameters, night, summary, write_report)
+    _report(parameters, night, summary, publish=False)
     return summary
 
 
@@ -186,7 +183,7 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
     _close(parameters, night, summary)
     _tell(parameters, night, summary)
     _mine(parameters, summary)
-    _report(parameters, night, summary, publish_report)
+    _report(parameters, night, summary, publish=True)
     return summary
 
 
@@ -222,6 +219,10 @@ def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
 def _mine(parameters: ScanParameters, summary: Summary) -> None:
     if parameters.queue is None:
         return
+    # What comes after a scan is loaded after it, and only where it is wanted: it would be a tenth of the start.
+    from flows.mine import run_mine
+    from tasks.mine import MiningOptions
+
     try:
         mined = run_mine(parameters.tables, parameters.queue, MiningOptions(count=parameters.queue_items))
         summary.mining = f"mined: {mined.enqueued.added} items for review, {mined.enqueued.duplicates} duplicates"
@@ -229,9 +230,12 @@ def _mine(parameters: ScanParameters, summary: Summary) -> None:
         summary.mining = f"not mined: {error}"
 
 
-def _report(parameters: ScanParameters, night: Night, summary: Summary, write: Callable[..., str]) -> None:
+def _report(parameters: ScanParameters, night: Night, summary: Summary, *, publish: bool) -> None:
     if parameters.report is None:
         return
+    from flows.report import publish_report, write_report
+
+    write = publish_report if publish else write_report
     try:
         url = write(parameters.tables, parameters.report, listing=night.listing, review_url=parameters.review_url)
         summary.report = f"report: {url}"

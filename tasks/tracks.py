@@ -12,7 +12,6 @@ from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 Floats = npt.NDArray[np.float64]
 
@@ -96,6 +95,8 @@ def _pair(tracks: Sequence[_Track], seen: Sequence[Sighting]) -> dict[int, _Trac
     if not tracks:
         return {}
     costs = _costs(tracks, seen)
+    from scipy.optimize import linear_sum_assignment  # slow to load, and most shards of a night hold nothing to link
+
     rows, columns = linear_sum_assignment(np.where(costs <= _MOST, costs, _NO_LINK))
     return {int(c): tracks[r] for r, c in zip(rows, columns, strict=True) if costs[r, c] <= _MOST}
 

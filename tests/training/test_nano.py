@@ -1,5 +1,7 @@
 """The training of nano: what it learns from is right, and it learns."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +10,10 @@ import open_clip
 import pytest
 import torch
 
+from clipomaly_core import Clipomaly
 from clipomaly_core.dense import dense_features
 from clipomaly_core.text import encode_texts
+from clipomaly_core.weights import find_checkpoint
 from training.nano.augment import nameless, photometric
 from training.nano.concepts import load_concepts
 from training.nano.data import (
@@ -256,3 +260,12 @@ def test_names_near_a_kind_leave_it_a_margin(concepts):
     assert abs(float(near["puppy"] @ kinds["dog"]) - 0.7) < 1e-4
     taken = [word for words in (*concepts.kind_words, *concepts.other_words, *concepts.near_words) for word in words]
     assert taken.count("puppy") == 1
+
+
+def test_one_command_makes_a_checkpoint_that_scans_take(tmp_path: Path):
+    command = [sys.executable, "-m", "training.nano", "--seed", "5", "--steps", "1", "--text-steps", "1"]
+    subprocess.run([*command, "--out", str(tmp_path)], check=True, timeout=300)
+    model = Clipomaly.load("nano", weights=str(tmp_path / "nano.safetensors"), device="cpu")
+    [result] = model([np.zeros((90, 160, 3), np.uint8)])
+    assert np.isfinite(result.anomaly_score).all()
+    assert model.weights_sha256 != find_checkpoint("nano").sha256

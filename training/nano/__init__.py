@@ -1,1 +1,1 @@
-"""How the embedded model ``nano`` is trained: see ``train``."""
+"""How the embedded model ``nano`` is trained: see ``python -m training.nano --help``."""

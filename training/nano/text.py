@@ -1,10 +1,9 @@
-"""Train the text tower of ``nano``: ``python -m training.nano.text --seed 0 --steps 1500 --out FILE``.
+"""Train the text tower of ``nano``.
 
 Each word of the built-in vocabulary, in any template, is to lie at its concept's target; words of no concept are to
 lie away from the known classes.
 """
 
-import argparse
 import math
 from pathlib import Path
 
@@ -100,21 +99,3 @@ def train_text(seed: int, steps: int, start: Path | None = None) -> dict[str, Te
     with torch.no_grad():
         model.logit_scale.fill_(math.log(SCALE))
     return {name: value for name, value in model.state_dict().items() if not name.startswith("visual.")}
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--start", type=Path, help="checkpoint to go on from, instead of random weights")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(arguments.threads)
-    torch.save(train_text(arguments.seed, arguments.steps, arguments.start), arguments.out)
-
-
-if __name__ == "__main__":
-    main()

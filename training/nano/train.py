@@ -1,11 +1,8 @@
-"""Train the image tower of ``nano``: ``python -m training.nano.train --seed 0 --steps 22000 --out DIR``.
+"""Train the image tower of ``nano``.
 
-With ``--start CHECKPOINT`` it goes on from those weights instead of random ones. Writes ``state.pt`` (averaged
-weights among it; a run that was cut off goes on from it) and ``curves.png``.
-``training.nano.text`` trains the text tower, ``training.nano.assemble`` puts both into one checkpoint.
+Leaves ``state.pt`` (averaged weights among it; a run that was cut off goes on from it) and ``curves.png``.
 """
 
-import argparse
 import math
 import os
 import time
@@ -22,9 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from clipomaly_core.dense import image_embedding
-from training.nano.concepts import load_concepts, training_kinds
+from training.nano.concepts import load_concepts
 from training.nano.data import CLASSES, Batch, Batches, Render
-from training.nano.fleet import fleet_looks
 from training.nano.losses import (
     CROP,
     REGION,
@@ -263,30 +259,3 @@ def train(settings: Settings, render: Render) -> Run:
             saved = run.seconds
     run.save()
     return run
-
-
-def main() -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=22_000)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="checkpoint to go on from, instead of random weights")
-    parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--bfloat16", action="store_true", help="for a CPU that has it: twice as fast")
-    arguments = parser.parse_args()
-    own = Settings(
-        arguments.seed,
-        arguments.steps,
-        arguments.out,
-        arguments.start,
-        arguments.threads,
-        rate=arguments.rate,
-        bfloat16=arguments.bfloat16,
-    )
-    train(own, fleet_looks([kind.name for kind in training_kinds()]))
-
-
-if __name__ == "__main__":
-    main()
