@@ -254,7 +254,11 @@ def measure(tables: Path, repeats: int, skipped: set[tuple[str, str]]) -> dict[s
             if (name, way) in skipped:
                 continue
             asked = ask(lambda run=run, question=question: run(tables, question), repeats)
-            print(f"{name}, {way}: {asked}", flush=True)
+            print(
+                f"{name}, {way}: best {asked.best:.2f} s, median {asked.median:.2f} s, "
+                f"{asked.processor:.2f} s of the processor, {asked.rows} rows",
+                flush=True,
+            )
             told.setdefault(name, {})[way] = {
                 "best": round(asked.best, 2),
                 "median": round(asked.median, 2),

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from flows.rows import plural
 from review import Queue
 from schemas.dataset import Role, Split
 from schemas.review import QueuedItem, State
@@ -82,8 +83,9 @@ def print_built(built: Built, out: str) -> None:
     console.print(table)
     for split in manifest.counts.splits:
         console.print(
-            f"{split.split}: {split.drives} drives, {split.frames} frames, {split.instances} instances; "
-            f"{split.unlabelled} frames have an instance without a label"
+            f"{split.split}: {split.drives} drive{plural(split.drives)}, {split.frames} frame{plural(split.frames)}, "
+            f"{split.instances} instance{plural(split.instances)}; "
+            f"{split.unlabelled} frame{plural(split.unlabelled)} with an instance that has no label"
         )
     for warning in manifest.warnings:
         console.print(f"[yellow]note[/] {warning}")

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from flows.mine import MiningSummary
-from flows.rows import print_rows
+from flows.rows import plural, print_rows
 from flows.search import SearchResult
 
 
@@ -25,8 +25,9 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
     console = Console(soft_wrap=True, highlight=False)
     done = summary.enqueued
     console.print(
-        f"[bold]{done.added}[/] item{_s(done.added)} handed in of {summary.candidates} object{_s(summary.candidates)} "
-        f"found; {summary.there} {'was' if summary.there == 1 else 'were'} in the queue before"
+        f"[bold]{done.added}[/] item{plural(done.added)} handed in of "
+        f"{summary.candidates} object{plural(summary.candidates)} found; "
+        f"{summary.there} {'was' if summary.there == 1 else 'were'} in the queue before"
     )
     if done.duplicates:
         console.print(
@@ -34,8 +35,8 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
         )
     if done.superseded or summary.judged:
         console.print(
-            f"{done.superseded} older item{_s(done.superseded)} gave way to the newer scan; "
-            f"{summary.judged} object{_s(summary.judged)} had been judged before"
+            f"{done.superseded} older item{plural(done.superseded)} gave way to the newer scan; "
+            f"{summary.judged} object{plural(summary.judged)} had been judged before"
         )
     if summary.lost:
         console.print(f"[yellow]{summary.lost} left out[/]: {escape(summary.reason)}")
@@ -69,7 +70,3 @@ def print_hits(result: SearchResult, as_json: bool = False) -> None:
         ],
         right=("score", "frame"),
     )
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"

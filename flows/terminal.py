@@ -17,7 +17,7 @@ from flows.config import Setting
 from flows.doctor import Check
 from flows.nightly_scan import Summary
 from flows.parameters import ScanParameters
-from flows.rows import print_rows
+from flows.rows import plural, print_rows
 from schemas.records import Outcome
 from tasks.plan_record import LeftShard
 from tasks.status import ScanStatus
@@ -41,11 +41,13 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
     console = Console(soft_wrap=True, highlight=False)
     scanned = sum(summary.outcomes.values())
     console.print(
-        f"[bold]{summary.frames}[/] frames of {scanned} source{_s(scanned)} scanned, "
-        f"[bold]{summary.instances}[/] instance{_s(summary.instances)} found; scan {summary.scan_id}"
+        f"[bold]{summary.frames}[/] frames of {scanned} source{plural(scanned)} scanned, "
+        f"[bold]{summary.instances}[/] instance{plural(summary.instances)} found; scan {summary.scan_id}"
     )
     if summary.already_done:
-        console.print(f"{summary.already_done} source{_s(summary.already_done)} had been scanned before: left alone")
+        console.print(
+            f"{summary.already_done} source{plural(summary.already_done)} had been scanned before: left alone"
+        )
     if summary.names:
         table = Table("name", "instances", box=None, header_style="dim", pad_edge=False)
         for name, count in summary.names.most_common(_MOST):
@@ -53,7 +55,7 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
         console.print(table)
     if summary.ignored:
         console.print(
-            f"{len(summary.ignored)} file{_s(len(summary.ignored))} of no known kind passed over: "
+            f"{len(summary.ignored)} file{plural(len(summary.ignored))} of no known kind passed over: "
             f"{_some(summary.ignored)}",
             markup=False,
         )
@@ -64,7 +66,7 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
     for line in summary.lost[:_MOST]:
         console.print(f"[red]lost[/] {_escape(line)}")
     if summary.lost:
-        console.print(f"{len(summary.lost)} shard{_s(len(summary.lost))} lost: run the same command again")
+        console.print(f"{len(summary.lost)} shard{plural(len(summary.lost))} lost: run the same command again")
     for told in (summary.mining, summary.report):
         if told:
             console.print(_escape(told))
@@ -110,7 +112,7 @@ def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for scan in scans:
         console.print(
-            f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frame{_s(scan.fps)} a second, "
+            f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frame{plural(scan.fps)} a second, "
             f"begun {scan.created:%Y-%m-%d %H:%M} UTC"
         )
         shards = ", ".join(f"{scan.shards[outcome]} {outcome.value}" for outcome in Outcome)
@@ -223,10 +225,6 @@ def _plain(value: object) -> object:
 def _some(items: tuple[str, ...]) -> str:
     shown = ", ".join(item.rstrip("/").rsplit("/", 1)[-1] for item in items[:5])
     return shown if len(items) <= 5 else f"{shown}, …"
-
-
-def _s(count: float) -> str:
-    return "" if count == 1 else "s"
 
 
 def _escape(text: str) -> str:
