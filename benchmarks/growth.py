@@ -25,7 +25,7 @@ from benchmarks.footage import footage
 from benchmarks.results import Clock, Figures, Goal, Ran, interleaved, run_command
 from clipomaly_core import Clipomaly
 from clipomaly_core.clipomaly import _Words
-from clipomaly_core.prompts import Prompts
+from clipomaly_core.prompts import arrange
 from clipomaly_core.regions import Region
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import sample_scene
@@ -162,7 +162,7 @@ def _with_names(model: Clipomaly, count: int) -> _Words:
     return replace(
         model._words,
         vocabulary=vocabulary,
-        candidates=Prompts(embeddings, torch.arange(count)[:, None]),
+        candidates=arrange(embeddings, [[name] for name in names]),
         names=names,
     )
 

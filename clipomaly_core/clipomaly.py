@@ -163,7 +163,7 @@ class Clipomaly:
         """Candidates that mean much the same as a class of V, with the reason. What a person asked for stays."""
         if not vocabulary.candidates:
             return {}
-        best, index = known.cosines(candidates.embeddings[candidates.rows[:, 0]]).max(dim=-1)
+        best, index = known.cosines(candidates.names).max(dim=-1)
         return {
             candidate.name: f"cosine {cosine:.3f} to {vocabulary.known[row].name}, a known class"
             for candidate, cosine, row in zip(vocabulary.candidates, best.tolist(), index.tolist(), strict=True)

@@ -9,14 +9,14 @@ from torch.nn.functional import normalize
 from clipomaly_core.errors import UsageError
 from clipomaly_core.naming import name_regions
 from clipomaly_core.options import Options
-from clipomaly_core.prompts import Prompts
+from clipomaly_core.prompts import arrange
 
 ROAD, CAR, BOAR, SOFA = torch.eye(4)
 OPTIONS = Options(margin=0.0)
 
 
 def prompts(*rows):
-    return Prompts(torch.stack(rows), torch.arange(len(rows))[:, None])
+    return arrange(torch.stack(rows), [[row] for row in range(len(rows))])
 
 
 def name(region, options):

@@ -74,12 +74,17 @@ def test_a_broken_or_unwritable_cache_only_costs_time(network, tmp_path, caplog)
 
 def test_a_name_is_as_near_as_its_nearest_synonym(network, tmp_path):
     encoder = make_encoder(network, tmp_path)
-    prompts = make_prompts(encoder, [("wild boar", "boar", "feral hog"), ("ladder",)])
-    features = normalize(torch.randn(3, 5, network.visual.output_dim), dim=-1)
-    words = encoder(["wild boar", "boar", "feral hog", "ladder"])
-    cosines = features @ words.T
-    expected = torch.stack([cosines[..., :3].amax(-1), cosines[..., 3]], dim=-1)
-    torch.testing.assert_close(prompts.cosines(features), expected)
+    prompts = make_prompts(encoder, [("ladder",), ("wild boar", "boar", "feral hog"), ("sofa", "couch")])
+    features = normalize(torch.randn(3, 50, network.visual.output_dim), dim=-1).requires_grad_()
+    words = encoder(["ladder", "wild boar", "boar", "feral hog", "sofa", "couch"])
+    expected = torch.stack([part.amax(-1) for part in (features @ words.T).split([1, 3, 2], dim=-1)], dim=-1)
+    cosines = prompts.cosines(features)
+    torch.testing.assert_close(cosines, expected)
+    gradients = (torch.autograd.grad(some.square().sum(), features)[0] for some in (cosines, expected))
+    torch.testing.assert_close(*gradients)
+    torch.testing.assert_close(prompts.names, words[[0, 1, 4]])
+    torch.testing.assert_close(prompts.of([2, 1]).cosines(features), expected[..., [2, 1]])
+    torch.testing.assert_close(prompts.of([2, 1]).of([1]).cosines(features), expected[..., [1]])
 
 
 @pytest.mark.parametrize("name", ["short", "full"])
