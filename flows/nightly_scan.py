@@ -11,9 +11,6 @@ from dataclasses import dataclass, field
 from itertools import count
 from uuid import UUID
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from prefect import flow
 from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
 
@@ -22,11 +19,11 @@ from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
 from flows.runners import prefect_server
 from review.errors import ReviewError
-from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceKind, SourceOutcome, Stages
+from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
 from tasks.archive import Listing, find_sources
 from tasks.commits import fold_commits, read_done, write_scan_record
 from tasks.errors import UserError
-from tasks.footage import with_footage
+from tasks.footage import expected_frames, with_footage
 from tasks.model import ModelSettings, describe_model, get_model
 from tasks.plan import Plan, plan
 from tasks.plan_record import write_plan
@@ -142,7 +139,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
     night = prepare(parameters)
     summary = _summary_of(night)
     watch = current_reporter()
-    watch.begin(expected_frames(night.shards, parameters.fps), len(night.shards))
+    watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
     if night.shards:
         model = get_model(model_settings(parameters))
         for shard in night.shards:
@@ -164,7 +161,7 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
     night = prepare(parameters)
     summary = _summary_of(night)
     watch = current_reporter()
-    watch.begin(expected_frames(night.shards, parameters.fps), len(night.shards))
+    watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
     artifact = create_progress_artifact(0.0, key="scan-progress", description=f"Scan of {parameters.archive}")
     assert isinstance(artifact, UUID)  # a coroutine only where a flow is asynchronous
     finished = count(1)
@@ -185,14 +182,6 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
     _mine(parameters, summary)
     _report(parameters, night, summary, publish=True)
     return summary
-
-
-def expected_frames(shards: Plan, fps: float) -> int:
-    """About how many frames the shards hold, from their footage."""
-    moving = pa.array([SourceKind.VIDEO.value, SourceKind.RECORDING.value])
-    videos = pc.is_in(shards.sources.table["kind"], moving).to_numpy()
-    seconds = shards.sources.column("footage_seconds")
-    return int(np.ceil(np.where(videos, seconds * fps, seconds)).sum())
 
 
 def _summary_of(night: Night) -> Summary:

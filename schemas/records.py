@@ -5,15 +5,6 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 
 
-class SourceKind(StrEnum):
-    """What a source is: one video file, one recording (MCAP), one tar of images, or one folder of images."""
-
-    VIDEO = "video"
-    RECORDING = "recording"
-    TAR = "tar"
-    IMAGES = "images"
-
-
 class TimestampSource(StrEnum):
     """Where a capture time comes from, most trusted first."""
 
@@ -43,7 +34,7 @@ class FrameStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing of an archive that holds frames.
+    """One thing of an archive that holds frames. What kind of thing tells the end of its ``uri``.
 
     ``size`` is in bytes; ``etag`` changes when the content does; ``captured`` is the time of the first
     frame in UTC; ``footage_seconds`` is how much footage it holds (images count as one second each);
@@ -58,7 +49,6 @@ class Source:
     uri: str
     size: int
     etag: str
-    kind: SourceKind
     drive: str
     captured: datetime
     captured_from: TimestampSource

@@ -16,21 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
-from schemas.records import Source, SourceKind, TimestampSource
+from schemas.records import Source, TimestampSource
 from tasks.capture_time import is_ahead, time_in_name
 from tasks.errors import UsageError
-from tasks.files import (
-    IMAGE_SUFFIXES,
-    RECORDING_SUFFIX,
-    TAR_SUFFIX,
-    VIDEO_SUFFIXES,
-    folder_etag,
-    follow,
-    image_members,
-    is_image,
-    kind_of,
-)
+from tasks.files import IMAGE_SUFFIXES, folder_etag, follow, image_members, is_image
 from tasks.inventory import read_inventory
+from tasks.kinds import KINDS, is_source
 from tasks.opening import open_source
 from tasks.positions import TRACK_SUFFIXES
 from tasks.sources import SOURCES, Sources
@@ -69,7 +60,6 @@ class Listing:
 class _Found:
     """A source as it is listed. ``members`` are the images of a folder, else empty."""
 
-    kind: SourceKind
     entry: Entry
     members: tuple[Entry, ...] = ()
     sidecar: Entry | None = None
@@ -130,10 +120,8 @@ def _listing(base: Location, parts: Iterable[_Part], what: str) -> Listing:
         digests = list(pool.map(digest, parts))
     table = pa.concat_tables([SOURCES.empty_table(), *(sources for sources, _ in digests)])
     if not len(table):
-        raise UserError(
-            f"The archive {what} holds nothing to scan. Clipomaly reads "
-            f"{_spoken((*VIDEO_SUFFIXES, RECORDING_SUFFIX, *IMAGE_SUFFIXES, TAR_SUFFIX))}."
-        )
+        suffixes = [suffix for end in KINDS for suffix in (IMAGE_SUFFIXES if end == "/" else (end,))]
+        raise UserError(f"The archive {what} holds nothing to scan. Clipomaly reads {_spoken(suffixes)}.")
     ignored = sorted({name for _, others in digests for name in others})
     return Listing(Sources(table.sort_by("uri")), tuple(base.child(name).url for name in ignored))
 
@@ -221,8 +209,8 @@ def _level(root: Location, folder: _Folder) -> tuple[list[_Listed], list[_Folder
             raise
         whole = entry(f"{folder.name}/", root.fs.info(place.path))
         if isinstance(error, PermissionError):
-            return [_Found(SourceKind.IMAGES, whole)], []  # left to the scan, as files are
-        return [_Found(SourceKind.IMAGES, whole, error=f"the folder cannot be opened: {reason(error)}")], []
+            return [_Found(whole)], []  # left to the scan, as files are
+        return [_Found(whole, error=f"the folder cannot be opened: {reason(error)}")], []
     named = [(_relative(root, info["name"]), info) for info in infos]
     named = [(name, info) for name, info in named if name and name != folder.name and not _hidden(name)]
     files = [entry(name, follow(root, info)) for name, info in named if info["type"] != "directory"]
@@ -304,7 +292,7 @@ def _sort_out(found: Iterable[_Listed]) -> tuple[list[_Found], set[str]]:
             candidates.append(item)
         elif _hidden(item.name) or posixpath.dirname(item.name).endswith(LABEL_FOLDER_SUFFIX):
             continue
-        elif kind_of(item.name):
+        elif is_source(item.name):
             files.append(item)
         elif is_image(item.name):
             images[posixpath.dirname(item.name)].append(item)
@@ -322,10 +310,8 @@ def _sort_out(found: Iterable[_Listed]) -> tuple[list[_Found], set[str]]:
         return next((files[name] for name in names if name in files), None)
 
     for item in files:
-        kind = kind_of(item.name)
-        assert kind is not None
         candidates.append(
-            _Found(kind, item, (), beside(item.name, json, ".json"), beside(item.name, tracks, *TRACK_SUFFIXES))
+            _Found(item, (), beside(item.name, json, ".json"), beside(item.name, tracks, *TRACK_SUFFIXES))
         )
     for folder, listed in images.items():
         members = tuple(sorted(listed, key=lambda member: member.name))
@@ -336,11 +322,7 @@ def _sort_out(found: Iterable[_Listed]) -> tuple[list[_Found], set[str]]:
             members[0].modified,
             members[0].captured,
         )
-        candidates.append(
-            _Found(
-                SourceKind.IMAGES, whole, members, json.get(f"{folder}.json"), beside(folder, tracks, *TRACK_SUFFIXES)
-            )
-        )
+        candidates.append(_Found(whole, members, json.get(f"{folder}.json"), beside(folder, tracks, *TRACK_SUFFIXES)))
     if json or tracks:
         described = set(images)
         for item in (*files, *(member for members in images.values() for member in members)):
@@ -363,7 +345,6 @@ def _columns(base: Location, found: Sequence[_Found]) -> pa.Table:
                 root + name,
                 source.entry.size,
                 source.entry.etag,
-                source.kind.value,
                 first if rest or name.endswith("/") else own,
                 captured,
                 captured_from.value,

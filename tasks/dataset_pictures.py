@@ -1,9 +1,9 @@
 """The pictures of a dataset: copied as they are where the archive has JPEG or PNG, else encoded once."""
 
 import io
-import tarfile
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -12,18 +12,15 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from schemas.dataset import DatasetFrame
-from schemas.records import SourceKind
 from tasks.blurring import Blurrer
 from tasks.errors import SourceError
-from tasks.files import image_members, is_image, kind_of
-from tasks.frames import local_file, require_recordings
-from tasks.images import BadImage, Rgb, check_size, decode_image
-from tasks.storage import OUT_OF_REACH, STORAGE_ERRORS, Location, cannot_read, exists, locate, reason
-from tasks.video import video_frames
+from tasks.images import BadImage, Rgb, decode_image
+from tasks.kinds import kind_of
+from tasks.source_kind import Stored
+from tasks.storage import OUT_OF_REACH, STORAGE_ERRORS, cannot_read, exists, locate, reason
 
 JPEG_QUALITY = 95
-_READERS = 4
-_AHEAD = 32
+_THREADS = 4
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 _PLAIN_MODES = ("RGB", "L", "P")  # what every reader shows alike; CMYK, 16 bits and transparency are not
 _ORIENTATION = 0x0112
@@ -55,7 +52,7 @@ def gone_sources(frames: Sequence[DatasetFrame]) -> tuple[str, ...]:
     Raises UserError when the storage is out of reach.
     """
     uris = sorted({frame.source_uri for frame in frames})
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(_THREADS) as pool:
         there = list(pool.map(lambda uri: exists(locate(uri)), uris))
     return tuple(uri for uri, found in zip(uris, there, strict=True) if not found)
 
@@ -71,104 +68,39 @@ def read_pictures(frames: Sequence[DatasetFrame], png: bool = False, blur: Blurr
     Raises:
         UserError: the storage is out of reach. What is wrong with one frame is its ``error``.
     """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[Future[Content]] = deque()
+        for frame, stored in _stored(frames):
+            waiting.append(pool.submit(_content, frame, stored, png, blur))
+            if len(waiting) > _THREADS:
+                yield waiting.popleft().result()
+        for content in waiting:
+            yield content.result()
+
+
+def _stored(frames: Sequence[DatasetFrame]) -> Iterator[tuple[DatasetFrame, Stored]]:
+    """Each frame with its picture as its source holds it."""
     for source_uri, run in groupby(frames, key=lambda frame: frame.source_uri):
-        of_source = list(run)
-        read = 0
+        of_source, read = list(run), 0
+        place = locate(source_uri)
         try:
-            for content in _of_source(source_uri, of_source, png, blur):
+            pictures = kind_of(source_uri).pictures(place, [frame.frame_index for frame in of_source])
+            for found in zip(of_source, pictures, strict=True):
+                yield found
                 read += 1
-                yield content
         except OUT_OF_REACH as error:
-            raise cannot_read(locate(source_uri), error) from error
-        except (*STORAGE_ERRORS, tarfile.TarError, SourceError) as error:
-            for frame in of_source[read:]:
-                yield Content(frame, None, reason(error))
+            raise cannot_read(place, error) from error
+        except (*STORAGE_ERRORS, SourceError) as error:
+            yield from ((frame, BadImage(reason(error))) for frame in of_source[read:])
 
 
-def _of_source(source_uri: str, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
-    place = locate(source_uri)
-    match kind_of(source_uri):
-        case SourceKind.IMAGES:
-            yield from _of_folder(place, frames, png, blur)
-        case SourceKind.TAR:
-            yield from _of_tar(place, frames, png, blur)
-        case SourceKind.RECORDING:
-            yield from _of_recording(place, frames, png, blur)
-        case _:
-            yield from _of_video(place, frames, png, blur)
-
-
-def _of_folder(folder: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
-    members = image_members(folder)
-
-    def read(frame: DatasetFrame) -> Content:
-        if frame.frame_index >= len(members):
-            return Content(frame, None, f"the folder has no image {frame.frame_index} any more")
-        member = members[frame.frame_index]
-        try:
-            check_size(member.size)
-            data = folder.fs.cat_file(folder.child(member.name).path)
-        except (BadImage, FileNotFoundError) as error:
-            return Content(frame, None, f"{member.name}: {reason(error)}")
-        return _taken_over(frame, data, png, blur)
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        for start in range(0, len(frames), _AHEAD):
-            yield from pool.map(read, frames[start : start + _AHEAD])
-
-
-def _of_tar(place: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
-    with place.fs.open(place.path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-        images = enumerate(member for member in tar if member.isreg() and is_image(member.name))
-        for frame in frames:
-            member = next((member for index, member in images if index == frame.frame_index), None)
-            if member is None:
-                raise SourceError(f"the tar has no image {frame.frame_index} any more")
-            check_size(member.size)
-            content = tar.extractfile(member)
-            assert content is not None  # only for members that are not regular files
-            yield _taken_over(frame, content.read(), png, blur)
-
-
-def _of_video(place: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
-    with local_file(place) as path:
-        images = video_frames(path, {frame.frame_index for frame in frames})
-        found = next(images, None)
-        for frame in frames:
-            if found is None or found[0] != frame.frame_index:
-                yield Content(frame, None, "the video does not show it any more")
-                continue
-            image = found[1]
-            if image is None:
-                yield Content(frame, None, "it cannot be decoded any more")
-            elif problem := _wrong_size(frame, image.shape[1], image.shape[0]):
-                yield Content(frame, None, problem)
-            else:
-                yield Content(frame, _encoded(image, png, blur))
-            found = next(images, None)
-
-
-def _of_recording(place: Location, frames: list[DatasetFrame], png: bool, blur: Blurrer | None) -> Iterator[Content]:
-    require_recordings()
-    from tasks.recording import recorded_pictures  # an extra
-
-    with place.fs.open(place.path, "rb") as file:
-        size = int(place.fs.info(place.path)["size"])
-        pictures = recorded_pictures(file, size, {frame.frame_index for frame in frames})
-        for frame in frames:
-            picture = next((picture for index, picture in pictures if index == frame.frame_index), None)
-            if picture is None:
-                yield Content(frame, None, "the recording does not hold it any more")
-            elif picture.encoding is None:
-                yield _taken_over(frame, picture.data, png, blur)
-            else:
-                try:
-                    image = picture.image()
-                except BadImage as error:
-                    yield Content(frame, None, str(error))
-                    continue
-                problem = _wrong_size(frame, image.shape[1], image.shape[0])
-                yield Content(frame, None if problem else _encoded(image, png, blur), problem)
+def _content(frame: DatasetFrame, stored: Stored, png: bool, blur: Blurrer | None) -> Content:
+    if isinstance(stored, BadImage):
+        return Content(frame, None, str(stored))
+    if isinstance(stored, bytes):
+        return _taken_over(frame, stored, png, blur)
+    problem = _wrong_size(frame, stored.shape[1], stored.shape[0])
+    return Content(frame, None if problem else _encoded(stored, png, blur), problem)
 
 
 def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | None) -> Content:

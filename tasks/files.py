@@ -1,29 +1,13 @@
-"""What a file of an archive is, by its name, and the images that a folder holds."""
+"""Which files are images, and those that a folder holds."""
 
 import hashlib
 import posixpath
 from collections.abc import Iterable
 from typing import Any
 
-from schemas.records import Source, SourceKind
-from tasks.storage import Entry, Location, entry, locate
+from tasks.storage import Entry, Location, entry
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-TAR_SUFFIX = ".tar"
-RECORDING_SUFFIX = ".mcap"
-
-
-def kind_of(name: str) -> SourceKind | None:
-    """Which kind of source a file or a folder (ending in a slash) of this name is, if any."""
-    if name.endswith("/"):
-        return SourceKind.IMAGES
-    lower = name.lower()
-    if lower.endswith(VIDEO_SUFFIXES):
-        return SourceKind.VIDEO
-    if lower.endswith(RECORDING_SUFFIX):
-        return SourceKind.RECORDING
-    return SourceKind.TAR if lower.endswith(TAR_SUFFIX) else None
 
 
 def is_image(name: str) -> bool:
@@ -58,11 +42,3 @@ def follow(place: Location, info: dict[str, Any]) -> dict[str, Any]:
         return dict(place.fs.info(info["name"]))
     except OSError:
         return info
-
-
-def current_etag(source: Source) -> str:
-    """The etag that a listing made now would give. Raises OSError when the source cannot be looked at."""
-    place = locate(source.uri)
-    if source.kind is SourceKind.IMAGES:
-        return folder_etag(image_members(place))
-    return entry("", place.fs.info(place.path)).etag

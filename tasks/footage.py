@@ -1,6 +1,7 @@
 """How much footage there is in sources that nobody has opened: from their size, by what a few of each kind hold."""
 
 import math
+import re
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.records import SourceKind
+from tasks.kinds import KINDS
 from tasks.opening import open_source
 from tasks.plan import match_done
 from tasks.sources import Sources
@@ -50,10 +51,18 @@ def with_footage(sources: Sources, done: pa.Table) -> Sources:
     return Sources(sources.table.set_column(column, "footage_seconds", pa.array(seconds)))
 
 
+def expected_frames(sources: Sources, fps: float) -> int:
+    """About how many frames a scan at ``fps`` takes of sources, from their footage."""
+    suffixes = "|".join(re.escape(suffix) for suffix, kind in KINDS.items() if kind.sampled)
+    sampled = pc.match_substring_regex(sources.table["uri"], f"(?i)({suffixes})$").to_numpy()
+    seconds = sources.column("footage_seconds")
+    return int(np.ceil(np.where(sampled, seconds * fps, seconds)).sum())
+
+
 def _kinds(sources: Sources) -> Iterator[npt.NDArray[np.int64]]:
     """The places of the sources of each suffix, folders left out: what they hold is listed."""
     suffix = pc.utf8_lower(pc.replace_substring_regex(sources.table["uri"], r"^.*\.", ""))
-    files = pc.if_else(pc.equal(sources.table["kind"], SourceKind.IMAGES.value), None, suffix)
+    files = pc.if_else(pc.ends_with(sources.table["uri"], "/"), None, suffix)
     codes = pc.dictionary_encode(files).combine_chunks()
     for code in range(len(codes.dictionary)):
         yield np.flatnonzero(pc.equal(codes.indices, code).fill_null(False).to_numpy(zero_copy_only=False))

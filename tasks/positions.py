@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
-from schemas.records import Source, SourceKind
+from schemas.records import Source
 from tasks.capture_time import plausible
-from tasks.opening import has_recordings
+from tasks.errors import DeniedError
+from tasks.kinds import kind_of
+from tasks.source_kind import Fix
 from tasks.storage import STORAGE_ERRORS, cannot_read, is_out_of_reach, locate, reason
 
 TRACK_SUFFIXES = (".gpx", ".csv")
@@ -29,15 +31,6 @@ _LONGITUDE = ("longitude", "lon", "lng", "long")
 
 class BadTrack(Exception):
     """This file is no track. One line that says why."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Fix:
-    """Where the car was at a moment (UTC). Degrees, WGS 84."""
-
-    moment: datetime
-    latitude: float
-    longitude: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +71,7 @@ def _between(before: Fix, behind: Fix, moment: datetime) -> Position:
 
 
 def read_track(source: Source) -> Track | None:
-    """The track beside a source, else that in a recording; None where there is none.
+    """The track beside a source, else that inside it, as in recordings; None where there is none.
 
     GPX: every ``trkpt`` and ``rtept`` with a time. CSV: a header with a time (``time`` or ``timestamp``: ISO 8601
     or seconds since 1970; or ``seconds`` since the first frame), ``latitude`` and ``longitude``. JSON: a list
@@ -87,7 +80,7 @@ def read_track(source: Source) -> Track | None:
     Raises BadTrack when the file is none of these; UserError when the storage is out of reach.
     """
     if source.track is None:
-        return _recorded_track(source) if source.kind is SourceKind.RECORDING else None
+        return _track_inside(source)
     place = locate(source.track)
     try:
         if int(place.fs.info(place.path)["size"] or 0) > _LARGEST_TRACK:
@@ -106,20 +99,17 @@ def read_track(source: Source) -> Track | None:
     return Track(fixes)
 
 
-def _recorded_track(source: Source) -> Track | None:
-    if source.error or not has_recordings():
+def _track_inside(source: Source) -> Track | None:
+    if source.error:
         return None
-    from tasks.recording import recorded_fixes  # an extra
-
     place = locate(source.uri)
     try:
-        with place.fs.open(place.path, "rb") as file:
-            fixes = recorded_fixes(file, source.size)
-    except STORAGE_ERRORS as error:
+        fixes = list(kind_of(source.uri).fixes(place, source))
+    except (*STORAGE_ERRORS, DeniedError) as error:
         if is_out_of_reach(error):
             raise cannot_read(place, error) from error
         return None  # whoever reads the frames tells
-    found = [part for fix in fixes for part in _fix(source.captured + fix.after, fix.latitude, fix.longitude)]
+    found = [part for fix in fixes for part in _fix(fix.moment, fix.latitude, fix.longitude)]
     return Track(found) if found else None
 
 

@@ -7,7 +7,7 @@ left out, and what lies behind the place where it breaks off is lost. Pictures a
 import math
 import struct
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
@@ -18,11 +18,13 @@ from mcap.reader import SeekingReader
 from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 
+from schemas.records import Source
 from tasks.capture_time import is_ahead, plausible
 from tasks.errors import SourceError
-from tasks.images import BadImage, Rgb
+from tasks.images import BadImage
 from tasks.recording_messages import FIXES, IMAGES, BadMessage, Decoders, Picture, type_of
-from tasks.storage import reason
+from tasks.source_kind import Fix, Frame, Inside, Stored
+from tasks.storage import Entry, reason
 
 _LARGEST_CHUNK = 2**30
 _ROUNDING = 1e-6
@@ -38,37 +40,6 @@ _DISTANCES = "/compressedDepth"
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
-    """What a recording holds: its camera topics, by name; seconds of footage, all cameras together; the time of its
-    first picture, None where it tells none that can be believed."""
-
-    cameras: tuple[str, ...]
-    seconds: float
-    first: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedFrame:
-    """One picture: its number among those of all cameras, its time after the first of them, its camera's topic, and
-    the (H, W, 3) uint8 RGB image, or None with the reason why there is none."""
-
-    index: int
-    after: timedelta
-    camera: str
-    image: Rgb | None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedFix:
-    """Where the car was at a time after the first picture. Degrees, WGS 84."""
-
-    after: timedelta
-    latitude: float
-    longitude: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Shot:
     """A picture that is not decoded yet, None with the reason where its message is none."""
 
@@ -78,29 +49,30 @@ class _Shot:
     picture: Picture | None
     error: str | None = None
 
-    def frame(self, first: int) -> RecordedFrame:
+    def frame(self, source: Source, first: int) -> Frame:
         image, error = None, self.error
         try:
             image = self.picture.image() if self.picture else None
         except BadImage as bad:
             error = f"{self.camera}: {bad}"
-        return RecordedFrame(self.index, _after(first, self.nanoseconds), self.camera, image, error)
+        moment = source.captured + _after(first, self.nanoseconds)
+        return Frame(self.index, moment, source.captured_from, image, error, self.camera)
 
 
-def look_into(file: IO[bytes], size: int) -> Overview:
-    """Tell what a recording of ``size`` bytes holds, from the summary at its end, or by reading it where that is gone.
+def look_into(file: IO[bytes], now: Entry) -> Inside:
+    """Tell how long a recording is, all cameras together, and the time of its first picture, if it can be believed.
 
-    Raises SourceError when it is no recording, or has no pictures.
+    From the summary at its end, or by reading it where that is gone. Raises SourceError when it is no recording, or
+    has no pictures.
     """
-    content = _content(file, size)
-    shot = next(_shots(file, size, content, []), None)
+    content = _content(file, now.size)
+    shot = next(_shots(file, now.size, content, []), None)
     if shot is None:
         raise SourceError("no pictures in it: only camera topics of ROS and Foxglove are read")
-    cameras = content.cameras
-    return Overview(cameras, content.seconds * len(cameras), _moment(shot.nanoseconds))
+    return Inside(now.modified, content.seconds * len(content.cameras), _moment(shot.nanoseconds))
 
 
-def sample_recording(file: IO[bytes], size: int, fps: float) -> Iterator[RecordedFrame]:
+def sample_recording(file: IO[bytes], source: Source, fps: float) -> Iterator[Frame]:
     """Yield the pictures that each camera shows at t = 0, 1/fps, … after its first, each once.
 
     Shown at t is the camera's last picture not after t, by the time in its header, or that of its logging where none
@@ -111,38 +83,40 @@ def sample_recording(file: IO[bytes], size: int, fps: float) -> Iterator[Recorde
     damage: list[str] = []
     first: int | None = None
     cameras: dict[str, _Camera] = {}
-    for shot in _shots(file, size, _content(file, size), damage):
+    for shot in _shots(file, source.size, _content(file, source.size), damage):
         first = shot.nanoseconds if first is None else first
         camera = cameras.setdefault(shot.camera, _Camera(shot.nanoseconds, fps))
         if shown := camera.show(shot):
-            yield shown.frame(first)
+            yield shown.frame(source, first)
     left = [shown for camera in cameras.values() if (shown := camera.end())]
     for shown in sorted(left, key=lambda shot: shot.index):
         assert first is not None
-        yield shown.frame(first)
+        yield shown.frame(source, first)
     if damage:
         raise SourceError(_told(damage))
 
 
-def recorded_pictures(file: IO[bytes], size: int, indices: Collection[int]) -> Iterator[tuple[int, Picture | None]]:
-    """The pictures of these numbers in order, reading the recording once; None for a message that holds none.
+def recorded_pictures(file: IO[bytes], size: int, indices: Sequence[int]) -> Iterator[Stored]:
+    """The pictures of these ascending numbers, reading the recording once. Raises SourceError when it is none."""
+    shots = _shots(file, size, _content(file, size), [])
+    for index in indices:
+        picture = next((shot.picture for shot in shots if shot.index == index), None)
+        if picture is None:
+            yield BadImage("the recording does not hold it any more")
+            continue
+        try:
+            yield picture.data if picture.encoding is None else picture.image()
+        except BadImage as bad:
+            yield bad
 
-    Numbers that it does not have do not come. Raises SourceError when it is no recording.
-    """
-    last = max(indices)
-    for shot in _shots(file, size, _content(file, size), []):
-        if shot.index in indices:
-            yield shot.index, shot.picture
-        if shot.index >= last:
-            return
 
-
-def recorded_fixes(file: IO[bytes], size: int) -> list[RecordedFix]:
+def recorded_fixes(file: IO[bytes], source: Source) -> list[Fix]:
     """Where the car was, in the order of the file: empty where no topic tells.
 
     Raises SourceError when it is no recording.
     """
-    content, fixes, decoders = _content(file, size), list[RecordedFix](), Decoders()
+    size, fixes, decoders = source.size, list[Fix](), Decoders()
+    content = _content(file, size)
     first = next(_shots(file, size, content, []), None) if content.fixes else None
     if first is None:
         return fixes
@@ -154,8 +128,8 @@ def recorded_fixes(file: IO[bytes], size: int) -> list[RecordedFix]:
         except BadMessage:  # the position is only missing then
             continue
         if place:
-            after = _after(first.nanoseconds, _time(place.stamp, message))
-            fixes.append(RecordedFix(after, place.latitude, place.longitude))
+            moment = source.captured + _after(first.nanoseconds, _time(place.stamp, message))
+            fixes.append(Fix(moment, place.latitude, place.longitude))
     return fixes
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.records import Source, SourceKind, TimestampSource
+from schemas.records import Source, TimestampSource
 from schemas.tables import TIMESTAMP
 
 # Large strings: those of a table may be more than 2 GB together.
@@ -18,7 +18,6 @@ SOURCES = pa.schema(
         ("uri", pa.large_string()),
         ("size", pa.int64()),
         ("etag", pa.large_string()),
-        ("kind", pa.string()),
         ("drive", pa.string()),
         ("captured", TIMESTAMP),
         ("captured_from", pa.string()),
@@ -68,7 +67,6 @@ class Sources(Sequence[Source]):
     def __iter__(self) -> Iterator[Source]:
         for batch in self.table.to_batches(max_chunksize=_BLOCK):
             for row in batch.to_pylist():
-                row["kind"] = SourceKind(row["kind"])
                 row["captured"] = row["captured"].astimezone(UTC)
                 row["captured_from"] = TimestampSource(row["captured_from"])
                 yield Source(**row)

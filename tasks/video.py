@@ -3,7 +3,7 @@
 import math
 import os
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import SourceError
-from tasks.images import Rgb
+from tasks.images import BadImage, Rgb
 
 # FFmpeg and OpenCV report damaged videos on stderr themselves; here they are rows and outcomes.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -72,37 +72,27 @@ def sample_video(path: str, duration: float, fps: float) -> Iterator[VideoFrame]
             yield frame
 
 
-def video_frame(path: str, index: int) -> Rgb:
-    """The frame of this number as (H, W, 3) uint8 RGB. Raises SourceError when there is none.
+def video_frames(path: str, indices: Sequence[int]) -> Iterator[Rgb | BadImage]:
+    """The frames of these ascending numbers, (H, W, 3) uint8 RGB or why there is none, decoding the video once.
 
-    Sought where the times of the packets tell for certain which frame that is; else by decoding up to it.
+    A single one is sought where the times of the packets tell for certain which frame that is. Raises SourceError
+    when the video cannot be opened.
     """
     packets = _read_packets(path)
-    sought = _seek(path, index, packets)
-    if sought is not None:
-        return sought
-    for number, seconds, capture in _decode(path, packets):
-        if number >= index:
-            frame = _convert(capture, number, seconds)
-            if number == index and frame.image is not None:
-                return frame.image
-            break
-    raise SourceError(f"the video shows no frame {index}")
-
-
-def video_frames(path: str, indices: Collection[int]) -> Iterator[tuple[int, Rgb | None]]:
-    """The frames of these numbers in order, decoding the video once; None for one that cannot be decoded.
-
-    Numbers that the video does not have do not come. Raises SourceError when it cannot be opened.
-    """
-    last = max(indices)
-    for number, seconds, capture in _decode(path, _read_packets(path)):
-        if number > last:
-            return
-        if number in indices:
-            yield number, _convert(capture, number, seconds).image
-            if number == last:
-                return
+    if len(indices) == 1 and (sought := _seek(path, indices[0], packets)) is not None:
+        yield sought
+        return
+    decoded = _decode(path, packets)
+    at = next(decoded, None)
+    for index in indices:
+        while at and at[0] < index:
+            at = next(decoded, None)
+        if at and at[0] == index:
+            _, seconds, capture = at
+            image = _convert(capture, index, seconds).image
+            yield BadImage("it cannot be decoded any more") if image is None else image
+        else:
+            yield BadImage("the video does not show it any more")
 
 
 @dataclass(frozen=True, slots=True)

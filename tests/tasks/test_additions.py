@@ -2,6 +2,8 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -9,11 +11,21 @@ import pytest
 from clipomaly_core import Clipomaly, Options
 from clipomaly_core.dense import ATTENTIONS
 from schemas.dataset_format import DatasetFormat
+from tasks.archive import find_sources
+from tasks.commits import read_done
 from tasks.dataset import FORMATS, DatasetOptions, build_dataset
 from tasks.dataset_format import Classes, Format, OutputFile, annotated
 from tasks.dataset_pictures import Content
-from tasks.errors import UsageError
+from tasks.errors import UsageError, UserError
+from tasks.files import is_image
+from tasks.footage import expected_frames, with_footage
+from tasks.frames import read_frame
+from tasks.images import BadImage, decode_image
+from tasks.kinds import KINDS
+from tasks.source_kind import Fix, Frame, Inside, SourceKind, open_header
+from tasks.tables import open_table
 from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
+from tests.tasks.samples import image_bytes
 
 
 def test_a_way_of_attention_is_one_function(monkeypatch):
@@ -49,3 +61,70 @@ def test_an_export_format_is_one_record_of_functions(monkeypatch, tmp_path):
     rows = [row for path in (tmp_path / "out").glob("*-*.csv") for row in csv.reader(path.open())]
     assert len(rows) == sum(split.instances for split in built.manifest.counts.splits) > 0
     assert all((tmp_path / "out" / row[0]).is_file() for row in rows)
+
+
+RATE = 10  # images a second
+
+
+def names_in(packed):
+    return sorted(filter(is_image, packed.namelist()))
+
+
+def look_inside(place, source):
+    with open_header(place, source) as (file, now), ZipFile(file) as packed:
+        return Inside(now.modified, len(names_in(packed)) / RATE)
+
+
+def frames(place, source, fps, keyframes):
+    with place.fs.open(place.path) as file, ZipFile(file) as packed:
+        names = names_in(packed)
+        for index in range(0, len(names), round(RATE / fps)):
+            moment = source.captured + timedelta(seconds=index / RATE)
+            yield Frame(index, moment, source.captured_from, decode_image(packed.read(names[index])))
+
+
+def pictures(place, indices):
+    with place.fs.open(place.path) as file, ZipFile(file) as packed:
+        names = names_in(packed)
+        for index in indices:
+            yield packed.read(names[index]) if index < len(names) else BadImage(f"no image {index} in the ZIP")
+
+
+def fixes(place, source):
+    with place.fs.open(place.path) as file, ZipFile(file) as packed:
+        for index, line in enumerate(packed.read("positions.txt").decode().splitlines()):
+            yield Fix(source.captured + timedelta(seconds=index / RATE), *map(float, line.split()))
+
+
+def test_a_kind_of_archive_is_one_record_of_functions(monkeypatch, tmp_path):
+    """ZIPs of images at a fixed rate, beside which lies where each was taken."""
+    archive, images = tmp_path / "archive", [image_bytes(number) for number in range(20)]
+    for drive in ("car1", "car2"):
+        (archive / drive).mkdir(parents=True)
+        with ZipFile(archive / drive / "20261122_031500.ZIP", "w") as packed:
+            for number, image in enumerate(images):
+                packed.writestr(f"{number:03d}.jpg", image)
+            packed.writestr("positions.txt", "".join(f"48.{number:03d} 11.5\n" for number in range(20)))
+    with pytest.raises(UserError, match=r"holds nothing to scan.*, tar\.$"):
+        find_sources(str(archive))
+
+    monkeypatch.setitem(KINDS, ".zip", SourceKind(look_inside, frames, pictures, fixes=fixes, sampled=True))
+    nothing_done = read_done(str(tmp_path / "tables"), "none")
+    listed = with_footage(find_sources(str(archive)).sources, nothing_done)
+    assert [source.footage_seconds for source in listed] == [2.0, 2.0]
+    assert expected_frames(listed, fps=5.0) == 20
+
+    tables = scan_fleet(archive, tmp_path / "tables")  # at 5 frames a second
+    rows = open_table(tables, "instances").to_table().to_pandas()
+    assert set(rows["frame_index"]) == set(range(0, 20, 2)) and set(rows["drive"]) == {"car1", "car2"}
+    for row in rows.itertuples():
+        assert np.array_equal(read_frame(row.source_uri, row.frame_index), decode_image(images[row.frame_index]))
+        assert row.latitude == pytest.approx(48 + row.frame_index / 1000)
+    with pytest.raises(UserError, match="no image 20 in the ZIP"):
+        read_frame(rows["source_uri"][0], 20)
+
+    fleet = judged_fleet(archive, tables)
+    built = build_dataset(fleet.walk, str(tmp_path / "out"), DatasetOptions(tables, DatasetFormat.COCO))
+    copied = [path.read_bytes() for path in (tmp_path / "out" / "images").rglob("*.jpg")]
+    assert len(copied) == sum(split.frames for split in built.manifest.counts.splits) == 20
+    assert set(copied) == set(images[::2])

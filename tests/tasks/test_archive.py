@@ -9,12 +9,14 @@ import pytest
 from fsspec.implementations.local import LocalFileSystem
 
 from clipomaly_core.errors import UserError
-from schemas.records import Source, SourceKind, TimestampSource
+from schemas.records import Source, TimestampSource
 from tasks.archive import find_sources, list_images, list_sources
 from tasks.errors import DeniedError
-from tasks.files import current_etag
 from tasks.frames import read_frames
-from tasks.opening import _look_into_video
+from tasks.kinds import current_etag, kind_of
+from tasks.source_folder import FOLDER
+from tasks.source_tar import TAR
+from tasks.source_video import VIDEO, look_into
 from tests.tasks.samples import (
     image_bytes,
     set_creation_time,
@@ -32,13 +34,13 @@ def by_name(sources: tuple[Source, ...]) -> dict[str, Source]:
 def test_mixed_archive(archive: Path) -> None:
     listing = list_sources(str(archive))
     found = by_name(listing.sources)
-    facts = {name: (s.kind, s.drive, s.captured_from, s.footage_seconds) for name, s in found.items()}
+    facts = {name: (kind_of(s.uri), s.drive, s.captured_from, s.footage_seconds) for name, s in found.items()}
     assert facts == {
-        "20261122_031500.mp4": (SourceKind.VIDEO, "drive-a", TimestampSource.FILENAME, 2.0),
-        "20261122_031600.mp4": (SourceKind.VIDEO, "drive-a", TimestampSource.SIDECAR, 2.0),
-        "20261123_080000.avi": (SourceKind.VIDEO, "drive-b", TimestampSource.FILENAME, 2.0),
-        "2026-11-23T09-00-00.tar": (SourceKind.TAR, "drive-b", TimestampSource.FILENAME, 4.0),
-        "photos": (SourceKind.IMAGES, "drive-b", TimestampSource.MTIME, 3.0),
+        "20261122_031500.mp4": (VIDEO, "drive-a", TimestampSource.FILENAME, 2.0),
+        "20261122_031600.mp4": (VIDEO, "drive-a", TimestampSource.SIDECAR, 2.0),
+        "20261123_080000.avi": (VIDEO, "drive-b", TimestampSource.FILENAME, 2.0),
+        "2026-11-23T09-00-00.tar": (TAR, "drive-b", TimestampSource.FILENAME, 4.0),
+        "photos": (FOLDER, "drive-b", TimestampSource.MTIME, 3.0),
     }
     assert all(source.error is None for source in listing.sources)
     assert listing.ignored == ()
@@ -55,7 +57,7 @@ def test_same_listing_from_s3(archive: Path, s3: str) -> None:
     local, remote = list_sources(str(archive)), list_sources(upload(archive, f"{s3}/archive"))
     for here, there in zip(local.sources, remote.sources, strict=True):
         assert there.uri.removeprefix(f"{s3}/archive") == here.uri.removeprefix(f"file://{archive}")
-        for field in ("size", "kind", "drive", "captured_from", "footage_seconds", "error", "latitude"):
+        for field in ("size", "drive", "captured_from", "footage_seconds", "error", "latitude"):
             assert getattr(there, field) == getattr(here, field)
         if here.captured_from is not TimestampSource.MTIME:
             assert there.captured == here.captured
@@ -161,7 +163,7 @@ def test_single_file(tmp_path: Path) -> None:
     assert (source.uri, source.drive, source.captured.year) == (f"file://{video}", "car7", 2024)
     tar = write_tar(tmp_path / "x.tar", {"a.jpg": image_bytes(0), "b.txt": b"text"})
     [source] = list_sources(tar.as_uri()).sources
-    assert (source.kind, source.footage_seconds) == (SourceKind.TAR, 1.0)
+    assert source.footage_seconds == 1.0
     write_images(tmp_path, 1)
     with pytest.raises(UserError, match=r"is one image"):
         list_sources(str(tmp_path / "000.jpg"))
@@ -281,7 +283,7 @@ def test_only_headers_are_read(tmp_path: Path) -> None:
     head = int.from_bytes(video[:4], "big")  # ftyp
     free = (padding).to_bytes(4, "big") + b"free" + bytes(padding - 8)
     file = Counting(video[:head] + free + video[head:])
-    assert _look_into_video(file, datetime.now(UTC)).seconds == 2.0
+    assert look_into(file, datetime.now(UTC)).seconds == 2.0
     assert file.total < 2 * 2**20
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.records import Source, SourceKind, TimestampSource
+from schemas.records import Source, TimestampSource
 from tasks.archive import find_sources, list_sources
 from tasks.errors import UsageError, UserError
 from tests.tasks.samples import upload
@@ -39,7 +39,7 @@ def test_an_inventory_lists_what_the_store_lists(archive: Path, tmp_path: Path, 
         from_file = find_sources(url, inventory=str(tmp_path / name))
         assert from_file.ignored == listed.ignored
         for there, here in zip(from_file.sources, listed.sources, strict=True):
-            for field in ("uri", "size", "etag", "kind", "drive", "sidecar", "track"):
+            for field in ("uri", "size", "etag", "drive", "sidecar", "track"):
                 assert getattr(there, field) == getattr(here, field)
     upload(tmp_path, f"{s3}/lists")
     assert len(find_sources(url, inventory=f"{s3}/lists/fleet.csv").sources) == len(listed.sources)
@@ -125,7 +125,7 @@ def test_sources_of_an_inventory_keep_their_side_files_over_many_folders(tmp_pat
     assert len(found) == 205
     assert str(found["night/both.mp4"].sidecar).endswith("/night/both.json")
     assert str(found["night/photos/"].sidecar).endswith("/night/photos.json")
-    assert found["night/photos/"].kind is SourceKind.IMAGES and found["night/photos/"].drive == "night"
+    assert found["night/photos/"].drive == "night"
     assert str(found["night/car007/clip1.mp4"].track).endswith("clip1.gpx")
     assert found["night/car007/clip0.mp4"].track is None
     assert str(found["top.mp4"].sidecar).endswith("/top.json")

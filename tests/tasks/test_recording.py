@@ -13,8 +13,8 @@ from mcap.writer import Writer
 
 from clipomaly_core.errors import UserError
 from schemas.dataset import DatasetFrame, Split
-from schemas.records import Outcome, ScanRecord, SourceKind, TimestampSource
-from tasks import opening
+from schemas.records import Outcome, ScanRecord, TimestampSource
+from tasks import source_recording
 from tasks.archive import find_sources, list_sources
 from tasks.commits import read_done
 from tasks.dataset_pictures import read_pictures
@@ -60,7 +60,7 @@ def test_every_encoding(tmp_path: Path, kind: str, compression: str) -> None:
     shots = drive(3.05, rate=20)
     path = write_recording(tmp_path / "drive.mcap", shots, kind, compression=compression)
     source = listed(path)
-    assert (source.kind, source.captured, source.error) == (SourceKind.RECORDING, BEGIN, None)
+    assert (source.captured, source.error) == (BEGIN, None)
     assert source.footage_seconds == pytest.approx(3.0, abs=0.06)
     frames, error = read(source)
     assert error is None
@@ -277,7 +277,7 @@ def test_without_the_extra(tmp_path: Path, record: ScanRecord, monkeypatch: pyte
     write_recording(archive / "drive.mcap", drive(1))
     write_video(archive / "clip.mp4")
     shard = whole(archive)
-    monkeypatch.setattr(opening, "find_spec", lambda name: None)
+    monkeypatch.setattr(source_recording, "find_spec", lambda name: None)
     result = scan_shard(shard, record, tables, BlobFinder())
     told = {source.uri[-4:]: (source.outcome, source.etag, source.error) for source in result.sources}
     assert told[".mp4"][0] is Outcome.OK
