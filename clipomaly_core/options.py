@@ -126,15 +126,15 @@ def default_options(model: str) -> Options:
             second_scale=1.64,
             score="unknown-mass",
             logit_scale=20.0,
-            threshold=0.95,
+            threshold=0.975,
             min_area=0.001,
             preselect=2000,
             region_weight=0.3,
             crop_size=96,
             naming_scale=40.0,
             margin=0.05,
-            name_cosine=0.39,
+            name_cosine=0.38,
             reclaim="region",
-            reclaim_margin=0.2,
+            reclaim_margin=0.16,
         )
     return Options()
