@@ -111,7 +111,9 @@ def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | Non
             copied = image.format in _SUFFIXES and image.mode in _PLAIN_MODES and upright
             suffix = _SUFFIXES.get(str(image.format), "")
             width, height = image.size
-    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError:
+        return Content(frame, None, "it is no image any more")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return Content(frame, None, f"it is no image any more ({reason(error)})")
     copied = copied and not (png and suffix == ".jpg")
     if copied and blur is None:

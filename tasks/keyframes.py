@@ -98,7 +98,10 @@ def _decode(path: str, wanted: list[int]) -> Iterator[tuple[int, Any]]:
 def _video(container: Any) -> Any:
     if not container.streams.video:
         raise SourceError("no video in it")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise SourceError("its video cannot be decoded: damaged, or of an unknown codec")
+    return stream
 
 
 def _until_damage(packets: Iterator[Any]) -> Iterator[Any]:

@@ -14,7 +14,9 @@ from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
 from tasks import scan_record
 from tasks.archive import list_sources
+from tasks.errors import SourceError
 from tasks.frames import Frame, Rgb, read_frame, read_frames
+from tasks.keyframes import sample_key_frames
 from tasks.scan import scan_shard
 from tasks.scan_record import make_scan_record
 from tests.tasks.samples import BlobFinder, description, write_images, write_tar, write_video
@@ -136,6 +138,15 @@ def test_rotation(tmp_path: Path, road: list[Rgb], degrees: int) -> None:
     for keyframes in (False, True):
         frames = {frame.index: frame for frame in read_frames(listed(turned), 25.0, keyframes)}
         assert np.array_equal(frames[12].image, upright)  # type: ignore[arg-type]
+
+
+def test_a_codec_that_nothing_decodes_is_one_line(tmp_path: Path) -> None:
+    clip = encode(tmp_path / "a.mp4", [np.zeros((64, 64, 3), np.uint8)] * 24, "libx264", range(0, 960, 40))
+    data = clip.read_bytes()
+    assert b"avc1" in data
+    clip.write_bytes(data.replace(b"avc1", b"none"))
+    with pytest.raises(SourceError, match="cannot be decoded"):
+        next(sample_key_frames(str(clip), 1.0, 1.0))
 
 
 def test_key_frames_of_a_cut_video(shared_data: Path, tmp_path: Path) -> None:
