@@ -242,6 +242,7 @@ def test_typed_names_are_refused_in_words_and_never_run(queue: Queue, visit: Cal
         page.locator("#namer-input").fill(evil)
         page.keyboard.press("Enter")
         wait_for(lambda: decisions(queue) == [("item000000", "relabel", evil)])
+        shown(page, "mattress")  # the page learns of the decision after the queue has it
         page.keyboard.press("ArrowLeft")
         playwright.expect(page.locator("#stage-state")).to_contain_text(evil)
         page.keyboard.press("ArrowRight")
