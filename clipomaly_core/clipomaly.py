@@ -23,6 +23,8 @@ from clipomaly_core.crops import context_crop, masked_crop
 from clipomaly_core.dense import dense_features, image_embedding
 from clipomaly_core.edges import follow_edges
 from clipomaly_core.errors import UserError
+from clipomaly_core.lemma import lemma
+from clipomaly_core.names import ASKED, NameSource
 from clipomaly_core.naming import RegionName, name_regions
 from clipomaly_core.options import Options, default_options
 from clipomaly_core.prompts import Prompts, make_prompts
@@ -33,7 +35,7 @@ from clipomaly_core.suppression import Suppressor, make_suppressor
 from clipomaly_core.tagger import ClipTagger, Tagger
 from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.types import UNKNOWN_NAME, Finish, Frame, FrameResult, Instance
-from clipomaly_core.vocabulary import ASKED, NameSource, Vocabulary, lemma
+from clipomaly_core.vocabulary import Vocabulary
 from clipomaly_core.weights import Checkpoint, cache_dir, find_checkpoint, load_network
 
 _FINER = 4

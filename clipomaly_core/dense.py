@@ -90,7 +90,21 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
 def _whole(visual: VisionTransformer, images: Tensor, attention: str) -> Tensor:
     patch = _patch_size(visual)
     grid = (images.shape[-2] // patch, images.shape[-1] // patch)
-    tokens = embed_patches(visual, images)
+    return patch_features(visual, embed_patches(visual, images), grid, attention)
+
+
+def patch_features(visual: VisionTransformer, tokens: Tensor, grid: tuple[int, int], attention: str) -> Tensor:
+    """What the blocks make of tokens, the last one with another attention.
+
+    Args:
+        visual: image tower of width D' and embedding length D.
+        tokens: (B, 1 + h * w, D'), class token first, as they enter the first block.
+        grid: h, w.
+        attention: a key of ``ATTENTIONS``.
+
+    Returns:
+        (B, h, w, D) float32, L2-normalised.
+    """
     *blocks, last = visual.transformer.resblocks
     for block in blocks:
         tokens = _block(block, tokens)

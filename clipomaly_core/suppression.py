@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clipomaly_core.errors import UsageError
-from clipomaly_core.vocabulary import Suppression, lemma
+from clipomaly_core.lemma import lemma
+from clipomaly_core.names import Suppression
 
 Suppressor = Callable[[Tensor, Sequence[str]], list[bool]]
 

@@ -7,7 +7,8 @@ from rich.console import Console
 from review import Queue
 from schemas.review import State
 from tasks.errors import UserError
-from tasks.promote import Promotion, Space, propose, read_spaces, write_promotion
+from tasks.promote import Promotion, propose, write_promotion
+from tasks.verdicts import Space, read_spaces
 
 
 def run_promote(

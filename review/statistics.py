@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import sqrt
 
 from sqlalchemy import Column, ColumnElement, Connection, case, func, select
 
 from review.tables import items
+from schemas.interval import wilson_interval
 from schemas.review import State, Verdict
 
 _OPEN = (State.PENDING, State.LEASED, State.SNOOZED)
 _JUDGED = (State.DECIDED, State.EXPORTED)
-_NINETY_FIVE = 1.959964  # quantile of the normal distribution for a two-sided 95 % interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,4 @@ def _precision(connection: Connection) -> Precision:
     judged = sum(by_verdict.values()) - by_verdict.get(Verdict.UNSURE, 0)
     if not judged:
         return Precision(0, None, None, None)
-    share, z = real / judged, _NINETY_FIVE
-    middle = (share + z * z / (2 * judged)) / (1 + z * z / judged)
-    reach = z / (1 + z * z / judged) * sqrt(share * (1 - share) / judged + z * z / (4 * judged**2))
-    return Precision(judged, share, max(0.0, middle - reach), min(1.0, middle + reach))
+    return Precision(judged, real / judged, *wilson_interval(real, judged))

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from clipomaly_core.vocabulary import Vocabulary, lemma
+from clipomaly_core.lemma import lemma
+from clipomaly_core.vocabulary import Vocabulary
 from schemas.dataset import DatasetFrame
 from tasks.dataset_format import Classes, Format, Kept, Losses, OutputFile, annotated
 from tasks.dataset_pictures import Content

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from clipomaly_core.vocabulary import lemma
+from clipomaly_core.lemma import lemma
 from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
 from schemas.review import Box, QueuedItem, ReviewItem, Verdict
 from tasks.commits import read_scan_records

@@ -33,16 +33,8 @@ from tasks.archive import list_sources
 from tasks.calibration import Calibration, calibrate, check_rate, config_text
 from tasks.curves import draw_precision_recall, draw_roc
 from tasks.errors import UsageError, UserError
-from tasks.evaluation_data import (
-    VOID,
-    Dataset,
-    EvaluationFrame,
-    LabelMap,
-    ScoreMap,
-    check_score_maps,
-    read_dataset,
-    read_score_map,
-)
+from tasks.evaluation_data import Dataset, read_dataset
+from tasks.evaluation_formats import VOID, EvaluationFrame, LabelMap
 from tasks.evaluation_report import (
     DatasetFacts,
     Evaluation,
@@ -57,6 +49,7 @@ from tasks.frames import Rgb, SourceError, read_frames, read_image
 from tasks.lexicon import AcceptedNames, read_accepted_names
 from tasks.model import ModelSettings, Value, get_model
 from tasks.open_world import OpenWorld
+from tasks.score_maps import ScoreMap, check_score_maps, read_score_map
 
 FOOTAGE: Final = "footage"
 """The format of an archive as ``scan`` reads it, taken to be free of anomalies: for calibration only."""

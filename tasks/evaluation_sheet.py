@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 
 from tasks.errors import UserError
-from tasks.evaluation_data import VOID, Dataset, LabelMap, ScoreMap
+from tasks.evaluation_data import Dataset
+from tasks.evaluation_formats import VOID, LabelMap
 from tasks.evaluation_report import FrameReport
 from tasks.frames import Rgb, read_image
 from tasks.pictures import contact_sheet, heatmap
+from tasks.score_maps import ScoreMap
 
 _SHOWN = 4  # best frames, and as many worst
 _EVERY = 97  # pixel is looked at to find the scale of the scores, which is between these percentiles:

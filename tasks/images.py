@@ -1,12 +1,13 @@
 """Image files → RGB arrays."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tasks.errors import UserError
+from tasks.errors import UsageError, UserError
 from tasks.storage import STORAGE_ERRORS, Location, cannot_read, locate, reason
 
 _LARGEST_FILE = 256 * 1024 * 1024
@@ -55,3 +56,19 @@ def decode_image(data: bytes) -> Rgb:
         raise BadImage("not an image of a known format") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise BadImage(reason(error)) from error
+
+
+def read_single_channel(path: Path) -> npt.NDArray[np.generic]:
+    """A map of labels or scores as it lies on disk: (H, W) of the file's own type, of a palette the indices.
+
+    Raises:
+        UsageError: no image, or one of several channels.
+    """
+    try:
+        with Image.open(path) as image:
+            values = np.asarray(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UsageError(f"{path} cannot be read as an image ({reason(error)}).") from error
+    if values.ndim != 2:
+        raise UsageError(f"{path} has {values.shape[2]} channels; a map of labels or scores has one.")
+    return values

@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 
 from clipomaly_core import FrameResult, Vocabulary
+from clipomaly_core.lemma import lemma
 from clipomaly_core.metrics import ConfusionMatrix, UnknownIoU
 from clipomaly_core.types import UNKNOWN_NAME
-from clipomaly_core.vocabulary import lemma
 from tasks.errors import UsageError
-from tasks.evaluation_data import VOID, Dataset, EvaluationFrame, LabelMap
+from tasks.evaluation_data import Dataset
+from tasks.evaluation_formats import VOID, EvaluationFrame, LabelMap
 from tasks.evaluation_report import ClassIoU, KnownReport, NamingReport, NamingScore
 from tasks.lexicon import AcceptedNames, Lexicon, Match
 

@@ -6,12 +6,11 @@ Only the random share counts: items that rank chose say how good the best are, n
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
 
+from schemas.interval import wilson_interval
 from schemas.review import QueuedItem, Verdict
 from tasks.errors import UsageError
 
-_NINETY_FIVE = 1.959964  # quantile of the normal distribution for a two-sided 95 % interval
 _REAL = (Verdict.ACCEPT, Verdict.RELABEL)
 
 
@@ -75,14 +74,6 @@ def calibrate(items: Iterable[QueuedItem], wished: float = 0.9, bands: int = 5) 
     return Calibration(tuple(_bands(judged, bands)), len(judged), wished, _threshold(judged, wished))
 
 
-def wilson(real: int, judged: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson, Journal of the American Statistical Association 22, 1927)."""
-    share, z = real / judged, _NINETY_FIVE
-    middle = (share + z * z / (2 * judged)) / (1 + z * z / judged)
-    reach = z / (1 + z * z / judged) * sqrt(share * (1 - share) / judged + z * z / (4 * judged**2))
-    return max(0.0, middle - reach), min(1.0, middle + reach)
-
-
 def _bands(judged: Sequence[tuple[float, bool]], bands: int) -> Iterable[Band]:
     if not judged:
         return
@@ -92,7 +83,7 @@ def _bands(judged: Sequence[tuple[float, bool]], bands: int) -> Iterable[Band]:
     for low, high in pairwise(edges):
         inside = [real for score, real in judged if low <= score < high or (high == 1.0 and score >= low)]
         if inside:
-            least, most = wilson(sum(inside), len(inside))
+            least, most = wilson_interval(sum(inside), len(inside))
             yield Band(low, high, len(inside), sum(inside), sum(inside) / len(inside), least, most)
         else:
             yield Band(low, high, 0, 0, None, None, None)
@@ -108,7 +99,7 @@ def _threshold(judged: Sequence[tuple[float, bool]], wished: float) -> Threshold
         count += 1
         if place and judged[place - 1][0] == score:
             continue  # a threshold cannot cut between equal scores
-        least = wilson(real, count)[0]
+        least = wilson_interval(real, count)[0]
         if least >= wished:
             best = Threshold(score, count, real / count, least, real / every)
     return best

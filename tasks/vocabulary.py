@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ruamel.yaml import YAML
 
 from clipomaly_core import Clipomaly, Vocabulary
-from clipomaly_core.vocabulary import NameSource, lemma
+from clipomaly_core.lemma import lemma
+from clipomaly_core.names import NameSource
 from tasks.model import ModelSettings, method_options
 from tasks.storage import exists, locate, read_file, replace_file
 

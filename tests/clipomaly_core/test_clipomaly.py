@@ -227,7 +227,7 @@ NANO_FOUND, NANO_NAMED, NANO_FALSE = 0.5, 0.3, 0.5
 def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
     from dataclasses import replace
 
-    from clipomaly_core.vocabulary import Suppression
+    from clipomaly_core.names import Suppression
     from demo_fleet import Scene
 
     frame = Scene(10_000_025, (360, 640), objects=["deer", "traffic cone", "teddy bear"], night=False).frame(3.0).image
@@ -253,7 +253,7 @@ def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
 def test_a_suppression_of_the_wrong_length_is_one_clear_error():
     from dataclasses import replace
 
-    from clipomaly_core.vocabulary import Suppression
+    from clipomaly_core.names import Suppression
 
     model = Clipomaly.load("nano")
     suppressed = (Suppression("by hand", model.weights_sha256, 0.9, b"\0\0"),)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipomaly_core.vocabulary import NameSource, Vocabulary
+from clipomaly_core.names import NameSource
+from clipomaly_core.vocabulary import Vocabulary
 from review import Queue
 from schemas.records import ScanRecord
 from schemas.review import Verdict

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clipomaly_core.vocabulary import NameSource, Vocabulary
+from clipomaly_core.names import NameSource
+from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import write_archive
 from tasks.commits import read_scan_records
 from tasks.tables import open_table

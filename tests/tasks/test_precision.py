@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from schemas.interval import wilson_interval
 from schemas.review import ItemStatus, QueuedItem, State, Verdict
 from tasks.errors import UsageError
-from tasks.precision import calibrate, wilson
+from tasks.precision import calibrate
 from tests.review.samples import NIGHT, make_item
 
 
@@ -54,7 +55,7 @@ def test_the_threshold_is_the_lowest_that_is_shown_to_hold():
     found = calibrate(judged(scores, real), wished=0.9).threshold
     assert 0.75 < found.score < 0.8 and found.least >= 0.9 and found.kept == 1.0
     one_lower = scores[scores < found.score].max()
-    assert wilson(100, int((scores >= one_lower).sum()))[0] < 0.9
+    assert wilson_interval(100, int((scores >= one_lower).sum()))[0] < 0.9
 
 
 def test_too_few_items_show_nothing():

@@ -9,12 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from clipomaly_core.names import NameSource, Suppression
 from clipomaly_core.types import UNKNOWN_NAME
-from clipomaly_core.vocabulary import NameSource, Suppression, Vocabulary
+from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import ItemStatus, QueuedItem, State, Verdict
 from tasks.errors import UsageError, UserError
 from tasks.neighbours import Distances
-from tasks.promote import ChangeKind, Promotion, Space, propose, write_promotion
+from tasks.promote import Promotion, propose, write_promotion
+from tasks.verdicts import Space
+from tasks.vocabulary_change import ChangeKind
 from tests.review.samples import make_item
 
 MODEL = "f" * 64

@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from clipomaly_core import Vocabulary
-from clipomaly_core.vocabulary import NameSource
+from clipomaly_core.names import NameSource
 from tasks.errors import UsageError
 from tasks.model import ModelSettings
 from tasks.vocabulary import extend_file, list_names

@@ -9,11 +9,11 @@ from open_clip import CLIP
 from open_clip.transformer import VisionTransformer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import grid_sample, normalize, unfold
+from torch.nn.functional import grid_sample, unfold
 from torch.nn.utils.parametrize import register_parametrization
 
 import clipomaly_core
-from clipomaly_core.dense import _block, _mix
+from clipomaly_core.dense import patch_features
 
 CONFIG = Path(clipomaly_core.__file__).parent / "data" / "nano.json"
 PATCH = 16
@@ -116,12 +116,7 @@ def window_features(visual: VisionTransformer, images: Tensor, places: Tensor) -
     position = grid_sample(embedding, where, padding_mode="border", align_corners=False).flatten(2).transpose(1, 2)
     cls = (visual.class_embedding + visual.positional_embedding[0]).expand(len(images), 1, -1)
     tokens = visual.ln_pre(torch.cat([cls, patches.flatten(2).transpose(1, 2) + position], dim=1))
-    *blocks, last = visual.transformer.resblocks
-    for block in blocks:
-        tokens = _block(block, tokens)
-    mixed = _mix(last, tokens, (rows, columns), "naclip")
-    features = visual.ln_post(mixed[:, 1:]) @ visual.proj
-    return normalize(features, dim=-1).unflatten(1, (rows, columns))
+    return patch_features(visual, tokens, (rows, columns), "naclip")
 
 
 def normalised(pixels: Tensor, model: CLIP) -> Tensor:

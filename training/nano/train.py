@@ -162,8 +162,8 @@ class Run:
         concepts = self.concepts
         self.frequency = self.frequency.lerp(prior(batch.shares), 0.01)
         with self._precision():
-            features = window_features(self.visual, normalised(batch.windows, self.model), batch.places).float()
-            crops = image_embedding(self.visual, normalised(batch.crops, self.model)).float()
+            features = window_features(self.visual, normalised(batch.windows, self.model), batch.places)
+            crops = image_embedding(self.visual, normalised(batch.crops, self.model))
         told = 0.0 if self.settings.start else max(0.0, 1 - self.progress / _HELPED)
         known, unknown = masses(features, concepts)
         words = len(concepts.kinds) + len(concepts.others)

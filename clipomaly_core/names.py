@@ -1,0 +1,61 @@
+"""What may be called something, and by what: known classes, candidate names, what is suppressed or left out."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NameSource(StrEnum):
+    """Where a name came from."""
+
+    KNOWN = "known"
+    DICTIONARY = "dictionary"
+    TAGGER = "tagger"
+    USER = "user"
+    PROMOTED = "promoted"
+
+
+ASKED = frozenset({NameSource.USER, NameSource.PROMOTED})
+"""A person asked for names of these sources: being a kind of a known class is no reason to refuse them."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClass:
+    """A class of V. ``synonyms`` are other words for it, ``kinds`` its hyponyms ("taxi" of car)."""
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A name of W."""
+
+    name: str
+    synonyms: tuple[str, ...]
+    source: NameSource
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """Regions that are no anomalies: those whose embedding is near this one.
+
+    ``embedding`` is a vector of little-endian float16 in the space of the model whose weights have the SHA-256
+    ``model``; ``cosine`` in (0, 1] is how near a region must be. Other models do not use it. With a ``name`` only
+    regions are meant for which that is the best name, be it clear or not.
+    """
+
+    reason: str
+    model: str
+    cosine: float
+    embedding: bytes
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A name that was kept out of W, and why, in words."""
+
+    name: str
+    reason: str
