@@ -30,10 +30,10 @@ from schemas.dataset_format import DatasetFormat
 from schemas.records import CommitRecord, Outcome, SourceOutcome, Stages
 from schemas.review import Box, ItemStatus, NameScore, QueuedItem, ReviewItem, State, TrackFrame, Verdict
 from schemas.tables import INSTANCES, Table
-from tasks.commits import write_commit, write_scan_record
 from tasks.dataset import DatasetOptions, build_dataset
 from tasks.masks import encode_mask
-from tasks.scan_record import make_scan_record
+from tasks.records.commits import write_commit, write_scan_record
+from tasks.records.scan import make_scan_record
 from tasks.tables import write_parts
 from tests.tasks.samples import description
 

@@ -26,10 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
 from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
-from tasks.candidates import Candidates, read_candidates
 from tasks.masks import decode_mask
 from tasks.mine import MiningOptions, mine
-from tasks.past import remember
+from tasks.mining.candidates import Candidates, read_candidates
+from tasks.mining.past import remember
 from tasks.tables import open_table
 
 matplotlib.use("Agg")
@@ -226,7 +226,7 @@ def main() -> None:
 
 
 def _newest(tables: str) -> str:
-    from tasks.commits import read_scan_records
+    from tasks.records.commits import read_scan_records
 
     return read_scan_records(tables)[-1].scan_id
 

@@ -19,9 +19,9 @@ from flows.nightly_scan import model_settings
 from flows.parameters import Runner, ScanParameters
 from flows.runners import prefect_server
 from schemas.records import CommitRecord, Outcome, Shard, ShardResult, SourceOutcome, Stages
-from tasks.commits import write_commit
 from tasks.model import describe_model
-from tasks.scan_record import make_scan_record
+from tasks.records.commits import write_commit
+from tasks.records.scan import make_scan_record
 
 
 def measure(runner: Runner, count: int, folder: str) -> dict[str, float]:

@@ -37,9 +37,9 @@ from flows.parameters import ScanParameters
 from flows.promote import run_promote
 from review import Queue
 from schemas.review import State, Verdict
-from tasks.comparison import Comparison, compare_scans
 from tasks.mine import MiningOptions
 from tasks.promote import Promotion
+from tasks.reporting.comparison import Comparison, compare_scans
 from tasks.tables import open_table
 
 OTHERS = ("mattress", "wild boar", "barrel", "boulder")

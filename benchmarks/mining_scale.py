@@ -16,9 +16,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tasks.candidates import read_candidates
 from tasks.mine import MiningOptions, mine
-from tasks.past import remember
+from tasks.mining.candidates import read_candidates
+from tasks.mining.past import remember
 from tasks.search import SearchFilters, rank, select
 
 

@@ -28,7 +28,7 @@ from clipomaly_core.lemma import lemma
 from clipomaly_core.metrics import pixel_metrics
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import HELD_OUT_KINDS, Kind, Scene, sprite_kinds, write_archive
-from tasks.evaluation_data import read_dataset
+from tasks.evaluation.data import read_dataset
 from tasks.images import read_image
 from tasks.pictures import contact_sheet, outline
 from training.nano.concepts import training_kinds

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.results import write_results
 from clipomaly_core.scores import SCORES
 from tasks.evaluate import EvaluationSettings, evaluate
-from tasks.evaluation_report import Evaluation
+from tasks.evaluation.report import Evaluation
 from tasks.model import ModelSettings, Value
 
 Method = tuple[tuple[str, Value], ...]

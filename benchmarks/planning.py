@@ -26,10 +26,10 @@ from pydantic import TypeAdapter
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
 from tasks.archive import find_sources
-from tasks.commits import fold_commits, read_done, write_scan_record
-from tasks.footage import with_footage
+from tasks.footage.length import with_footage
 from tasks.plan import Plan, plan
-from tasks.plan_record import write_plan
+from tasks.records.commits import fold_commits, read_done, write_scan_record
+from tasks.records.plan import write_plan
 from tasks.sources import Sources
 from tasks.status import read_status
 

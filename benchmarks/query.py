@@ -22,11 +22,11 @@ import pyarrow as pa
 
 from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, SourceOutcome, Stages
 from schemas.tables import INSTANCES, Table
-from tasks.commits import fold_commits, read_scan_records, write_commit, write_scan_record
 from tasks.compact import compact
-from tasks.compaction_record import publish_compaction
 from tasks.merge import pack
 from tasks.query import connect
+from tasks.records.commits import fold_commits, read_scan_records, write_commit, write_scan_record
+from tasks.records.compaction import publish_compaction
 from tasks.storage import locate, replace_file
 from tasks.tables import day_folder, open_table, with_shard, write_parts
 

@@ -29,7 +29,7 @@ from flows.build_dataset import DatasetRequest, run_build
 from flows.mine import run_mine
 from schemas.dataset_format import DatasetFormat
 from tasks.dataset import DatasetOptions
-from tasks.dataset_manifest import Manifest
+from tasks.datasets.manifest import Manifest
 from tasks.mine import MiningOptions
 from training.finetune.data import write_scenes
 

@@ -12,9 +12,9 @@ from flows.parameters import Runner, ScanParameters
 from flows.progress import TerminalProgress
 from flows.terminal import print_answer, print_summary, say_nano
 from tasks.errors import UserError
-from tasks.finds import best_finds, find_picture
 from tasks.pictures import contact_sheet
 from tasks.query import run_query
+from tasks.reporting.finds import best_finds, find_picture
 
 _FINDS = 24
 _FPS = 2.0

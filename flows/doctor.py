@@ -82,7 +82,7 @@ def _weights(parameters: ScanParameters) -> Check:
 
 def _archive(url: str) -> Check:
     from tasks.archive import find_sources
-    from tasks.opening import open_source
+    from tasks.footage.opening import open_source
 
     listing = find_sources(url)
     opened = [open_source(source) for source in listing.sources[:_OPENED]]
@@ -97,7 +97,7 @@ def _archive(url: str) -> Check:
 
 
 def _tables(url: str) -> Check:
-    from tasks.commits import read_scan_records
+    from tasks.records.commits import read_scan_records
     from tasks.storage import STORAGE_ERRORS, create_file, locate, reason
 
     place = locate(url).child(f"_doctor/{uuid.uuid4().hex}")

@@ -12,7 +12,7 @@ from flows.config import scan_parameters
 from flows.terminal import say_nano
 from tasks.errors import UsageError
 from tasks.evaluate import OUTPUTS, EvaluationSettings, evaluate
-from tasks.evaluation_report import Evaluation, NamingScore
+from tasks.evaluation.report import Evaluation, NamingScore
 from tasks.model import ModelSettings
 
 _OF_MODEL = ("model", "weights", "vocabulary", "device", "method")

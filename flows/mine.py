@@ -7,11 +7,11 @@ from review.errors import BadInputError
 from review.queue import Enqueued, Queue
 from review.validation import check_item
 from schemas.review import ReviewItem, State
-from tasks.candidates import read_candidates
 from tasks.errors import UserError
-from tasks.items import Lost, make_items
 from tasks.mine import MiningOptions, mine
-from tasks.past import remember
+from tasks.mining.candidates import read_candidates
+from tasks.mining.items import Lost, make_items
+from tasks.mining.past import remember
 
 
 @dataclass(frozen=True, slots=True)

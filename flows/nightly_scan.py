@@ -21,14 +21,14 @@ from flows.runners import prefect_server
 from review.errors import ReviewError
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
 from tasks.archive import Listing, find_sources
-from tasks.commits import fold_commits, read_done, write_scan_record
 from tasks.errors import UserError
-from tasks.footage import expected_frames, with_footage
+from tasks.footage.length import expected_frames, with_footage
 from tasks.model import ModelSettings, describe_model, get_model
 from tasks.plan import Plan, plan
-from tasks.plan_record import write_plan
+from tasks.records.commits import fold_commits, read_done, write_scan_record
+from tasks.records.plan import write_plan
+from tasks.records.scan import make_scan_record
 from tasks.scan import scan_shard
-from tasks.scan_record import make_scan_record
 from tasks.sources import Sources
 from tasks.status import scan_status
 

@@ -8,7 +8,7 @@ from review import Queue
 from schemas.review import State
 from tasks.errors import UserError
 from tasks.promote import Promotion, propose, write_promotion
-from tasks.verdicts import Space, read_spaces
+from tasks.promotion.verdicts import Space, read_spaces
 
 
 def run_promote(

@@ -7,9 +7,9 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from schemas.review import Verdict
 from tasks.archive import Listing, find_sources
-from tasks.comparison import Judged, compare_scans
 from tasks.report import Report, make_report
-from tasks.report_page import render_comparison, render_report
+from tasks.reporting.comparison import Judged, compare_scans
+from tasks.reporting.page import render_comparison, render_report
 from tasks.storage import is_local, locate, replace_file
 
 _REAL = {Verdict.ACCEPT: True, Verdict.RELABEL: True, Verdict.KNOWN: False, Verdict.NOT_AN_OBJECT: False}

@@ -19,7 +19,7 @@ from flows.nightly_scan import Summary
 from flows.parameters import ScanParameters
 from flows.rows import plural, print_rows
 from schemas.records import Outcome
-from tasks.plan_record import LeftShard
+from tasks.records.plan import LeftShard
 from tasks.status import ScanStatus
 
 _MOST = 12  # lines of a list before "and n more"

@@ -42,7 +42,7 @@ class Source:
     describes it; ``latitude`` and ``longitude`` are in degrees, from there; ``track`` is the URL of a file that
     tells them moment by moment. ``note`` tells of something odd that costs nothing, such as a wrong clock.
 
-    A listing knows name, size and etag; what ``tasks.opening`` reads from the inside is, until then, a guess
+    A listing knows name, size and etag; what ``tasks.footage.opening`` reads from the inside is, until then, a guess
     (``captured``, ``footage_seconds``) or nothing.
     """
 

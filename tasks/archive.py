@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
-from tasks.capture_time import is_ahead, time_in_name
 from tasks.errors import UsageError
 from tasks.files import IMAGE_SUFFIXES, folder_etag, follow, image_members, is_image
+from tasks.footage.capture_time import is_ahead, time_in_name
+from tasks.footage.kinds import KINDS, is_source
+from tasks.footage.opening import open_source
+from tasks.footage.positions import TRACK_SUFFIXES
 from tasks.inventory import read_inventory
-from tasks.kinds import KINDS, is_source
-from tasks.opening import open_source
-from tasks.positions import TRACK_SUFFIXES
 from tasks.sources import SOURCES, Sources
 from tasks.storage import (
     STORAGE_ERRORS,

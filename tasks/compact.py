@@ -20,15 +20,15 @@ from datetime import UTC, date, datetime, timedelta
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, CompactionRecord, PartFile
 from schemas.tables import Table
-from tasks.commits import fold_commits, read_commits, read_scan_records
-from tasks.compaction_record import (
+from tasks.merge import LARGEST, merge, read_whole
+from tasks.records.commits import fold_commits, read_commits, read_scan_records
+from tasks.records.compaction import (
     compaction_numbers,
     publish_compaction,
     read_compaction,
     read_compactions,
     remove_older,
 )
-from tasks.merge import LARGEST, merge, read_whole
 from tasks.storage import Location, copy_file, file_names, leftovers, locate, remove_files, replace_file
 from tasks.tables import day_folder, file_day
 

@@ -26,21 +26,21 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.dataset import DatasetFrame, NearPair, Split
 from schemas.dataset_format import Blur, DatasetFormat
 from schemas.review import QueuedItem
-from tasks.blurring import Blurrer, Detector, load_blurrer
-from tasks.commits import read_scan_records
-from tasks.dataset_card import card, sample_sheet
-from tasks.dataset_cityscapes import CITYSCAPES, label_names
-from tasks.dataset_coco import COCO
-from tasks.dataset_format import Classes, Format, Kept, Losses, OutputFile
-from tasks.dataset_manifest import Blurring, Counts, FileHash, Manifest, ScanOfDataset, count
-from tasks.dataset_parquet import PARQUET
-from tasks.dataset_pictures import JPEG_QUALITY, Content, gone_sources, read_pictures
-from tasks.dataset_rows import Placed, frame_rows, label_rows, read_frames_back
-from tasks.dataset_selection import Selection, Wanted, select
-from tasks.dataset_split import Shares, check_splits, near_pairs
-from tasks.dataset_webdataset import WEBDATASET
-from tasks.dataset_yolo import YOLO_SEG
+from tasks.datasets.blurring import Blurrer, Detector, load_blurrer
+from tasks.datasets.card import card, sample_sheet
+from tasks.datasets.cityscapes import CITYSCAPES, label_names
+from tasks.datasets.coco import COCO
+from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile
+from tasks.datasets.manifest import Blurring, Counts, FileHash, Manifest, ScanOfDataset, count
+from tasks.datasets.parquet import PARQUET
+from tasks.datasets.pictures import JPEG_QUALITY, Content, gone_sources, read_pictures
+from tasks.datasets.rows import Placed, frame_rows, label_rows, read_frames_back
+from tasks.datasets.selection import Selection, Wanted, select
+from tasks.datasets.split import Shares, check_splits, near_pairs
+from tasks.datasets.webdataset import WEBDATASET
+from tasks.datasets.yolo import YOLO_SEG
 from tasks.errors import UserError
+from tasks.records.commits import read_scan_records
 from tasks.storage import (
     STORAGE_ERRORS,
     Location,

@@ -11,8 +11,8 @@ import pyarrow.dataset as ds
 
 from schemas.records import ScanRecord
 from schemas.tables import Table
-from tasks.commits import read_scan_records
 from tasks.errors import UserError
+from tasks.records.commits import read_scan_records
 from tasks.tables import open_table
 
 Vectors = npt.NDArray[np.float16]

@@ -30,12 +30,14 @@ from clipomaly_core.metrics import (
     unknown_iou,
 )
 from tasks.archive import list_sources
-from tasks.calibration import Calibration, calibrate, check_rate, config_text
-from tasks.curves import draw_precision_recall, draw_roc
 from tasks.errors import UsageError, UserError
-from tasks.evaluation_data import Dataset, read_dataset
-from tasks.evaluation_formats import VOID, EvaluationFrame, LabelMap
-from tasks.evaluation_report import (
+from tasks.evaluation.calibration import Calibration, calibrate, check_rate, config_text
+from tasks.evaluation.curves import draw_precision_recall, draw_roc
+from tasks.evaluation.data import Dataset, read_dataset
+from tasks.evaluation.formats import VOID, EvaluationFrame, LabelMap
+from tasks.evaluation.lexicon import AcceptedNames, read_accepted_names
+from tasks.evaluation.open_world import OpenWorld
+from tasks.evaluation.report import (
     DatasetFacts,
     Evaluation,
     FrameReport,
@@ -44,12 +46,10 @@ from tasks.evaluation_report import (
     SegmentReport,
     Speed,
 )
-from tasks.evaluation_sheet import draw_frames
+from tasks.evaluation.score_maps import ScoreMap, check_score_maps, read_score_map
+from tasks.evaluation.sheet import draw_frames
 from tasks.frames import Rgb, SourceError, read_frames, read_image
-from tasks.lexicon import AcceptedNames, read_accepted_names
 from tasks.model import ModelSettings, Value, get_model
-from tasks.open_world import OpenWorld
-from tasks.score_maps import ScoreMap, check_score_maps, read_score_map
 
 FOOTAGE: Final = "footage"
 """The format of an archive as ``scan`` reads it, taken to be free of anomalies: for calibration only."""

@@ -19,12 +19,12 @@ from clipomaly_core import Clipomaly, Vocabulary
 from clipomaly_core.errors import UsageError, UserError
 from clipomaly_core.finetune import FineTuner, LabelMap, balanced_weights, count_classes
 from clipomaly_core.metrics import ConfusionMatrix
-from tasks.evaluation_data import Dataset as LabelledFrames
-from tasks.evaluation_data import read_dataset
-from tasks.evaluation_formats import EvaluationFrame
+from tasks.evaluation.data import Dataset as LabelledFrames
+from tasks.evaluation.data import read_dataset
+from tasks.evaluation.formats import EvaluationFrame
+from tasks.evaluation.open_world import Coverage, cover
 from tasks.images import Rgb, read_image
 from tasks.model import ModelSettings, method_options
-from tasks.open_world import Coverage, cover
 from tasks.storage import locate, replace_file
 
 FORMATS: Final = ("cityscapes", "camvid-like")

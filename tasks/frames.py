@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from schemas.records import Source
 from tasks.errors import DeniedError, SourceError, UserError
+from tasks.footage.kinds import current_etag, kind_of
+from tasks.footage.source_kind import CHANGED, GONE, Frame
 from tasks.images import BadImage, Rgb, decode_image, read_image
-from tasks.kinds import current_etag, kind_of
-from tasks.source_kind import CHANGED, GONE, Frame
 from tasks.storage import STORAGE_ERRORS, cannot_read, is_out_of_reach, locate, reason
 
 __all__ = ["Frame", "Rgb", "SourceError", "read_frame", "read_frames", "read_image"]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from tasks.candidates import Candidates, Guesses
 from tasks.embeddings import Vectors
-from tasks.neighbours import Distances, learn_distances, nearest
-from tasks.past import Past, find_older
+from tasks.mining.candidates import Candidates, Guesses
+from tasks.mining.neighbours import Distances, learn_distances, nearest
+from tasks.mining.past import Past, find_older
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

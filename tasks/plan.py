@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, Shard, Source
-from tasks.commits import done_of
+from tasks.records.commits import done_of
 from tasks.sources import Sources
 
 # So that a heap of broken or tiny sources, which hold next to no footage, does not become one shard.

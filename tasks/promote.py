@@ -20,10 +20,10 @@ from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import QueuedItem, Verdict
 from tasks.errors import UserError
+from tasks.promotion.change import Change, ChangeKind, apply_changes, times
+from tasks.promotion.suppressions import propose_suppressions
+from tasks.promotion.verdicts import Judged, Space, read_verdicts
 from tasks.storage import exists, locate, read_file, replace_file
-from tasks.suppressions import propose_suppressions
-from tasks.verdicts import Judged, Space, read_verdicts
-from tasks.vocabulary_change import Change, ChangeKind, apply_changes, times
 
 _NEW = "extends: builtin\ndictionary: {}\n"
 _SHOWN = 24  # letters of an embedding in a diff

@@ -14,11 +14,11 @@ import pyarrow as pa
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome
 from schemas.tables import Table
 from tasks.archive import Listing
-from tasks.commits import read_commits, read_scan_records
 from tasks.errors import UsageError, UserError
-from tasks.finds import Find, find_picture, select_finds
 from tasks.pictures import encode_jpeg
 from tasks.query import Connection, connect
+from tasks.records.commits import read_commits, read_scan_records
+from tasks.reporting.finds import Find, find_picture, select_finds
 
 WEEKS = 4
 SCORE_BINS = 40

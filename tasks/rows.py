@@ -13,9 +13,9 @@ import pyarrow as pa
 from clipomaly_core.types import FrameResult
 from schemas.records import FrameStatus, Source
 from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
+from tasks.footage.positions import Position
 from tasks.frames import Frame
 from tasks.masks import encode_mask
-from tasks.positions import Position
 from tasks.tracks import Sighting, link
 
 Row = dict[str, object]

@@ -26,12 +26,12 @@ from schemas.records import (
     SourceOutcome,
     Stages,
 )
-from tasks.commits import is_committed, read_commit, write_commit
 from tasks.errors import DeniedError, SourceError, UserError
+from tasks.footage.opening import open_source
+from tasks.footage.positions import BadTrack, Position, Track, read_track
 from tasks.frames import Frame, read_frames
 from tasks.images import Rgb
-from tasks.opening import open_source
-from tasks.positions import BadTrack, Position, Track, read_track
+from tasks.records.commits import is_committed, read_commit, write_commit
 from tasks.rows import ShardRows
 from tasks.storage import reason
 from tasks.tables import write_parts

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.records import Outcome, ScanRecord, SourceOutcome, Stages
-from tasks.commits import done_in, read_commit_table, read_scan_records
-from tasks.plan_record import LeftShard, read_left
+from tasks.records.commits import done_in, read_commit_table, read_scan_records
+from tasks.records.plan import LeftShard, read_left
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, ScanRecord
 from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, SHARD, Table
-from tasks.commits import read_commits, read_scan_records
-from tasks.compaction_record import place_of, read_compactions
+from tasks.records.commits import read_commits, read_scan_records
+from tasks.records.compaction import place_of, read_compactions
 from tasks.storage import Location, exists, is_local, locate, replace_file
 
 # Each value differs from all others here: a dictionary or least and greatest value only cost space.

@@ -67,8 +67,8 @@ def build(
     """
     from flows.build_dataset import DatasetRequest, print_built, run_build
     from tasks.dataset import DatasetOptions
-    from tasks.dataset_selection import Wanted
-    from tasks.dataset_split import read_shares
+    from tasks.datasets.selection import Wanted
+    from tasks.datasets.split import read_shares
 
     wanted = Wanted(
         names=tuple(sorted(name or ())),

@@ -13,7 +13,7 @@ from clipomaly_core.vocabulary import Vocabulary
 from review import Queue
 from schemas.records import ScanRecord
 from schemas.review import Verdict
-from tasks.commits import write_scan_record
+from tasks.records.commits import write_scan_record
 from tests.flows.conftest import Run
 from tests.review.samples import make_item
 

@@ -9,7 +9,7 @@ import yaml
 from clipomaly_core.names import NameSource
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import write_archive
-from tasks.commits import read_scan_records
+from tasks.records.commits import read_scan_records
 from tasks.tables import open_table
 from tests.flows.conftest import Run
 

@@ -10,7 +10,7 @@ from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
 from review import Queue
 from schemas.review import State
-from tasks.candidates import read_candidates
+from tasks.mining.candidates import read_candidates
 from tasks.tables import open_table
 
 
@@ -118,8 +118,8 @@ def test_search_ranks_objects_by_text(clipomaly, scanned):
     assert [line.split()[0] for line in piped[1:]] == [f"{hit['score']:.3f}" for hit in hits]  # a line each
 
     # The same by hand: the text's embedding against each instance's.
-    from tasks.commits import read_scan_records
     from tasks.model import ModelSettings, embed_text
+    from tasks.records.commits import read_scan_records
 
     [scan] = read_scan_records(str(scanned))
     text = embed_text(ModelSettings(), scan.weights_sha256, str(scan.options["templates"]), "traffic cone")
@@ -148,7 +148,7 @@ def test_search_asked_wrongly(clipomaly, scanned):
 def test_embeddings_of_different_models_are_told_apart(clipomaly, scanned, tmp_path):
     from dataclasses import replace
 
-    from tasks.commits import read_commits, read_scan_records, write_commit, write_scan_record
+    from tasks.records.commits import read_commits, read_scan_records, write_commit, write_scan_record
 
     mixed = str(tmp_path / "mixed")
     shutil.copytree(scanned, mixed)

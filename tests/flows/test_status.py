@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from flows import nightly_scan
-from tasks.commits import done_of, read_scan_records
-from tasks.plan_record import read_left
+from tasks.records.commits import done_of, read_scan_records
+from tasks.records.plan import read_left
 from tasks.scan import scan_shard
 
 

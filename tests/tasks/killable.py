@@ -79,7 +79,7 @@ def moments(count: int, until: float, seed: int) -> Sequence[float]:
 
 def _main() -> None:
     from tasks.compact import compact
-    from tasks.scan_record import make_scan_record
+    from tasks.records.scan import make_scan_record
     from tests.tasks.samples import description
     from tests.tasks.test_scan import scan_all
 

@@ -12,17 +12,17 @@ from clipomaly_core import Clipomaly, Options
 from clipomaly_core.dense import ATTENTIONS
 from schemas.dataset_format import DatasetFormat
 from tasks.archive import find_sources
-from tasks.commits import read_done
 from tasks.dataset import FORMATS, DatasetOptions, build_dataset
-from tasks.dataset_format import Classes, Format, OutputFile, annotated
-from tasks.dataset_pictures import Content
+from tasks.datasets.format import Classes, Format, OutputFile, annotated
+from tasks.datasets.pictures import Content
 from tasks.errors import UsageError, UserError
 from tasks.files import is_image
-from tasks.footage import expected_frames, with_footage
+from tasks.footage.kinds import KINDS
+from tasks.footage.length import expected_frames, with_footage
+from tasks.footage.source_kind import Fix, Frame, Inside, SourceKind, open_header
 from tasks.frames import read_frame
 from tasks.images import BadImage, decode_image
-from tasks.kinds import KINDS
-from tasks.source_kind import Fix, Frame, Inside, SourceKind, open_header
+from tasks.records.commits import read_done
 from tasks.tables import open_table
 from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
 from tests.tasks.samples import image_bytes

@@ -12,11 +12,11 @@ from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
 from tasks.archive import find_sources, list_images, list_sources
 from tasks.errors import DeniedError
+from tasks.footage.kinds import current_etag, kind_of
+from tasks.footage.source_folder import FOLDER
+from tasks.footage.source_tar import TAR
+from tasks.footage.source_video import VIDEO, look_into
 from tasks.frames import read_frames
-from tasks.kinds import current_etag, kind_of
-from tasks.source_folder import FOLDER
-from tasks.source_tar import TAR
-from tasks.source_video import VIDEO, look_into
 from tests.tasks.samples import (
     image_bytes,
     set_creation_time,

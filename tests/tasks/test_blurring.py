@@ -16,9 +16,9 @@ from matplotlib.cbook import get_sample_data
 
 from schemas.dataset_format import Blur, DatasetFormat
 from schemas.review import Box
-from tasks.blurring import Blurrer, Detector, blur_boxes, load_blurrer
 from tasks.dataset import DatasetOptions, build_dataset, read_manifest
-from tasks.dataset_selection import Wanted
+from tasks.datasets.blurring import Blurrer, Detector, blur_boxes, load_blurrer
+from tasks.datasets.selection import Wanted
 from tasks.errors import UserError
 from tasks.images import Rgb
 from tests.tasks.dataset_samples import Judged, judged_fleet, scan_fleet

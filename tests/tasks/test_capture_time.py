@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.capture_time import read_sidecar, time_in_header, time_in_name
+from tasks.footage.capture_time import read_sidecar, time_in_header, time_in_name
 
 MOMENT = datetime(2026, 11, 22, 3, 15, 0, tzinfo=UTC)
 

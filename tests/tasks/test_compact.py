@@ -23,11 +23,11 @@ from schemas.tables import Table
 from tasks import compact as compacting
 from tasks import merge as merging
 from tasks import storage
-from tasks.commits import read_commits, write_commit
 from tasks.compact import DayCompacted, compact
-from tasks.compaction_record import read_compactions
 from tasks.query import connect
-from tasks.scan_record import make_scan_record
+from tasks.records.commits import read_commits, write_commit
+from tasks.records.compaction import read_compactions
+from tasks.records.scan import make_scan_record
 from tasks.tables import open_table
 from tests.tasks.killable import Scans, moments, scans
 from tests.tasks.samples import description

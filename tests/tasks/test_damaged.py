@@ -76,7 +76,7 @@ import cv2
 from tasks.archive import list_sources
 from tasks.plan import plan
 from tasks.scan import scan_shard
-from tasks.scan_record import make_scan_record
+from tasks.records.scan import make_scan_record
 from tests.tasks.samples import BlobFinder, description
 
 class Small(BlobFinder):

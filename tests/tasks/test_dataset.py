@@ -23,9 +23,9 @@ from schemas.dataset import Split
 from schemas.dataset_format import DatasetFormat
 from schemas.review import Verdict
 from tasks.dataset import DatasetOptions, build_dataset, read_manifest
-from tasks.dataset_manifest import Manifest
-from tasks.dataset_selection import Wanted, select
-from tasks.dataset_split import near_pairs, read_shares, split_of
+from tasks.datasets.manifest import Manifest
+from tasks.datasets.selection import Wanted, select
+from tasks.datasets.split import near_pairs, read_shares, split_of
 from tasks.errors import UsageError, UserError
 from tasks.frames import read_frame
 from tasks.masks import decode_mask

@@ -17,13 +17,13 @@ from safetensors.torch import save_file
 from clipomaly_core import Clipomaly, FrameResult, Instance, NameScore, Vocabulary
 from clipomaly_core.metrics import pixel_metrics
 from clipomaly_core.weights import find_checkpoint
-from tasks.calibration import calibrate, config_text
 from tasks.errors import UsageError, UserError
 from tasks.evaluate import CONFIG, CURVE_PR, CURVE_ROC, FRAMES, METRICS, OUTPUTS, EvaluationSettings, evaluate
-from tasks.evaluation_data import read_dataset
-from tasks.lexicon import AcceptedNames, Lexicon, Match, read_accepted_names
+from tasks.evaluation.calibration import calibrate, config_text
+from tasks.evaluation.data import read_dataset
+from tasks.evaluation.lexicon import AcceptedNames, Lexicon, Match, read_accepted_names
+from tasks.evaluation.open_world import OpenWorld
 from tasks.model import ModelSettings
-from tasks.open_world import OpenWorld
 from tests.tasks.test_evaluation_data import SIZE, label_map, make_streethazards, write_image, write_map
 
 NAMES = Path(__file__).parents[1] / "data" / "roadanomaly_open_names.yaml"

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tasks.errors import UsageError
-from tasks.evaluation_data import read_dataset
-from tasks.evaluation_formats import FORMATS
-from tasks.score_maps import check_score_maps, read_score_map
+from tasks.evaluation.data import read_dataset
+from tasks.evaluation.formats import FORMATS
+from tasks.evaluation.score_maps import check_score_maps, read_score_map
 
 SIZE = (6, 8)  # height and width
 

@@ -10,8 +10,8 @@ import s3fs
 from clipomaly_core.errors import UserError
 from schemas.records import Outcome, ScanRecord
 from tasks.archive import list_sources
-from tasks.commits import fold_commits, read_commits
 from tasks.plan import plan
+from tasks.records.commits import fold_commits, read_commits
 from tasks.scan import scan_shard
 from tasks.storage import locate
 from tests.tasks.faulty_proxy import FAULTS, FaultyProxy, faulty_proxy

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pytest
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
-from tasks import footage
 from tasks.archive import find_sources, list_sources
-from tasks.commits import done_of, fold_commits, read_done
-from tasks.footage import with_footage
-from tasks.opening import open_source
+from tasks.footage import length as footage
+from tasks.footage.length import with_footage
+from tasks.footage.opening import open_source
 from tasks.plan import plan
+from tasks.records.commits import done_of, fold_commits, read_done
 from tasks.scan import scan_shard
 from tasks.sources import Sources
 from tests.tasks.samples import BlobFinder, write_images, write_video

@@ -11,7 +11,7 @@ import pytest
 from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
 from tasks.archive import list_sources
-from tasks.commits import read_commits
+from tasks.records.commits import read_commits
 from tasks.scan import scan_shard
 from tests.tasks.samples import BlobFinder, upload, write_video
 from tests.tasks.test_scan import part_files, whole

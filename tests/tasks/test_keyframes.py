@@ -12,13 +12,13 @@ import pytest
 
 from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
-from tasks import scan_record
 from tasks.archive import list_sources
 from tasks.errors import SourceError
+from tasks.footage.keyframes import sample_key_frames
 from tasks.frames import Frame, Rgb, read_frame, read_frames
-from tasks.keyframes import sample_key_frames
+from tasks.records import scan as scan_record
+from tasks.records.scan import make_scan_record
 from tasks.scan import scan_shard
-from tasks.scan_record import make_scan_record
 from tests.tasks.samples import BlobFinder, description, write_images, write_tar, write_video
 from tests.tasks.test_frames import decoded, listed
 from tests.tasks.test_scan import rows, whole

@@ -11,7 +11,7 @@ import fsspec
 import pytest
 
 from schemas.records import CommitRecord, ScanRecord, Stages
-from tasks.commits import read_commits, write_scan_record
+from tasks.records.commits import read_commits, write_scan_record
 from tasks.tables import open_table
 from tests.tasks.killable import Scans, moments, scans
 from tests.tasks.samples import upload, write_images, write_video

@@ -9,8 +9,8 @@ import torch
 from clipomaly_core.errors import UserError
 from clipomaly_core.types import Finish
 from schemas.records import ScanRecord
-from tasks.commits import fold_commits, read_commits
 from tasks.frames import Rgb
+from tasks.records.commits import fold_commits, read_commits
 from tasks.scan import scan_shard
 from tests.tasks.samples import BlobFinder
 from tests.tasks.test_scan import part_files, whole

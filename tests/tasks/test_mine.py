@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 
 from schemas.review import Box, ItemStatus, NameScore, QueuedItem, ReviewItem, State, TrackFrame, Verdict
-from tasks.candidates import Candidates, Guesses
 from tasks.mine import Chosen, Mined, MiningOptions, mine
-from tasks.neighbours import learn_distances, nearest
-from tasks.past import Past, remember
+from tasks.mining.candidates import Candidates, Guesses
+from tasks.mining.neighbours import learn_distances, nearest
+from tasks.mining.past import Past, remember
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DIMENSION = 32
@@ -206,7 +206,7 @@ def test_neighbours_by_lists_are_those_by_comparing_all(monkeypatch: pytest.Monk
     every = vectors.astype(np.float32) @ vectors.astype(np.float32).T
     np.fill_diagonal(every, -1)
     assert np.allclose(exact, -np.sort(-every, axis=1)[:, :5], atol=2e-3)
-    monkeypatch.setattr("tasks.neighbours._EXACT", 100)
+    monkeypatch.setattr("tasks.mining.neighbours._EXACT", 100)
     assert np.mean(np.abs(nearest(vectors, 5) - exact) < 0.02) > 0.95
     assert nearest(vectors[:3], 5)[0, 2:].tolist() == [-1, -1, -1]
 

@@ -9,8 +9,8 @@ import pytest
 
 from schemas.records import Outcome, ScanRecord, Source, TimestampSource
 from tasks.archive import list_sources
-from tasks.commits import read_commits
-from tasks.positions import BadTrack, Fix, Position, Track, parse_track, read_track
+from tasks.footage.positions import BadTrack, Fix, Position, Track, parse_track, read_track
+from tasks.records.commits import read_commits
 from tasks.scan import scan_shard
 from tests.tasks.samples import BlobFinder, set_creation_time, upload, write_images, write_video
 from tests.tasks.test_scan import outcomes, rows, whole

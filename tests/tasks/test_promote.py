@@ -14,10 +14,10 @@ from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import ItemStatus, QueuedItem, State, Verdict
 from tasks.errors import UsageError, UserError
-from tasks.neighbours import Distances
+from tasks.mining.neighbours import Distances
 from tasks.promote import Promotion, propose, write_promotion
-from tasks.verdicts import Space
-from tasks.vocabulary_change import ChangeKind
+from tasks.promotion.change import ChangeKind
+from tasks.promotion.verdicts import Space
 from tests.review.samples import make_item
 
 MODEL = "f" * 64

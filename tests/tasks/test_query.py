@@ -6,7 +6,7 @@ from pathlib import Path
 
 _OUTLIVED = """
 import threading, time
-from tasks.comparison import compare_scans
+from tasks.reporting.comparison import compare_scans
 from tasks.query import run_query
 from tasks.report import make_report
 

@@ -14,18 +14,18 @@ from mcap.writer import Writer
 from clipomaly_core.errors import UserError
 from schemas.dataset import DatasetFrame, Split
 from schemas.records import Outcome, ScanRecord, TimestampSource
-from tasks import source_recording
 from tasks.archive import find_sources, list_sources
-from tasks.commits import read_done
-from tasks.dataset_pictures import read_pictures
+from tasks.datasets.pictures import read_pictures
 from tasks.errors import SourceError
-from tasks.footage import with_footage
+from tasks.footage import source_recording
+from tasks.footage.length import with_footage
+from tasks.footage.positions import read_track
 from tasks.frames import Frame, read_frame, read_frames
 from tasks.images import decode_image
 from tasks.plan import plan
-from tasks.positions import read_track
+from tasks.records.commits import read_done
+from tasks.records.scan import make_scan_record
 from tasks.scan import scan_shard
-from tasks.scan_record import make_scan_record
 from tasks.sources import Sources
 from tests.tasks.recordings import SECOND, START, Shot, drive, png, write_recording
 from tests.tasks.samples import BlobFinder, description, draw, upload, write_video

@@ -13,13 +13,13 @@ from pydantic import TypeAdapter
 from schemas.records import CommitRecord, Outcome, ScanRecord
 from schemas.review import Box
 from tasks.archive import list_sources
-from tasks.comparison import Judged, JudgedChange, compare_scans
 from tasks.errors import UsageError, UserError
 from tasks.plan import plan
+from tasks.records.scan import make_scan_record
 from tasks.report import make_report
-from tasks.report_page import render_comparison, render_report
+from tasks.reporting.comparison import Judged, JudgedChange, compare_scans
+from tasks.reporting.page import render_comparison, render_report
 from tasks.scan import scan_shard
-from tasks.scan_record import make_scan_record
 from tasks.tables import open_table
 from tests.tasks.samples import BlobFinder, description, write_video
 
@@ -39,7 +39,7 @@ def scan(archive: Path, tables: Path, record: ScanRecord, model: BlobFinder, at:
     listing = list_sources(str(archive))
     folder = tables / "_commits" / record.scan_id
     before = set(folder.glob("*.json"))
-    from tasks.commits import read_commits, write_scan_record
+    from tasks.records.commits import read_commits, write_scan_record
 
     write_scan_record(str(tables), record)
     for shard in plan(listing.sources, read_commits(str(tables), record.scan_id), 1):

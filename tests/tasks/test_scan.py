@@ -19,10 +19,10 @@ from clipomaly_core.types import Finish
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult
 from tasks import scan
 from tasks.archive import list_sources
-from tasks.commits import read_commits, write_commit, write_scan_record
 from tasks.frames import Rgb, read_frame, read_frames
 from tasks.masks import decode_mask
 from tasks.plan import plan, shard_id
+from tasks.records.commits import read_commits, write_commit, write_scan_record
 from tasks.rows import ShardRows
 from tasks.scan import scan_shard
 from tasks.tables import open_table
@@ -400,7 +400,7 @@ SCAN_IN_A_PROCESS = """
 import sys, time
 from tests.tasks.samples import BlobFinder, description
 from tests.tasks.test_scan import scan_all
-from tasks.scan_record import make_scan_record
+from tasks.records.scan import make_scan_record
 
 class Slow(BlobFinder):
     def infer(self, frames, /):

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from clipomaly_core.errors import UserError
-from tasks.commits import read_scan_records, write_scan_record
 from tasks.model import ModelDescription
-from tasks.scan_record import _short, make_scan_record
+from tasks.records.commits import read_scan_records, write_scan_record
+from tasks.records.scan import _short, make_scan_record
 from tests.tasks.samples import description
 
 CHANGES = {

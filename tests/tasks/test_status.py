@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
-from tasks.commits import DONE, fold_commits, read_commit_table, read_commits, write_commit
 from tasks.plan import match_done, plan
-from tasks.plan_record import LeftShard, write_plan
+from tasks.records.commits import DONE, fold_commits, read_commit_table, read_commits, write_commit
+from tasks.records.plan import LeftShard, write_plan
 from tasks.status import scan_status
 from tests.tasks.test_plan import source
 

@@ -24,12 +24,12 @@ from schemas.records import (
     TimestampSource,
 )
 from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, SHARD, Table, embeddings_schema
-from tasks import commits
-from tasks.commits import fold_commits, read_commits, write_commit, write_scan_record
 from tasks.frames import Frame
 from tasks.plan import shard_id
+from tasks.records import commits
+from tasks.records.commits import fold_commits, read_commits, write_commit, write_scan_record
+from tasks.records.scan import make_scan_record
 from tasks.rows import ShardRows, instance_id
-from tasks.scan_record import make_scan_record
 from tasks.tables import open_table, write_parts
 from tests.tasks.samples import BlobFinder, description, draw
 

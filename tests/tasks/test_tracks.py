@@ -9,12 +9,12 @@ import pytest
 
 from demo_fleet import Scene, write_archive
 from tasks.archive import list_sources
-from tasks.commits import write_scan_record
 from tasks.masks import decode_mask
 from tasks.model import ModelSettings, describe_model, get_model
 from tasks.plan import plan
+from tasks.records.commits import write_scan_record
+from tasks.records.scan import make_scan_record
 from tasks.scan import scan_shard
-from tasks.scan_record import make_scan_record
 from tasks.tables import open_table
 from tasks.tracks import Sighting, link
 

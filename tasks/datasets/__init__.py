@@ -1,0 +1,1 @@
+"""The parts of a training dataset: which frames it has, their pictures, and a file for each format."""

@@ -1,0 +1,75 @@
+"""What every format of a dataset has in common: which class is which number, and what a written file tells."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+
+from schemas.dataset import DatasetFrame, Label, Role
+from tasks.datasets.pictures import Content, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """The classes of a dataset: names that people gave or accepted, the known ones that are in it as hard
+    negatives, and the whole known vocabulary V of the newest scan."""
+
+    objects: tuple[str, ...]
+    known: tuple[str, ...]
+    vocabulary: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every class that has an instance, in the order of their numbers."""
+        return (*self.objects, *self.known)
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What a format could not hold of the masks: ``holes`` counts masks whose holes were filled (and
+    ``hole_pixels`` their pixels), ``divided`` masks of several parts that became an instance each, and
+    ``hidden_pixels`` pixels of masks that another mask of the frame covers."""
+
+    holes: int = 0
+    hole_pixels: int = 0
+    divided: int = 0
+    hidden_pixels: int = 0
+
+    def __add__(self, other: "Losses") -> "Losses":
+        return Losses(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """A file to write: its path below the dataset, and the frames whose pictures are in it."""
+
+    path: str
+    data: bytes
+    pictures: tuple[tuple[str, Picture], ...] = ()
+    losses: Losses = Losses()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A frame whose picture is in the dataset, at ``path``."""
+
+    frame: DatasetFrame
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a format is written.
+
+    ``part`` turns a run of frames with their pictures into files, ``closing`` makes what can only be written
+    when all frames are there. ``limits`` says in words what the format cannot hold. ``png``: pictures must be PNG.
+    """
+
+    part: Callable[[str, Iterable[Content], Classes], Iterator[OutputFile]]
+    closing: Callable[[Sequence[Kept], Classes], Iterator[OutputFile]]
+    limits: tuple[str, ...]
+    load: str
+    png: bool = False
+
+
+def annotated(labels: Iterable[Label]) -> list[Label]:
+    """The labels that are instances of a class: not the background."""
+    return [label for label in labels if label.role is not Role.BACKGROUND]

@@ -1,0 +1,88 @@
+"""Parquet: a row a frame with its picture and instances, as data loaders of Hugging Face and DuckDB read it."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from schemas.dataset import FRAMES, DatasetFrame, Label
+from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated
+from tasks.datasets.pictures import Content, Picture
+
+_INSTANCE = pa.struct(
+    [
+        ("class", pa.int32()),
+        ("name", pa.string()),
+        ("role", pa.string()),
+        ("bbox", pa.list_(pa.int32(), 4)),
+        ("area", pa.int64()),
+        ("mask_rle", pa.binary()),
+        ("item_id", pa.string()),
+        ("track_id", pa.string()),
+    ]
+)
+_ROWS = pa.schema(
+    [
+        *FRAMES,
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("instances", pa.list_(_INSTANCE)),
+    ]
+)
+_ROW_GROUP = 64  # pictures are large: a reader takes in a row group at a time
+
+
+def _part(name: str, contents: Iterable[Content], classes: Classes) -> Iterator[OutputFile]:
+    numbers = {name: number for number, name in enumerate(classes.names)}
+    buffer = io.BytesIO()
+    pictures: list[tuple[str, Picture]] = []
+    waiting: list[dict[str, object]] = []
+    # Pictures are compressed already and never alike.
+    plain = [field.name for field in FRAMES]
+    with pq.ParquetWriter(buffer, _ROWS, compression="zstd", use_dictionary=plain, write_statistics=plain) as writer:
+        for content in contents:
+            if content.picture is None:
+                continue
+            pictures.append((content.frame.frame_id, content.picture))
+            waiting.append(_row(content.frame, content.picture, numbers))
+            if len(waiting) == _ROW_GROUP:
+                writer.write_table(pa.Table.from_pylist(waiting, schema=_ROWS))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.Table.from_pylist(waiting, schema=_ROWS))
+    if pictures:
+        yield OutputFile(f"data/{name}.parquet", buffer.getvalue(), tuple(pictures))
+
+
+def _row(frame: DatasetFrame, picture: Picture, numbers: dict[str, int]) -> dict[str, object]:
+    return {
+        **{field.name: getattr(frame, field.name) for field in FRAMES},
+        "image": {"bytes": picture.data, "path": f"{frame.frame_id}{picture.suffix}"},
+        "instances": [_instance(label, numbers) for label in annotated(frame.labels)],
+    }
+
+
+def _instance(label: Label, numbers: dict[str, int]) -> dict[str, object]:
+    assert label.name is not None
+    return {
+        "class": numbers[label.name],
+        "name": label.name,
+        "role": label.role.value,
+        "bbox": [label.box.x, label.box.y, label.box.width, label.box.height],
+        "area": label.area,
+        "mask_rle": label.mask_rle,
+        "item_id": label.item_id,
+        "track_id": label.track_id,
+    }
+
+
+def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
+    yield OutputFile("classes.txt", "".join(f"{name}\n" for name in classes.names).encode())
+
+
+PARQUET = Format(
+    _part,
+    _closing,
+    (),
+    "duckdb.sql(\"SELECT frame_id, image.bytes, unnest(instances, recursive := true) FROM 'data/train-*.parquet'\")",
+)

@@ -1,0 +1,466 @@
+"""Which frames a dataset has: judged items, all frames of their tracks, and the masks that the tables hold."""
+
+import hashlib
+import posixpath
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from clipomaly_core.lemma import lemma
+from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
+from schemas.review import Box, QueuedItem, ReviewItem, Verdict
+from tasks.datasets.split import Shares, split_of
+from tasks.errors import UserError
+from tasks.masks import mask_area
+from tasks.records.commits import read_scan_records
+from tasks.tables import open_table
+
+_ROLES = {
+    Verdict.ACCEPT: Role.OBJECT,
+    Verdict.RELABEL: Role.OBJECT,
+    Verdict.KNOWN: Role.KNOWN,
+    Verdict.NOT_AN_OBJECT: Role.BACKGROUND,
+}
+_SAME_OBJECT = 0.7  # overlap of boxes above which what two scans found is one object
+_CHUNK = 5_000
+_BOX = ("bbox_x", "bbox_y", "bbox_width", "bbox_height")
+_BOX_COLUMNS = ", ".join(_BOX)
+_COLUMNS = (
+    f"source_uri, drive, frame_index, timestamp, frame_height, frame_width, {_BOX_COLUMNS}, area, mask_rle, "
+    "anomaly_score"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which judged items a dataset takes; an empty tuple or None asks nothing.
+
+    ``names`` are the decided names; ``first_day`` and ``last_day`` are capture dates in UTC, both included;
+    ``agreement`` is the least share of judged look-alikes that must have been judged the same; ``best`` is how
+    many frames of a track are taken, the surest ones and always the one that was judged.
+    """
+
+    names: tuple[str, ...] = ()
+    drives: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    first_day: date | None = None
+    last_day: date | None = None
+    agreement: float = 0.0
+    best: int | None = None
+    known: bool = True
+    background: bool = True
+    fully_labelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a dataset will hold. ``frames`` in order of split, source and frame; ``classes`` are the names that
+    people gave or accepted, in alphabetical order, then the ``known`` ones that are in it.
+
+    ``without_rows`` counts items whose scan is no longer in the tables: they have the one frame that was judged.
+    ``left_out`` counts frames that were left out because an instance on them has no label.
+    """
+
+    frames: tuple[DatasetFrame, ...]
+    embeddings: tuple[ItemEmbedding, ...]
+    objects: tuple[str, ...]
+    known: tuple[str, ...]
+    without_rows: int
+    left_out: int
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every class, in the order of their numbers."""
+        return (*self.objects, *self.known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The part of a judged item that a dataset needs: without its pictures, so that a fleet's fit in memory."""
+
+    item_id: str
+    verdict: Verdict
+    name: str | None
+    reviewer: str
+    decided_at: datetime
+    suggested: str
+    scan_id: str
+    source_uri: str
+    drive: str
+    frame_index: int
+    timestamp: datetime
+    height: int
+    width: int
+    box: Box
+    mask_rle: bytes
+    score: float
+    track_id: str | None
+    track: tuple[tuple[int, Box], ...]
+    cluster: str | None
+    embedding: bytes | None
+
+    @property
+    def role(self) -> Role:
+        return _ROLES[self.verdict]
+
+
+def select(items: Iterable[QueuedItem], tables_url: str, wanted: Wanted, seed: int, shares: Shares) -> Selection:
+    """Choose the frames of a dataset.
+
+    Args:
+        items: judged items of the queue, read once; duplicates of others are not among them.
+        tables_url: the tables whose instances were judged.
+        wanted: the filters.
+        seed, shares: of the split by drive, see ``split_of``.
+
+    Raises:
+        UserError: no tables; nothing left by the filters; a name that some called known and others an unknown
+            object.
+    """
+    usable = (_slim(queued) for queued in items if queued.status.verdict in _ROLES)
+    judged = _one_spelling(sorted(usable, key=lambda one: one.item_id))
+    agreement = _agreement(judged)
+    chosen = [one for one in judged if _is_wanted(one, wanted, agreement[one.item_id])]
+    if not judged:
+        raise UserError(
+            "Nothing to build a dataset of: no decision to train on. Judge some items first: clipomaly review serve."
+        )
+    if not chosen:
+        raise UserError(
+            f"Nothing to build a dataset of: of {len(judged):,} usable decisions none passes the filters. Loosen them."
+        )
+    _check_names(chosen)
+    scans = {scan.scan_id: scan.weights_sha256 for scan in read_scan_records(tables_url)}
+    if not scans:
+        raise UserError(f"There are no tables at {tables_url}. Name those that the queue was mined from.")
+    rows = _rows(tables_url, [one for one in chosen if one.scan_id in scans])
+    labelled: dict[_Key, list[tuple[Label, _Row]]] = defaultdict(list)
+    for one in chosen:
+        for row in _frames_of(one, rows.get(one.item_id, []), wanted.best):
+            labelled[row.key].append((_label(one, row, agreement[one.item_id]), row))
+    boxes = _boxes(tables_url, {one.scan_id for one in chosen} & scans.keys(), labelled)
+    frames: list[DatasetFrame] = []
+    left_out = 0
+    for key, pairs in labelled.items():
+        labels = _one_label_each([label for label, _ in pairs])
+        unlabelled = _count_unlabelled(boxes.get(key, []), [label for label, _ in pairs])
+        if wanted.fully_labelled and unlabelled:
+            left_out += 1
+        else:
+            frames.append(_frame(pairs[0][1], labels, unlabelled, split_of(pairs[0][1].drive, seed, shares)))
+    if not frames:
+        raise UserError("Every frame has an instance without a label: nothing is left with --fully-labelled.")
+    order = {split: place for place, split in enumerate(Split)}
+    frames.sort(key=lambda frame: (order[frame.split], frame.source_uri, frame.frame_index))
+    used = {(label.role, label.name) for frame in frames for label in frame.labels}
+    return Selection(
+        tuple(frames),
+        tuple(_embeddings(chosen, scans, {frame.frame_id: frame.split for frame in frames})),
+        tuple(sorted(name for role, name in used if role is Role.OBJECT and name)),
+        tuple(sorted(name for role, name in used if role is Role.KNOWN and name)),
+        sum(one.scan_id not in scans for one in chosen),
+        left_out,
+    )
+
+
+def _slim(queued: QueuedItem) -> _Judged:
+    item, status = queued.item, queued.status
+    assert status.verdict is not None and status.decided_by is not None and status.decided_at is not None
+    return _Judged(
+        item_id=item.item_id,
+        verdict=status.verdict,
+        name=status.name if _ROLES[status.verdict] is not Role.BACKGROUND else None,
+        reviewer=status.decided_by,
+        decided_at=status.decided_at,
+        suggested=item.name,
+        scan_id=item.scan_id,
+        source_uri=item.source_uri,
+        drive=item.drive,
+        frame_index=item.frame_index,
+        timestamp=item.timestamp,
+        height=item.frame_height,
+        width=item.frame_width,
+        box=item.box,
+        mask_rle=item.mask_rle,
+        score=item.score,
+        track_id=item.track_id,
+        track=_track_boxes(item),
+        cluster=item.cluster,
+        embedding=item.embedding,
+    )
+
+
+def _track_boxes(item: ReviewItem) -> tuple[tuple[int, Box], ...]:
+    return tuple((seen.frame_index, seen.box) for seen in item.track)
+
+
+def _one_spelling(judged: list[_Judged]) -> list[_Judged]:
+    """Plurals, hyphens and capitals make no class of their own: the spelling that is used most stands for all."""
+    used = Counter(one.name for one in judged if one.name)
+    spelling: dict[str, str] = {}
+    for name, _ in sorted(used.items(), key=lambda item: (-item[1], item[0])):
+        spelling.setdefault(lemma(name), name)
+    return [replace(one, name=spelling[lemma(one.name)]) if one.name else one for one in judged]
+
+
+def _agreement(judged: Sequence[_Judged]) -> dict[str, float]:
+    """For each item the share of the judged ones in its cluster that were judged the same, itself included."""
+    by_cluster: dict[str, Counter[tuple[Role, str | None]]] = defaultdict(Counter)
+    for one in judged:
+        by_cluster[_cluster(one)][one.role, one.name] += 1
+    return {
+        one.item_id: by_cluster[_cluster(one)][one.role, one.name] / by_cluster[_cluster(one)].total() for one in judged
+    }
+
+
+def _cluster(one: _Judged) -> str:
+    return f"cluster {one.cluster}" if one.cluster is not None else f"item {one.item_id}"
+
+
+def _is_wanted(one: _Judged, wanted: Wanted, agreement: float) -> bool:
+    day = one.timestamp.astimezone(UTC).date()
+    names = {lemma(name) for name in wanted.names}
+    return (
+        # A background has no name: asking for some names says nothing against it.
+        (not names or one.name is None or lemma(one.name) in names)
+        and (not wanted.drives or one.drive in wanted.drives)
+        and (not wanted.reviewers or one.reviewer in wanted.reviewers)
+        and (wanted.first_day is None or day >= wanted.first_day)
+        and (wanted.last_day is None or day <= wanted.last_day)
+        and agreement >= wanted.agreement
+        and (wanted.known or one.role is not Role.KNOWN)
+        and (wanted.background or one.role is not Role.BACKGROUND)
+    )
+
+
+def _check_names(judged: Iterable[_Judged]) -> None:
+    """Raises UserError where one name is a known class to some and an unknown object to others."""
+    named: dict[Role, dict[str, _Judged]] = {Role.OBJECT: {}, Role.KNOWN: {}}
+    for one in judged:
+        if one.name:
+            named[one.role].setdefault(one.name, one)
+    both = sorted(named[Role.OBJECT].keys() & named[Role.KNOWN].keys())
+    if both:
+        unknown, known = named[Role.OBJECT][both[0]], named[Role.KNOWN][both[0]]
+        more = f" (and {len(both) - 1} more names)" if len(both) > 1 else ""
+        raise UserError(
+            f"{both[0]!r} is a known class to {known.reviewer} (item {known.item_id}) and an unknown object to "
+            f"{unknown.reviewer} (item {unknown.item_id}){more}. Settle it in the review, or leave one side out by "
+            "--no-known or --name."
+        )
+
+
+_Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An instance as the tables have it."""
+
+    source_uri: str
+    drive: str
+    frame_index: int
+    timestamp: datetime
+    height: int
+    width: int
+    box: Box
+    area: int
+    mask_rle: bytes
+    score: float
+
+    @property
+    def key(self) -> _Key:
+        return self.source_uri, self.frame_index
+
+
+def _rows(tables_url: str, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
+    """For each item the rows of its track: those with its track_id, and those whose boxes it lists.
+
+    Of every item's own frame there is a row, whatever the tables say.
+    """
+    found: dict[str, list[_Row]] = defaultdict(list)
+    for scan_id in sorted({one.scan_id for one in judged}):
+        of_scan = [one for one in judged if one.scan_id == scan_id]
+        tracks = [(one.item_id, one.source_uri, one.track_id) for one in of_scan if one.track_id is not None]
+        boxes = [
+            (one.item_id, one.source_uri, index, *_corners(box))
+            for one in of_scan
+            for index, box in {(one.frame_index, one.box), *one.track}
+        ]
+        with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
+            connection.register("instances", open_table(tables_url, "instances", scan_id=scan_id))
+            connection.register("tracks", _table(tracks, ("item_id", "source_uri", "track_id")))
+            connection.register("boxes", _table(boxes, ("item_id", "source_uri", "frame_index", *_BOX)))
+            answer: Any = connection.sql(
+                f"""
+                SELECT DISTINCT ON (item_id, source_uri, frame_index, {_BOX_COLUMNS}) * FROM (
+                    SELECT item_id, {_COLUMNS} FROM instances JOIN tracks USING (source_uri, track_id)
+                    UNION ALL
+                    SELECT item_id, {_COLUMNS} FROM instances JOIN boxes USING (source_uri, frame_index, {_BOX_COLUMNS})
+                ) ORDER BY item_id, source_uri, frame_index, {_BOX_COLUMNS}
+                """
+            )
+            for batch in answer.to_arrow_reader(_CHUNK):
+                for row in batch.to_pylist():
+                    found[row["item_id"]].append(_row(row))
+    return found
+
+
+def _boxes(tables_url: str, scans: Iterable[str], keys: Iterable[_Key]) -> dict[_Key, list[Box]]:
+    """The boxes of all instances that the scans found on these frames."""
+    found: dict[_Key, list[Box]] = defaultdict(list)
+    wanted = _table(list(keys), ("source_uri", "frame_index"))
+    for scan_id in sorted(scans):
+        with duckdb.connect() as connection:
+            connection.execute("SET enable_progress_bar = false")
+            connection.register("instances", open_table(tables_url, "instances", scan_id=scan_id))
+            connection.register("wanted", wanted)
+            columns = f"source_uri, frame_index, {', '.join(_BOX)}"
+            answer = connection.execute(
+                f"SELECT {columns} FROM instances SEMI JOIN wanted USING (source_uri, frame_index)"
+            )
+            for source_uri, frame_index, *box in answer.fetchall():
+                found[source_uri, frame_index].append(Box(*box))
+    return found
+
+
+def _table(rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> pa.Table:
+    types = {"frame_index": pa.int64(), **dict.fromkeys(_BOX, pa.int32())}
+    schema = pa.schema([(column, types.get(column, pa.string())) for column in columns])
+    values = zip(*rows, strict=True) if rows else ((),) * len(columns)
+    return pa.table([pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema)
+
+
+def _corners(box: Box) -> tuple[int, int, int, int]:
+    return box.x, box.y, box.width, box.height
+
+
+def _row(row: dict[str, Any]) -> _Row:
+    return _Row(
+        source_uri=row["source_uri"],
+        drive=row["drive"],
+        frame_index=row["frame_index"],
+        timestamp=row["timestamp"],
+        height=row["frame_height"],
+        width=row["frame_width"],
+        box=Box(*(row[column] for column in _BOX)),
+        area=row["area"],
+        mask_rle=row["mask_rle"],
+        score=row["anomaly_score"],
+    )
+
+
+def _own_row(one: _Judged) -> _Row:
+    return _Row(
+        one.source_uri,
+        one.drive,
+        one.frame_index,
+        one.timestamp,
+        one.height,
+        one.width,
+        one.box,
+        mask_area(one.mask_rle, one.height, one.width),
+        one.mask_rle,
+        one.score,
+    )
+
+
+def _frames_of(one: _Judged, rows: Sequence[_Row], best: int | None) -> list[_Row]:
+    """The rows that are taken: one a frame, the judged one among them, the surest where not all are."""
+    by_frame = {row.frame_index: row for row in sorted(rows, key=lambda row: (row.box == one.box, row.score))}
+    own = by_frame.pop(one.frame_index, None)
+    others = sorted(by_frame.values(), key=lambda row: (-row.score, row.frame_index))
+    return [own or _own_row(one), *(others if best is None else others[: best - 1])]
+
+
+def _label(one: _Judged, row: _Row, agreement: float) -> Label:
+    return Label(
+        one.item_id,
+        one.role,
+        one.name,
+        one.suggested,
+        one.verdict,
+        one.reviewer,
+        one.decided_at,
+        agreement,
+        one.scan_id,
+        one.track_id,
+        row.box,
+        row.area,
+        row.mask_rle,
+        row.score,
+    )
+
+
+def _one_label_each(labels: Sequence[Label]) -> tuple[Label, ...]:
+    """Where two scans found one object and both were judged, the later decision stands."""
+    kept: list[Label] = []
+    for label in sorted(labels, key=lambda label: (label.decided_at, label.item_id), reverse=True):
+        if all(label.scan_id == other.scan_id or _overlap(label.box, other.box) < _SAME_OBJECT for other in kept):
+            kept.append(label)
+    return tuple(sorted(kept, key=lambda label: (_corners(label.box), label.item_id)))
+
+
+def _count_unlabelled(boxes: Sequence[Box], labels: Sequence[Label]) -> int:
+    """How many of the boxes that were found have no label; what several scans found counts once."""
+    seen = [label.box for label in labels]
+    count = 0
+    for box in boxes:
+        if all(_overlap(box, other) < _SAME_OBJECT for other in seen):
+            seen.append(box)
+            count += 1
+    return count
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    wide = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
+    high = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
+    if wide <= 0 or high <= 0:
+        return 0.0
+    shared = wide * high
+    return shared / (one.width * one.height + other.width * other.height - shared)
+
+
+def _frame(row: _Row, labels: tuple[Label, ...], unlabelled: int, split: Split) -> DatasetFrame:
+    return DatasetFrame(
+        _frame_id(row.source_uri, row.frame_index),
+        split,
+        row.source_uri,
+        row.drive,
+        row.frame_index,
+        row.timestamp,
+        row.height,
+        row.width,
+        unlabelled,
+        labels,
+    )
+
+
+def _frame_id(source_uri: str, frame_index: int) -> str:
+    """The source's name and the frame's number for people, and a hash of both for uniqueness."""
+    stem = posixpath.splitext(posixpath.basename(source_uri.rstrip("/")))[0]
+    digest = hashlib.sha256(f"{source_uri}\0{frame_index}".encode()).hexdigest()[:12]
+    return f"{slug(stem)}-{frame_index:06d}-{digest}"
+
+
+def slug(text: str) -> str:
+    """The letters, digits and hyphens of a text, at most 48 of them: good in any file name."""
+    return re.sub(r"[^a-zA-Z0-9-]+", "-", text).strip("-")[:48] or "x"
+
+
+def _embeddings(
+    judged: Iterable[_Judged], models: Mapping[str, str], kept: Mapping[str, Split]
+) -> Iterator[ItemEmbedding]:
+    for one in judged:
+        identity = _frame_id(one.source_uri, one.frame_index)
+        if one.embedding and one.scan_id in models and identity in kept:
+            model = models[one.scan_id]
+            yield ItemEmbedding(one.item_id, identity, kept[identity], one.name, model, one.embedding)

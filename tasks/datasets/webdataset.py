@@ -1,0 +1,70 @@
+"""WebDataset: tars of pictures with a JSON beside each, for reading in a stream. https://github.com/webdataset"""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC
+
+from webdataset import TarWriter
+
+from schemas.dataset import DatasetFrame, Label
+from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated
+from tasks.datasets.pictures import Content, Picture
+
+
+def _part(name: str, contents: Iterable[Content], classes: Classes) -> Iterator[OutputFile]:
+    numbers = {name: number for number, name in enumerate(classes.names)}
+    buffer = io.BytesIO()
+    pictures: list[tuple[str, Picture]] = []
+    with TarWriter(buffer, user="clipomaly", group="clipomaly", mtime=0) as tar:
+        for content in contents:
+            if content.picture is None:
+                continue
+            frame = content.frame
+            pictures.append((frame.frame_id, content.picture))
+            tar.write(
+                {
+                    "__key__": frame.frame_id,
+                    content.picture.suffix.removeprefix("."): content.picture.data,
+                    "json": _described(frame, numbers),
+                }
+            )
+    if pictures:
+        yield OutputFile(f"{name}.tar", buffer.getvalue(), tuple(pictures))
+
+
+def _described(frame: DatasetFrame, numbers: dict[str, int]) -> dict[str, object]:
+    return {
+        "source_uri": frame.source_uri,
+        "drive": frame.drive,
+        "frame_index": frame.frame_index,
+        "timestamp": frame.timestamp.astimezone(UTC).isoformat(),
+        "height": frame.height,
+        "width": frame.width,
+        "unlabelled": frame.unlabelled,
+        "instances": [_instance(label, frame, numbers) for label in annotated(frame.labels)],
+    }
+
+
+def _instance(label: Label, frame: DatasetFrame, numbers: dict[str, int]) -> dict[str, object]:
+    assert label.name is not None
+    return {
+        "class": numbers[label.name],
+        "name": label.name,
+        "role": label.role.value,
+        "bbox": [label.box.x, label.box.y, label.box.width, label.box.height],
+        "segmentation": {"size": [frame.height, frame.width], "counts": label.mask_rle.decode("ascii")},
+        "item_id": label.item_id,
+        "track_id": label.track_id,
+    }
+
+
+def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
+    yield OutputFile("classes.txt", "".join(f"{name}\n" for name in classes.names).encode())
+
+
+WEBDATASET = Format(
+    _part,
+    _closing,
+    (),
+    'webdataset.WebDataset("train-00000.tar", shardshuffle=False).decode("rgb8").to_tuple("jpg;png", "json")',
+)

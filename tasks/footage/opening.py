@@ -1,0 +1,86 @@
+"""What only the inside of a source tells: how long it is, when it was captured, what its sidecar says."""
+
+import posixpath
+from dataclasses import replace
+from datetime import datetime
+
+from schemas.records import Source, TimestampSource
+from tasks.errors import DeniedError, SourceError
+from tasks.footage.capture_time import Sidecar, is_ahead, read_sidecar, time_in_name
+from tasks.footage.kinds import kind_of
+from tasks.footage.source_kind import GONE, Inside
+from tasks.storage import STORAGE_ERRORS, Location, cannot_read, is_out_of_reach, locate, reason
+
+_LARGEST_SIDECAR = 1024 * 1024
+
+
+def open_source(source: Source) -> Source:
+    """A listed source with what its inside tells: length, capture time, position, notes. Only headers are read.
+
+    Capture time comes from the sidecar ("captured", ISO 8601), the container, the file name or the modification
+    time, in this order; one of an inventory stays. The same source gives the same again. What cannot be opened, has
+    changed or is gone comes with ``error``; what may not be read, or not yet, comes as it is, for its reader to find
+    out.
+
+    Raises UserError when the storage is out of reach.
+    """
+    if source.error:
+        return source
+    place = locate(source.uri)
+    try:
+        inside = kind_of(source.uri).look_inside(place, source)
+        sidecar = _read_sidecar(locate(source.sidecar)) if source.sidecar else None
+    except (PermissionError, DeniedError):
+        return source
+    except SourceError as error:
+        return replace(source, error=str(error), footage_seconds=0.0)
+    except FileNotFoundError as error:
+        link = place.fs.lexists(place.path)
+        return replace(source, error=f"cannot be opened: {reason(error)}" if link else GONE)
+    except STORAGE_ERRORS as error:
+        if is_out_of_reach(error):
+            raise cannot_read(place, error) from error
+        return replace(source, error=f"cannot be opened: {reason(error)}")
+    captured, captured_from, note = _captured(source, inside, sidecar)
+    if source.sidecar and sidecar is None:
+        note = f"{source.sidecar} is no sidecar that can be read: not used"
+    return replace(
+        source,
+        captured=captured,
+        captured_from=captured_from,
+        footage_seconds=inside.seconds,
+        latitude=sidecar.latitude if sidecar else None,
+        longitude=sidecar.longitude if sidecar else None,
+        track=source.track or (source.sidecar if sidecar and sidecar.track else None),
+        note=note,
+    )
+
+
+def _read_sidecar(place: Location) -> Sidecar | None:
+    try:
+        data = place.fs.cat_file(place.path, start=0, end=_LARGEST_SIDECAR + 1)
+    except STORAGE_ERRORS as error:
+        if is_out_of_reach(error):
+            raise
+        return None
+    return read_sidecar(data) if len(data) <= _LARGEST_SIDECAR else None
+
+
+def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[datetime, TimestampSource, str | None]:
+    """When it was captured, where that comes from, and a note where the camera's clock is not believed."""
+    if source.captured_from is TimestampSource.INVENTORY:
+        return source.captured, source.captured_from, None
+    if sidecar and sidecar.captured:
+        return sidecar.captured, TimestampSource.SIDECAR, None
+    name = posixpath.basename(source.uri.rstrip("/"))
+    by_camera = (
+        (inside.container_time, TimestampSource.CONTAINER),
+        (time_in_name(name) or time_in_name(posixpath.basename(inside.first_name)), TimestampSource.FILENAME),
+    )
+    note = None
+    for moment, told_by in by_camera:
+        if moment and not is_ahead(moment, inside.modified):
+            return moment, told_by, note
+        if moment:
+            note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not believed"
+    return inside.modified, TimestampSource.MTIME, note

@@ -1,0 +1,113 @@
+"""Chosen candidates → items of the review queue, with their crops cut from the archive."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from schemas.review import Box, NameScore, ReviewItem, TrackFrame
+from tasks.errors import UserError
+from tasks.frames import Rgb, read_frame
+from tasks.mine import Chosen
+from tasks.mining.candidates import Candidates, read_shown
+from tasks.pictures import window
+
+_WIDEST = 768  # pixels of a crop
+_QUALITY = 88
+_MOST_TRACK_FRAMES = 500
+_LONGEST_NAME = 100
+_AT_A_TIME = 200  # items whose masks are read together
+
+
+@dataclass(slots=True)
+class Lost:
+    """Chosen items whose footage can no longer be read: how many, and the reason of the first."""
+
+    count: int = 0
+    reason: str = ""
+    item_ids: set[str] = field(default_factory=set)
+
+    def add(self, item_id: str, reason: str) -> None:
+        """Count one."""
+        self.count += 1
+        self.reason = self.reason or reason
+        self.item_ids.add(item_id)
+
+
+def make_items(tables_url: str, candidates: Candidates, chosen: Sequence[Chosen], lost: Lost) -> Iterator[ReviewItem]:
+    """The items in this order, one crop in memory at a time.
+
+    What cannot be cut from the archive any more is left out and told in ``lost``, with what points to it.
+    """
+    for start in range(0, len(chosen), _AT_A_TIME):
+        part = chosen[start : start + _AT_A_TIME]
+        ids = candidates.rows["instance_id"].take(candidates.best[[one.candidate for one in part]]).to_pylist()
+        shown = read_shown(tables_url, ids)
+        for one, instance_id in zip(part, ids, strict=True):
+            row = candidates.row(one.candidate)
+            if one.duplicate_of in lost.item_ids:
+                lost.add(one.item_id, lost.reason)
+                continue
+            try:
+                frame = read_frame(row.source_uri, row.frame_index)
+            except UserError as error:
+                lost.add(one.item_id, str(error))
+                continue
+            if frame.shape[:2] != (row.frame_height, row.frame_width):
+                lost.add(one.item_id, f"{row.source_uri} holds another picture now.")
+                continue
+            crop_box, crop = _crop(frame, row.box)
+            rest = shown[instance_id]
+            yield ReviewItem(
+                item_id=one.item_id,
+                scan_id=row.scan_id,
+                source_uri=row.source_uri,
+                drive=rest.drive,
+                frame_index=row.frame_index,
+                timestamp=row.timestamp,
+                frame_height=row.frame_height,
+                frame_width=row.frame_width,
+                box=row.box,
+                mask_rle=rest.mask_rle,
+                crop_jpeg=crop,
+                crop_box=crop_box,
+                name=_one_line(row.name),
+                names=tuple(NameScore(_one_line(name), min(max(score, 0.0), 1.0)) for name, score in rest.names),
+                score=min(max(float(candidates.score[one.candidate]), 0.0), 1.0),
+                rank=one.rank,
+                track_id=candidates.track_ids[one.candidate],
+                track=_thinned(candidates.track(one.candidate), row.frame_index),
+                latitude=row.latitude,
+                longitude=row.longitude,
+                embedding=candidates.vectors[one.candidate].astype("<f2").tobytes(),
+                cluster=one.cluster,
+                drawn_at_random=one.drawn_at_random,
+                duplicate_of=one.duplicate_of,
+                supersedes=one.supersedes,
+            )
+
+
+def _crop(frame: Rgb, box: Box) -> tuple[Box, bytes]:
+    """The object in its surroundings: where, and as JPEG of at most 768 pixels across."""
+    left, top, right, bottom = window((box.x, box.y, box.width, box.height), frame.shape[0], frame.shape[1])
+    part = frame[top:bottom, left:right]
+    if part.shape[1] > _WIDEST:
+        size = (_WIDEST, max(1, round(part.shape[0] * _WIDEST / part.shape[1])))
+        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(part, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise ValueError(f"a picture of shape {part.shape} cannot be written as JPEG")
+    return Box(left, top, right - left, bottom - top), data.tobytes()
+
+
+def _thinned(track: tuple[TrackFrame, ...], shown: int) -> tuple[TrackFrame, ...]:
+    """At most 500 frames of a track, evenly, the shown one among them."""
+    if len(track) <= _MOST_TRACK_FRAMES:
+        return track
+    kept = set(np.linspace(0, len(track) - 1, _MOST_TRACK_FRAMES - 1).round().astype(int).tolist())
+    return tuple(frame for place, frame in enumerate(track) if place in kept or frame.frame_index == shown)
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())[:_LONGEST_NAME].rstrip() or "unnamed"

@@ -1,0 +1,1 @@
+"""From verdicts to the changes of a vocabulary."""

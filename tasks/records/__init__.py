@@ -1,0 +1,1 @@
+"""Files that say what was planned, done and merged: the only truth about it."""
