@@ -156,6 +156,23 @@ def test_late_names_do_not_fill_the_next_list(queue: Queue, visit: Callable) -> 
         playwright.expect(page.locator("#namer-list li").first).to_have_text("bicycle", timeout=1000)
 
 
+def test_whoever_went_back_stays_there_when_more_items_come(queue: Queue, visit: Callable) -> None:
+    with served(queue, Archive()) as server:
+        page = visit(server.url)
+        shown(page, "traffic cone")
+        held: list = []
+        page.route("**/api/lease", lambda route: held.append(route))
+        page.keyboard.press("a")
+        shown(page, "mattress")
+        page.keyboard.press("ArrowLeft")
+        playwright.expect(page.locator("#stage-state")).to_contain_text("Decided")
+        wait_for(lambda: page.evaluate("true") and held)
+        with page.expect_response("**/api/lease"):
+            held[0].continue_()
+        page.evaluate("new Promise((done) => setTimeout(done, 100))")
+        playwright.expect(page.locator("#stage-state")).to_contain_text("Decided", timeout=1000)
+
+
 def test_a_night_by_keyboard_alone(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)

@@ -46,7 +46,8 @@ async function topUp() {
     for (const item of fresh) add(item);
     exhausted = fresh.length === 0;
     keepFor(leased.seconds);
-    if (at < 0 || !current() || !open(current())) next();
+    // Whoever went back to what is judged stays there, whatever has come meanwhile.
+    if (at < 0 || !current()) next();
     else render();
     clearTimeout(again);
     if (exhausted) again = setTimeout(topUp, 15000);
