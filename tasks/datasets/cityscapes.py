@@ -14,7 +14,7 @@ import yaml
 from clipomaly_core.lemma import lemma
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.dataset import DatasetFrame
-from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile, annotated
+from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile, annotated, class_list
 from tasks.datasets.pictures import Content
 from tasks.datasets.selection import slug
 from tasks.errors import UserError
@@ -86,7 +86,7 @@ def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
     ]
     text = "# The classes of the label maps, in the order of their values: for training, not for a scan.\n"
     # By it the label maps are read again, to train on and to judge by.
-    yield OutputFile("classes.txt", "".join(f"{name}\n" for name in names).encode())
+    yield class_list(names)
     yield OutputFile("vocabulary.yaml", (text + yaml.safe_dump({"known": known}, sort_keys=False)).encode())
 
 

@@ -73,3 +73,8 @@ class Format:
 def annotated(labels: Iterable[Label]) -> list[Label]:
     """The labels that are instances of a class: not the background."""
     return [label for label in labels if label.role is not Role.BACKGROUND]
+
+
+def class_list(names: Iterable[str]) -> OutputFile:
+    """classes.txt: a name a line, in the order of their numbers."""
+    return OutputFile("classes.txt", "".join(f"{name}\n" for name in names).encode())

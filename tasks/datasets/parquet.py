@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.dataset import FRAMES, DatasetFrame, Label
-from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated
+from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated, class_list
 from tasks.datasets.pictures import Content, Picture
 
 _INSTANCE = pa.struct(
@@ -77,7 +77,7 @@ def _instance(label: Label, numbers: dict[str, int]) -> dict[str, object]:
 
 
 def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
-    yield OutputFile("classes.txt", "".join(f"{name}\n" for name in classes.names).encode())
+    yield class_list(classes.names)
 
 
 PARQUET = Format(

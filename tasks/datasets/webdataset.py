@@ -7,7 +7,7 @@ from datetime import UTC
 from webdataset import TarWriter
 
 from schemas.dataset import DatasetFrame, Label
-from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated
+from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated, class_list
 from tasks.datasets.pictures import Content, Picture
 
 
@@ -59,7 +59,7 @@ def _instance(label: Label, frame: DatasetFrame, numbers: dict[str, int]) -> dic
 
 
 def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
-    yield OutputFile("classes.txt", "".join(f"{name}\n" for name in classes.names).encode())
+    yield class_list(classes.names)
 
 
 WEBDATASET = Format(
