@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from clipomaly_core import Clipomaly
 from clipomaly_core.dense import dense_features
@@ -21,6 +23,8 @@ from training.nano.data import (
     HELD_OUT_SEED,
     NAMELESS,
     UNKNOWN,
+    Batch,
+    Batches,
     Scenes,
     Truth,
     make_batch,
@@ -142,6 +146,23 @@ def _without_nameless() -> np.random.Generator:
 def test_batches_repeat_with_their_seed():
     first, second = (make_batch([coloured_scene(0)] * 3, False, np.random.default_rng(5)) for _ in range(2))
     assert torch.equal(first.windows, second.windows) and torch.equal(first.crops, second.crops)
+
+
+def test_workers_take_turns_and_draw_scenes_of_their_own():
+    def drawn(workers: int, count: int) -> tuple[list[Batch], set[int]]:
+        stream = Batches(coloured_scene, 3, 0, size=1, reuse=1, whole_from=3)
+        loader = DataLoader(stream, None, num_workers=workers, multiprocessing_context="spawn" if workers else None)
+        batches = list(islice(loader, count))
+        return batches, {hash(batch.windows.numpy().tobytes()) for batch in batches}
+
+    alone, _ = drawn(0, 4)
+    one, _ = drawn(1, 4)
+    three, pictures = drawn(3, 4)
+    for a, b in zip(alone, one, strict=True):
+        assert torch.equal(a.windows, b.windows)
+    # The first worker draws what it would draw alone, the others something else, and all know when frames are whole.
+    assert torch.equal(three[0].windows, alone[0].windows) and len(pictures) == 4
+    assert [batch.windows.shape[2] for batch in three] == [176, 176, 176, 448]
 
 
 def test_held_out_seeds_cannot_be_trained_on():

@@ -5,7 +5,7 @@ and the image tower follows it. With fixed targets the image tower learns what t
 on its own, which words mean them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -41,6 +41,11 @@ class Concepts:
     kind_words: tuple[tuple[str, ...], ...]
     other_words: tuple[tuple[str, ...], ...]
     near_words: tuple[tuple[str, ...], ...]
+
+    def to(self, device: torch.device) -> "Concepts":
+        """The same on a device."""
+        targets = {name: getattr(self, name).to(device) for name in ("known", "kinds", "others", "near")}
+        return replace(self, **targets)
 
 
 def training_kinds() -> tuple[Kind, ...]:

@@ -4,7 +4,7 @@ Scenes of seeds below ``HELD_OUT_SEED`` train; those from it on are for evaluati
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import count
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 from clipomaly_core.crops import context_crop, masked_crop
 from training.nano.augment import nameless, photometric
@@ -32,6 +32,7 @@ CONTEXT = 0.5
 _THINGS = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)  # classes of V whose parts are cropped and named
 _LEAST = 70  # pixels of 640x360 that a crop's subject has
 _POOL = 600
+_APART = 250_000  # scenes: more than a worker draws
 _NAMED = 3  # planted objects of a scene that are cropped
 _CLASSED = 1.6  # crops of a class of V a scene, on average
 _FOCUS = (0.5, 0.25)  # shares of the windows around an instance, and around a thing of V
@@ -75,6 +76,10 @@ class Batch:
     crops: Tensor
     crop_labels: Tensor
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
 
 class Scenes:
     """Training scenes from a pool: every ``reuse``-th draw renders a new one, which pushes out the oldest."""
@@ -104,7 +109,7 @@ class Scenes:
 
 
 class Batches(IterableDataset[Batch]):
-    """An endless stream of batches that depends on the seed and where it starts.
+    """An endless stream of batches that depends on the seed, where it starts, and how many workers draw it by turns.
 
     From batch number ``whole_from`` on, counted from ``start``, batches hold a third as many windows, each a whole
     frame.
@@ -120,10 +125,13 @@ class Batches(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         cv2.setNumThreads(1)
-        rng = np.random.default_rng([self._seed, self._start])
-        # Seeds of runs and of resumed parts are far apart, so that their scenes differ.
-        scenes = Scenes(self._render, (self._seed * 97 + self._start * 7 + 1) % 9_000_000, self._reuse, rng)
-        for number in count(self._start):
+        worker = get_worker_info()
+        turn, turns = (worker.id, worker.num_workers) if worker else (0, 1)
+        rng = np.random.default_rng([self._seed, self._start, turn])
+        # Seeds of runs, of resumed parts and of workers are far apart, so that their scenes differ.
+        first = (self._seed * 97 + self._start * 7 + turn * _APART + 1) % 9_000_000
+        scenes = Scenes(self._render, first, self._reuse, rng)
+        for number in count(self._start + turn, turns):
             whole = number >= self._whole_from
             yield make_batch(
                 [scenes.draw() for _ in range(max(1, self._size // 3) if whole else self._size)], whole, rng

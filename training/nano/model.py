@@ -108,9 +108,10 @@ def window_features(visual: VisionTransformer, images: Tensor, places: Tensor) -
     """
     patches = visual.conv1(images)
     rows, columns = patches.shape[-2:]
-    left, top, width, height = (2 * places - torch.tensor([1.0, 1, 0, 0])).T[..., None]
-    x = left + width * (torch.arange(columns) + 0.5) / columns
-    y = top + height * (torch.arange(rows) + 0.5) / rows
+    device = places.device
+    left, top, width, height = (2 * places - torch.tensor([1.0, 1, 0, 0], device=device)).T[..., None]
+    x = left + width * (torch.arange(columns, device=device) + 0.5) / columns
+    y = top + height * (torch.arange(rows, device=device) + 0.5) / rows
     where = torch.stack([x[:, None].expand(-1, rows, -1), y[:, :, None].expand(-1, -1, columns)], dim=-1)
     embedding = visual.positional_embedding[1:].T.unflatten(1, visual.grid_size)[None].expand(len(images), -1, -1, -1)
     position = grid_sample(embedding, where, padding_mode="border", align_corners=False).flatten(2).transpose(1, 2)
@@ -122,14 +123,14 @@ def window_features(visual: VisionTransformer, images: Tensor, places: Tensor) -
 def normalised(pixels: Tensor, model: CLIP) -> Tensor:
     """(B, 3, H, W) uint8 → float32 with the model's mean and deviation."""
     preprocess = model.visual.preprocess_cfg
-    mean, std = (torch.tensor(preprocess[key])[:, None, None] for key in ("mean", "std"))
+    mean, std = (torch.tensor(preprocess[key], device=pixels.device)[:, None, None] for key in ("mean", "std"))
     return (pixels.float() / 255 - mean) / std
 
 
 def write_checkpoint(weights: dict[str, Tensor], path: Path) -> None:
     """Write float16 safetensors under open_clip's keys; a reader never sees half a file."""
     partial = path.with_suffix(".partial")
-    save_file({key: value.detach().half().contiguous() for key, value in weights.items()}, partial)
+    save_file({key: value.detach().half().cpu().contiguous() for key, value in weights.items()}, partial)
     partial.replace(path)
 
 

@@ -58,16 +58,16 @@ def strangers(known: set[str]) -> list[str]:
     return sorted({word.lower() for word in every if len(word) > 2} - known)
 
 
-def train_text(seed: int, steps: int, start: Path | None = None) -> dict[str, Tensor]:
+def train_text(seed: int, steps: int, start: Path | None = None, device: str = "cpu") -> dict[str, Tensor]:
     """Train from a seed, or from the text tower of a checkpoint; the weights of everything but the image tower."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    concepts = load_concepts()
+    concepts = load_concepts().to(torch.device(device))
     targets = text_targets(concepts)
     words, rows, weights = vocabulary_words(concepts)
     others = strangers({word.lower() for word in words})
     usual, templates = load_templates("short"), sorted({*load_templates("short"), *load_templates("full")})
-    model = (read_checkpoint(start).requires_grad_(True) if start else create_nano()).train()
+    model = (read_checkpoint(start).requires_grad_(True) if start else create_nano()).train().to(device)
     tokenizer = open_clip.get_tokenizer("nano")
     trained = {name: p for name, p in model.named_parameters() if not name.startswith("visual.")}
     optimizer = torch.optim.AdamW(trained.values(), lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
@@ -83,8 +83,8 @@ def train_text(seed: int, steps: int, start: Path | None = None) -> dict[str, Te
         drawn = torch.multinomial(weights, _BATCH, replacement=True)
         strange = rng.choice(len(others), _STRANGERS, replace=False)
         texts = [phrase(words[i]) for i in drawn.tolist()] + [phrase(others[i]) for i in strange]
-        embeddings = encode_texts(model, tokenizer(texts))
-        target = rows[drawn]
+        embeddings = encode_texts(model, tokenizer(texts).to(device))
+        target = rows[drawn].to(device)
         cosines = embeddings @ targets.T
         named = cosines[:_BATCH]
         near = 1 - named.gather(1, target[:, None]).mean()

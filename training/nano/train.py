@@ -61,7 +61,7 @@ _SAVE_SECONDS = 90.0
 class Settings:
     """One run of ``steps``, over all resumed parts; whole frames are used after the share ``windows_until`` of them;
     ``reuse``: how often a scene is used for each one rendered; ``rate``: of matrices; ``start``: a checkpoint whose
-    image tower it begins with."""
+    image tower it begins with; ``workers``: processes that draw."""
 
     seed: int
     steps: int
@@ -73,6 +73,8 @@ class Settings:
     reuse: int = 3
     windows_until: float = 0.93
     bfloat16: bool = False
+    device: str = "cpu"
+    workers: int = 1
 
 
 @dataclass(slots=True)
@@ -91,13 +93,15 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.concepts = load_concepts()
+        self.device = torch.device(settings.device)
+        self.concepts = load_concepts().to(self.device)
         torch.manual_seed(settings.seed)
         self.model = create_nano().train()
         self.visual = self.model.visual
         if settings.start:
             self.visual.load_state_dict(read_checkpoint(settings.start).visual.state_dict())
         learn_patches(self.visual, torch.zeros(3 * PATCH**2, 3 * PATCH**2))  # prepare or resume fills it
+        self.model.to(self.device)
         matrices = [p for p in self.visual.transformer.parameters() if p.ndim == 2]
         matrices.append(self._patches.change)
         chosen = {id(p) for p in matrices}
@@ -124,11 +128,11 @@ class Run:
 
     def prepare(self, batches: list[Batch]) -> None:
         """What comes before the first step: patch filters and class frequencies, from the first batches."""
-        whitening = whitening_of([normalised(batch.windows, self.model) for batch in batches], PATCH)
+        whitening = whitening_of([normalised(batch.windows.to(self.device), self.model) for batch in batches], PATCH)
         self._patches.whitening.copy_(whitening)
         if not self.settings.start:
             start_with_whitened(self.visual, whitening)
-        self.frequency = prior(torch.cat([batch.shares.flatten(0, -2) for batch in batches]))
+        self.frequency = prior(torch.cat([batch.shares.flatten(0, -2) for batch in batches])).to(self.device)
         self.average = {key: value.clone() for key, value in plain_weights(self.visual).items()}
 
     def learn(self, batch: Batch) -> None:
@@ -137,7 +141,7 @@ class Run:
         decay = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * warm * decay
-        loss, done = self._loss(batch)
+        loss, done = self._loss(batch.to(self.device))
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -151,7 +155,7 @@ class Run:
         self.log.append(done)
 
     def _precision(self) -> AbstractContextManager[object]:
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bfloat16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.bfloat16)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -196,7 +200,7 @@ class Run:
         file = self.settings.out / "state.pt"
         if not file.exists():
             return
-        state = torch.load(file, weights_only=True)
+        state = torch.load(file, map_location=self.device, weights_only=True)
         self.visual.load_state_dict(state["visual"])
         self.average = state["average"]
         for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
@@ -236,7 +240,12 @@ def train(settings: Settings, render: Render) -> Run:
     stream = Batches(render, settings.seed, run.step, settings.batch, settings.reuse, whole_from)
     # Not forked: OpenCV and torch have threads by now, and a lock that one of them holds would never open again.
     loader = DataLoader(
-        stream, None, num_workers=1, prefetch_factor=4, multiprocessing_context="spawn", worker_init_fn=_stand_back
+        stream,
+        None,
+        num_workers=settings.workers,
+        prefetch_factor=4,
+        multiprocessing_context="spawn",
+        worker_init_fn=_stand_back,
     )
     batches: Iterator[Batch] = iter(loader)
     if run.step == 0:
