@@ -57,21 +57,29 @@ def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) 
 
 
 def run_until_ended(serving: Coroutine[Any, Any, None]) -> None:
-    """Run until it is done or interrupted."""
+    """Run until it is done, interrupted or cancelled."""
     try:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(serving)
     finally:
         signal.alarm(0)
 
 
 class _Server(Runner):
+    _served_by: asyncio.Task[None] | None = None
+
+    async def start(self, *args: Any, **options: Any) -> None:
+        self._served_by = asyncio.current_task()
+        await super().start(*args, **options)
+
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
-        """End as by Ctrl-C, which pauses the schedule first; Prefect's own handler leaves it to nobody."""
-        # Ctrl-C cancels, and what waits for a scan that ends at this moment may swallow that: then press it again.
+        """End as Ctrl-C does, by being cancelled: that pauses the schedule first, and Prefect's own handler leaves it
+        to nobody. Not by the signal of Ctrl-C, which what a script runs in the background ignores."""
+        # What waits for a scan that ends at this moment may swallow it: then it is cancelled again.
         signal.signal(signal.SIGALRM, self.handle_sigterm)
         signal.alarm(_PATIENCE)
-        signal.raise_signal(signal.SIGINT)
+        if self._served_by is not None:
+            self._served_by.get_loop().call_soon_threadsafe(self._served_by.cancel)
 
 
 def make_schedule(cron: str, timezone: str) -> Schedule:

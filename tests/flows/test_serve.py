@@ -37,6 +37,8 @@ def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
         from prefect.settings import PREFECT_API_URL
 
         environment = os.environ | {"PREFECT_API_URL": str(PREFECT_API_URL.value())}
+        # As a script does that runs it in the background: Ctrl-C is ignored then, and the end must come all the same.
+        command = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', *command]
         served = subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
         try:
             with get_client(sync_client=True) as client:
@@ -85,26 +87,28 @@ def test_schedules_that_are_none(clipomaly, tmp_path, options, told):
 DEAF = """
 import asyncio, signal
 from contextlib import suppress
+from prefect.runner import Runner
 import flows.serve
-from flows.serve import _Server, run_until_ended
 
-flows.serve._PATIENCE = 1
-signal.signal(signal.SIGTERM, _Server("night").handle_sigterm)
-
-async def deaf():
+async def deaf(self):
+    signal.signal(signal.SIGTERM, self.handle_sigterm)
     print("ready", flush=True)
-    for _ in range(2):
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(600)
-            raise SystemExit("nobody interrupted it")
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(600)
+    await asyncio.sleep(600)
+    raise SystemExit("nobody ended it")
 
-run_until_ended(deaf())
+Runner.start = deaf
+flows.serve._PATIENCE = 1
+flows.serve.run_until_ended(flows.serve._Server("night").start())
 print("ended")
 """
 
 
-def test_an_interrupt_that_is_swallowed_is_sent_again(prefect_home):
-    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True) as ran:
+@pytest.mark.parametrize("shell", ["", "trap '' INT;"], ids=["in front", "where Ctrl-C is ignored"])
+def test_an_end_that_is_swallowed_comes_again(prefect_home, shell):
+    command = ["sh", "-c", f'{shell} exec "$0" "$@"', sys.executable, "-c", DEAF]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:
         try:
             assert ran.stdout.readline() == "ready\n"
             ran.send_signal(signal.SIGTERM)
