@@ -5,12 +5,12 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import open_clip
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from clipomaly_core import Clipomaly
 from clipomaly_core.dense import dense_features
@@ -23,7 +23,6 @@ from training.nano.data import (
     HELD_OUT_SEED,
     NAMELESS,
     UNKNOWN,
-    Batch,
     Batches,
     Scenes,
     Truth,
@@ -148,21 +147,19 @@ def test_batches_repeat_with_their_seed():
     assert torch.equal(first.windows, second.windows) and torch.equal(first.crops, second.crops)
 
 
-def test_workers_take_turns_and_draw_scenes_of_their_own():
-    def drawn(workers: int, count: int) -> tuple[list[Batch], set[int]]:
-        stream = Batches(coloured_scene, 3, 0, size=1, reuse=1, whole_from=3)
-        loader = DataLoader(stream, None, num_workers=workers, multiprocessing_context="spawn" if workers else None)
-        batches = list(islice(loader, count))
-        return batches, {hash(batch.windows.numpy().tobytes()) for batch in batches}
-
-    alone, _ = drawn(0, 4)
-    one, _ = drawn(1, 4)
-    three, pictures = drawn(3, 4)
-    for a, b in zip(alone, one, strict=True):
-        assert torch.equal(a.windows, b.windows)
-    # The first worker draws what it would draw alone, the others something else, and all know when frames are whole.
-    assert torch.equal(three[0].windows, alone[0].windows) and len(pictures) == 4
-    assert [batch.windows.shape[2] for batch in three] == [176, 176, 176, 448]
+def test_workers_take_turns_and_draw_scenes_of_their_own(monkeypatch):
+    stream = Batches(coloured_scene, 3, 0, size=1, reuse=1, whole_from=4)
+    alone = list(islice(stream, 6))
+    by_turn = []
+    for turn in range(3):
+        worker = SimpleNamespace(id=turn, num_workers=3)
+        monkeypatch.setattr("training.nano.data.get_worker_info", lambda worker=worker: worker)
+        by_turn.append(list(islice(stream, 2)))
+    assert torch.equal(by_turn[0][0].windows, alone[0].windows)  # one worker alone draws what none would
+    together = [by_turn[number % 3][number // 3] for number in range(6)]
+    assert len({batch.windows.numpy().tobytes() for batch in together}) == 6
+    for batches in (alone, together):  # all know from which batch on frames are whole
+        assert [batch.windows.shape[2] for batch in batches] == [176, 176, 176, 176, 448, 448]
 
 
 def test_held_out_seeds_cannot_be_trained_on():
