@@ -62,7 +62,7 @@ def run_until_ended(serving: Coroutine[Any, Any, None]) -> None:
         with suppress(KeyboardInterrupt, asyncio.CancelledError):
             asyncio.run(serving)
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _Server(Runner):
@@ -75,9 +75,9 @@ class _Server(Runner):
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         """End as Ctrl-C does, by being cancelled: that pauses the schedule first, and Prefect's own handler leaves it
         to nobody. Not by the signal of Ctrl-C, which what a script runs in the background ignores."""
-        # What waits for a scan that ends at this moment may swallow it: then it is cancelled again.
-        signal.signal(signal.SIGALRM, self.handle_sigterm)
-        signal.alarm(_PATIENCE)
+        # What waits for a scan that ends at this moment may swallow that: then it is interrupted, as often as it takes.
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE, _PATIENCE)
         if self._served_by is not None:
             self._served_by.get_loop().call_soon_threadsafe(self._served_by.cancel)
 
