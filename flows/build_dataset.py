@@ -11,7 +11,7 @@ from rich.table import Table
 from flows.rows import plural
 from review import Queue
 from schemas.dataset import Role, Split
-from schemas.review import QueuedItem, State
+from schemas.review import JUDGED, QueuedItem
 from tasks.dataset import Built, DatasetOptions, build_dataset
 
 
@@ -47,7 +47,7 @@ def run_build(request: DatasetRequest) -> Built:
         task = bar.add_task("frames", total=None)
 
         def judged() -> Iterator[QueuedItem]:
-            return queue.walk((State.DECIDED, State.EXPORTED))
+            return queue.walk(JUDGED)
 
         return build_dataset(
             judged,

@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from review import Queue
-from schemas.review import State
+from schemas.review import JUDGED
 from tasks.precision import Calibration, calibrate
 
 
 def run_precision(queue_url: str, wished: float, bands: int, as_json: bool) -> Calibration:
     """Read the queue, calibrate, print. Raises UsageError for a wish that is none, ReviewError for the queue."""
     with Queue.open(queue_url, create=False) as queue:
-        found = calibrate(queue.walk((State.DECIDED, State.EXPORTED), with_pictures=False), wished, bands)
+        found = calibrate(queue.walk(JUDGED, with_pictures=False), wished, bands)
     if as_json:
         print(json.dumps(asdict(found)))
         return found

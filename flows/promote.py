@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from review import Queue
-from schemas.review import State
+from schemas.review import JUDGED, State
 from tasks.errors import UserError
 from tasks.promote import Promotion, propose, write_promotion
 from tasks.promotion.verdicts import Space, read_spaces
@@ -25,7 +25,7 @@ def run_promote(
         if not spaces:
             raise UserError(f"There are no tables at {tables}. Name those that the queue was mined from.")
     with Queue.open(queue_url, create=False) as queue:
-        items = queue.walk((State.DECIDED, State.EXPORTED, State.DUPLICATE), with_pictures=False)
+        items = queue.walk((*JUDGED, State.DUPLICATE), with_pictures=False)
         promotion = propose(items, vocabulary, spaces, least, leave_out)
     print_promotion(promotion, vocabulary, out)
     if tables is None:

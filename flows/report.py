@@ -12,8 +12,6 @@ from tasks.reporting.comparison import Judged, compare_scans
 from tasks.reporting.page import render_comparison, render_report
 from tasks.storage import is_local, locate, replace_file
 
-_REAL = {Verdict.ACCEPT: True, Verdict.RELABEL: True, Verdict.KNOWN: False, Verdict.NOT_AN_OBJECT: False}
-
 
 def write_report(
     tables: str,
@@ -95,13 +93,13 @@ def _plain(text: str) -> str:
 
 def _judged(url: str) -> Iterator[Judged]:
     from review import Queue
-    from schemas.review import State
+    from schemas.review import JUDGED
 
     with Queue.open(url, create=False) as queue:
-        for queued in queue.walk((State.DECIDED, State.EXPORTED), with_pictures=False):
+        for queued in queue.walk(JUDGED, with_pictures=False):
             item, verdict = queued.item, queued.status.verdict
-            if verdict not in _REAL:
+            if verdict is None or verdict is Verdict.UNSURE:
                 continue
             seen = {item.frame_index: item.box} | {frame.frame_index: frame.box for frame in item.track}
             for frame_index, box in seen.items():
-                yield Judged(item.item_id, item.source_uri, frame_index, box, _REAL[verdict])
+                yield Judged(item.item_id, item.source_uri, frame_index, box, verdict.is_real)

@@ -5,9 +5,9 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from review.coco import export_coco, import_coco
-from review.handover import Imported
-from review.label_studio import IMAGE_ROOT, export_label_studio, import_label_studio
+from review.exchange.annotations import Imported
+from review.exchange.coco import export_coco, import_coco
+from review.exchange.label_studio import IMAGE_ROOT, export_label_studio, import_label_studio
 from review.pictures import FrameGoneError, Pictures, Rgb
 from review.queue import Queue
 from review.web.server import serve

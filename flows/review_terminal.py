@@ -12,7 +12,7 @@ from review.queue import Cluster
 from review.reviewers import Reviewer
 from review.statistics import Stats
 from review.web.messages import DecisionAnswer, event_answer, item_answer
-from schemas.review import Decision, Event, ItemStatus, QueuedItem, State
+from schemas.review import JUDGED, Decision, Event, ItemStatus, QueuedItem, State
 
 _MOST_NAMES = 15
 
@@ -124,7 +124,7 @@ def print_stats(stats: Stats, as_json: bool) -> None:
     if as_json:
         print(TypeAdapter(Stats).dump_json(stats, indent=2).decode())
         return
-    waiting, judged = stats.items(State.PENDING, State.LEASED), stats.items(State.DECIDED, State.EXPORTED)
+    waiting, judged = stats.items(State.PENDING, State.LEASED), stats.items(*JUDGED)
     away, duplicates = stats.items(State.SNOOZED), stats.items(State.DUPLICATE)
     print(f"{waiting:,} waiting, {judged:,} judged, {away:,} snoozed, {duplicates:,} duplicates")
     share = stats.precision

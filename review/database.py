@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -174,6 +175,14 @@ class Database:
         # PostgreSQL databases are often shared; an SQLite file with tables of its own is something else.
         if self.is_sqlite and connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar():
             raise ReviewError(f"{self._name} is an SQLite file of something else. Name another file.")
+
+
+def database_time(connection: Connection) -> datetime:
+    """Now (UTC), by the clock of the database's machine: those of its clients may differ by minutes."""
+    if connection.dialect.name == "sqlite":  # a file of this machine
+        return datetime.now(UTC)
+    now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return now.astimezone(UTC)
 
 
 def _parse(url: str) -> URL:

@@ -13,9 +13,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from review.errors import UnknownItemError
-from review.masks import decode_rle
 from review.queue import Queue
-from schemas.review import Box, ReviewItem
+from schemas.geometry import Box
+from schemas.images import encode_jpeg, encode_png, shrink_to_width
+from schemas.masks import decode_mask
+from schemas.review import ReviewItem
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -69,7 +71,7 @@ class Pictures:
 
         def make() -> bytes:
             item = self._queue.item(item_id).item
-            return _jpeg(_shrink(self._read(item, item.frame_index), _FRAME_WIDTH))
+            return encode_jpeg(shrink_to_width(self._read(item, item.frame_index), _FRAME_WIDTH))
 
         return self._cache.get(f"frame {item_id}", make)
 
@@ -89,7 +91,7 @@ class Pictures:
         frame = self._read(item, item.frame_index)
         if frame.shape[:2] != (item.frame_height, item.frame_width):
             raise FrameGoneError("The archive has another picture there now.")
-        return _jpeg(frame)
+        return encode_jpeg(frame)
 
     def track_frame(self, item_id: str, number: int) -> bytes:
         """The surroundings of the object on frame ``number`` of its track: JPEG.
@@ -103,9 +105,9 @@ class Pictures:
                 raise UnknownItemError(f"The track of item {item_id} has {len(item.track)} frames.")
             seen = item.track[number]
             frame = self._read(item, seen.frame_index)
-            view = _view_like(item.crop_box, seen.box, frame.shape[1], frame.shape[0])
+            view = item.crop_box.centred_on(seen.box, *frame.shape[:2])
             cut = frame[view.y : view.y + view.height, view.x : view.x + view.width]
-            return _jpeg(_shrink(cut, 640))
+            return encode_jpeg(shrink_to_width(cut, 640))
 
         return self._cache.get(f"track {number} {item_id}", make)
 
@@ -157,42 +159,15 @@ def crop_size(item: ReviewItem) -> tuple[int, int]:
 
 def _overlay(item: ReviewItem, view: Box, width: int, height: int) -> bytes:
     """The mask in ``view`` of the frame, at this size."""
-    part = decode_rle(item.mask_rle, item.frame_height, item.frame_width)[
+    part = decode_mask(item.mask_rle, item.frame_height, item.frame_width)[
         view.y : view.y + view.height, view.x : view.x + view.width
     ].astype(np.uint8)
     mask = (cv2.resize(part * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127).astype(np.uint8)
     outlines, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     thick = max(2, round(max(width, height) / 320))
     overlay = np.zeros((height, width, 4), np.uint8)
-    overlay[mask > 0] = (*_TINT[::-1], 32)
+    overlay[mask > 0] = (*_TINT, 32)
     # A light line on a dark one is seen on any ground.
-    cv2.drawContours(overlay, outlines, -1, (24, 20, 16, 150), 2 * thick + 1, cv2.LINE_AA)
-    cv2.drawContours(overlay, outlines, -1, (*_TINT[::-1], 255), thick, cv2.LINE_AA)
-    return _encode(".png", overlay)
-
-
-def _view_like(view: Box, box: Box, width: int, height: int) -> Box:
-    """A window as large as ``view`` around ``box``, kept inside a frame."""
-    wide, high = min(view.width, width), min(view.height, height)
-    x = min(max(0, box.x + box.width // 2 - wide // 2), width - wide)
-    y = min(max(0, box.y + box.height // 2 - high // 2), height - high)
-    return Box(x, y, wide, high)
-
-
-def _shrink(picture: Rgb, width: int) -> Rgb:
-    if picture.shape[1] <= width:
-        return picture
-    size = (width, max(1, round(picture.shape[0] * width / picture.shape[1])))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _jpeg(picture: Rgb) -> bytes:
-    return _encode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-
-
-def _encode(kind: str, picture: npt.NDArray[np.uint8] | cv2.typing.MatLike) -> bytes:
-    # An overlay is mostly nothing: the least effort packs it as small.
-    done, data = cv2.imencode(kind, picture, [cv2.IMWRITE_PNG_COMPRESSION, 1] if kind == ".png" else [])
-    if not done:
-        raise ValueError(f"a picture of shape {picture.shape} cannot be written as {kind}")
-    return data.tobytes()
+    cv2.drawContours(overlay, outlines, -1, (16, 20, 24, 150), 2 * thick + 1, cv2.LINE_AA)
+    cv2.drawContours(overlay, outlines, -1, (*_TINT, 255), thick, cv2.LINE_AA)
+    return encode_png(overlay)

@@ -7,10 +7,7 @@ from sqlalchemy import Column, ColumnElement, Connection, case, func, select
 
 from review.tables import items
 from schemas.interval import wilson_interval
-from schemas.review import State, Verdict
-
-_OPEN = (State.PENDING, State.LEASED, State.SNOOZED)
-_JUDGED = (State.DECIDED, State.EXPORTED)
+from schemas.review import JUDGED, OPEN, State, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +112,12 @@ def _counts(connection: Connection, column: Column[str], *conditions: ColumnElem
 
 
 def _verdicts(connection: Connection) -> tuple[VerdictCount, ...]:
-    by_verdict = _counts(connection, items.c.verdict, items.c.state.in_(_JUDGED))
+    by_verdict = _counts(connection, items.c.verdict, items.c.state.in_(JUDGED))
     return tuple(VerdictCount(verdict, by_verdict.get(verdict, 0)) for verdict in Verdict)
 
 
 def _nights(connection: Connection) -> tuple[NightProgress, ...]:
-    judged = func.sum(case((items.c.state.in_(_JUDGED), 1), else_=0))
+    judged = func.sum(case((items.c.state.in_(JUDGED), 1), else_=0))
     rows = connection.execute(
         select(items.c.night, func.count(), judged)
         .where(items.c.state != State.DUPLICATE)
@@ -144,20 +141,20 @@ def _reviewers(connection: Connection, now: datetime) -> tuple[ReviewerProgress,
 
 
 def _names(connection: Connection) -> tuple[NameProgress, ...]:
-    still_open = _counts(connection, items.c.name, items.c.state.in_(_OPEN))
-    judged = _counts(connection, items.c.decided_name, items.c.state.in_(_JUDGED), items.c.decided_name.is_not(None))
+    still_open = _counts(connection, items.c.name, items.c.state.in_(OPEN))
+    judged = _counts(connection, items.c.decided_name, items.c.state.in_(JUDGED), items.c.decided_name.is_not(None))
     both = {name: NameProgress(name, still_open.get(name, 0), judged.get(name, 0)) for name in still_open | judged}
     return tuple(sorted(both.values(), key=lambda name: (-name.open - name.judged, name.name)))
 
 
 def _drives(connection: Connection) -> tuple[DriveProgress, ...]:
-    by_drive = _counts(connection, items.c.drive, items.c.state.in_(_OPEN))
+    by_drive = _counts(connection, items.c.drive, items.c.state.in_(OPEN))
     return tuple(DriveProgress(drive, by_drive[drive]) for drive in sorted(by_drive))
 
 
 def _precision(connection: Connection) -> Precision:
-    by_verdict = _counts(connection, items.c.verdict, items.c.state.in_(_JUDGED), items.c.drawn_at_random.is_(True))
-    real = by_verdict.get(Verdict.ACCEPT, 0) + by_verdict.get(Verdict.RELABEL, 0)
+    by_verdict = _counts(connection, items.c.verdict, items.c.state.in_(JUDGED), items.c.drawn_at_random.is_(True))
+    real = sum(count for verdict, count in by_verdict.items() if Verdict(verdict).is_real)
     judged = sum(by_verdict.values()) - by_verdict.get(Verdict.UNSURE, 0)
     if not judged:
         return Precision(0, None, None, None)

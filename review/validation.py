@@ -6,9 +6,9 @@ import math
 from PIL import Image
 
 from review.errors import BadInputError
-from review.masks import run_lengths
 from review.names import LONGEST, check_item_id, clean_name
-from schemas.review import Box, ReviewItem
+from schemas.masks import mask_area
+from schemas.review import ReviewItem
 
 LARGEST_CROP = 512 * 1024
 LARGEST_MASK = 256 * 1024
@@ -30,7 +30,7 @@ def check_item(item: ReviewItem) -> None:
 def _problem(item: ReviewItem) -> str | None:
     if not (item.frame_height > 0 and item.frame_width > 0 and item.frame_height * item.frame_width <= MOST_PIXELS):
         return f"its frame is {item.frame_width} by {item.frame_height} pixels"
-    if not (_inside(item.box, item) and _inside(item.crop_box, item)):
+    if not all(box.is_inside(item.frame_height, item.frame_width) for box in (item.box, item.crop_box)):
         return "a box of it is empty or reaches outside the frame"
     if not (math.isfinite(item.rank) and 0 <= item.score <= 1):
         return "its rank is not a number, or its score not between 0 and 1"
@@ -60,22 +60,13 @@ def _problem(item: ReviewItem) -> str | None:
     if not 0 < len(item.mask_rle) <= LARGEST_MASK:
         return f"its mask has {len(item.mask_rle):,} bytes (up to {LARGEST_MASK:,} are kept)"
     try:
-        if not any(run_lengths(item.mask_rle, item.frame_height, item.frame_width)[1::2]):
+        if not mask_area(item.mask_rle, item.frame_height, item.frame_width):
             return "its mask is empty"
     except ValueError as error:
         return f"its mask is damaged: {error}"
     if not 0 < len(item.crop_jpeg) <= LARGEST_CROP:
         return f"its crop has {len(item.crop_jpeg):,} bytes (up to {LARGEST_CROP:,} are kept)"
     return None if _is_jpeg(item.crop_jpeg) else "its crop is no JPEG picture"
-
-
-def _inside(box: Box, item: ReviewItem) -> bool:
-    return (
-        box.x >= 0
-        and box.y >= 0
-        and 0 < box.width <= item.frame_width - box.x
-        and 0 < box.height <= item.frame_height - box.y
-    )
 
 
 def _is_jpeg(data: bytes) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from schemas.geometry import Box as Box
+
 
 class State(StrEnum):
     """Where an item of the queue stands."""
@@ -14,6 +16,20 @@ class State(StrEnum):
     SNOOZED = "snoozed"
     DUPLICATE = "duplicate"
     EXPORTED = "exported"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still judge it."""
+        return self in (State.PENDING, State.LEASED, State.SNOOZED)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a decision stands, handed over or not."""
+        return self in (State.DECIDED, State.EXPORTED)
+
+
+OPEN = tuple(state for state in State if state.is_open)
+JUDGED = tuple(state for state in State if state.is_judged)
 
 
 class Verdict(StrEnum):
@@ -29,6 +45,16 @@ class Verdict(StrEnum):
     NOT_AN_OBJECT = "not an object"
     UNSURE = "unsure"
 
+    @property
+    def is_real(self) -> bool:
+        """Whether it is an unknown object: what the scan is for, and what precision counts as found."""
+        return self in (Verdict.ACCEPT, Verdict.RELABEL)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the person had to give a name with it."""
+        return self in (Verdict.RELABEL, Verdict.KNOWN)
+
 
 @dataclass(frozen=True, slots=True)
 class NameScore:
@@ -36,16 +62,6 @@ class NameScore:
 
     name: str
     score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle of a frame in whole pixels, from its upper left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Pictures of results for people: outlines, names and the anomaly map drawn on the frame."""
 
 import hashlib
-import io
 from collections.abc import Sequence
 
 import cv2
@@ -121,13 +120,6 @@ def segment_picture(frame: Picture, result: FrameResult, title: str) -> Picture:
     panels = [_scaled(found, 960), _scaled(heatmap(frame, result.anomaly_score), 960)]
     captions = [f"{title}: {summary}", f"anomaly score 0 to 1, threshold {result.threshold:g}"]
     return _grid([_captioned(panel, text) for panel, text in zip(panels, captions, strict=True)], 2)
-
-
-def encode_jpeg(picture: Picture) -> bytes:
-    """A (H, W, 3) uint8 RGB picture as JPEG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
 
 
 def contact_sheet(tiles: Sequence[tuple[Picture, str]], columns: int, width: int = 420) -> Picture:

@@ -11,8 +11,6 @@ from schemas.interval import wilson_interval
 from schemas.review import QueuedItem, Verdict
 from tasks.errors import UsageError
 
-_REAL = (Verdict.ACCEPT, Verdict.RELABEL)
-
 
 @dataclass(frozen=True, slots=True)
 class Band:
@@ -67,9 +65,9 @@ def calibrate(items: Iterable[QueuedItem], wished: float = 0.9, bands: int = 5) 
     if bands < 1:
         raise UsageError(f"--bands {bands}: give at least one.")
     judged = sorted(
-        (one.item.score, one.status.verdict in _REAL)
+        (one.item.score, one.status.verdict.is_real)
         for one in items
-        if one.item.drawn_at_random and one.status.verdict not in (None, Verdict.UNSURE)
+        if one.item.drawn_at_random and one.status.verdict and one.status.verdict is not Verdict.UNSURE
     )
     return Calibration(tuple(_bands(judged, bands)), len(judged), wished, _threshold(judged, wished))
 

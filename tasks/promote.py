@@ -100,7 +100,7 @@ def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, notes: 
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     how: dict[str, Counter[Verdict]] = defaultdict(Counter)
     for one in judged:
-        if one.name and one.name != UNKNOWN_NAME and one.verdict in (Verdict.ACCEPT, Verdict.RELABEL, Verdict.KNOWN):
+        if one.name and one.name != UNKNOWN_NAME and (one.verdict.is_real or one.verdict is Verdict.KNOWN):
             spellings[lemma(one.name)][one.name] += 1
             how[lemma(one.name)][one.verdict] += 1
     there = {lemma(word) for candidate in vocabulary.candidates for word in (candidate.name, *candidate.synonyms)}

@@ -11,11 +11,11 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
+from schemas.images import encode_jpeg
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome
 from schemas.tables import Table
 from tasks.archive import Listing
 from tasks.errors import UsageError, UserError
-from tasks.pictures import encode_jpeg
 from tasks.query import Connection, connect
 from tasks.records.commits import read_commits, read_scan_records
 from tasks.reporting.finds import Find, find_picture, select_finds
@@ -278,7 +278,7 @@ def _positions(connection: Connection, table: str) -> tuple[Position, ...]:
 
 def _show(find: Find, new: set[str]) -> Shown:
     try:
-        return Shown(find, encode_jpeg(find_picture(find)), None, find.name in new)
+        return Shown(find, encode_jpeg(find_picture(find), quality=82), None, find.name in new)
     except UserError as error:
         return Shown(find, None, str(error), find.name in new)
 

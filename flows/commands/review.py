@@ -154,7 +154,7 @@ def list_items(
     Example: clipomaly review list --queue queue.db --state decided --name mattress
     """
     from flows.review_terminal import print_items
-    from review.queue import OPEN
+    from schemas.review import OPEN
 
     with _open(queue) as opened:
         print_items(opened.list_items(chosen, state or OPEN, count, skip=skip), as_json)
@@ -339,7 +339,7 @@ def export_items(
     Example: clipomaly review export coco for-cvat --queue queue.db
     """
     from flows.review import hand_over
-    from review.label_studio import IMAGE_ROOT
+    from review.exchange.label_studio import IMAGE_ROOT
 
     with _open(queue) as opened:
         count = hand_over(

@@ -7,11 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-import cv2
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from schemas.dataset import DatasetFrame
+from schemas.images import encode_jpeg, encode_png
 from tasks.datasets.blurring import Blurrer
 from tasks.errors import SourceError
 from tasks.footage.kinds import kind_of
@@ -143,7 +142,5 @@ def _wrong_size(frame: DatasetFrame, width: int, height: int) -> str | None:
 def encode(image: Rgb, png: bool) -> Picture:
     """(H, W, 3) uint8 RGB as JPEG of quality 95 or as PNG: always the same bytes for the same pixels."""
     suffix = ".png" if png else ".jpg"
-    flags = [cv2.IMWRITE_PNG_COMPRESSION, 4] if png else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)
-    assert done
-    return Picture(np.asarray(data).tobytes(), suffix, False)
+    data = encode_png(image, effort=4) if png else encode_jpeg(image, JPEG_QUALITY)
+    return Picture(data, suffix, False)

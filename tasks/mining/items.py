@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
+from schemas.images import encode_jpeg, shrink_to_width
 from schemas.review import Box, NameScore, ReviewItem, TrackFrame
 from tasks.errors import UserError
 from tasks.frames import Rgb, read_frame
@@ -14,7 +14,6 @@ from tasks.mining.candidates import Candidates, read_shown
 from tasks.pictures import window
 
 _WIDEST = 768  # pixels of a crop
-_QUALITY = 88
 _MOST_TRACK_FRAMES = 500
 _LONGEST_NAME = 100
 _AT_A_TIME = 200  # items whose masks are read together
@@ -92,13 +91,7 @@ def _crop(frame: Rgb, box: Box) -> tuple[Box, bytes]:
     """The object in its surroundings: where, and as JPEG of at most 768 pixels across."""
     left, top, right, bottom = window((box.x, box.y, box.width, box.height), frame.shape[0], frame.shape[1])
     part = frame[top:bottom, left:right]
-    if part.shape[1] > _WIDEST:
-        size = (_WIDEST, max(1, round(part.shape[0] * _WIDEST / part.shape[1])))
-        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(part, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    if not done:
-        raise ValueError(f"a picture of shape {part.shape} cannot be written as JPEG")
-    return Box(left, top, right - left, bottom - top), data.tobytes()
+    return Box(left, top, right - left, bottom - top), encode_jpeg(shrink_to_width(part, _WIDEST))
 
 
 def _thinned(track: tuple[TrackFrame, ...], shown: int) -> tuple[TrackFrame, ...]:

@@ -29,7 +29,7 @@ def propose_suppressions(
     spaces = {one.space.model: one.space for one in judged if one.space}
     for model, space in sorted(spaces.items()):
         of_model = [one for one in judged if one.space and one.space.model == model and one.embedding]
-        accepted = [one for one in of_model if one.verdict in (Verdict.ACCEPT, Verdict.RELABEL)]
+        accepted = [one for one in of_model if one.verdict.is_real]
         rejected = [
             one
             for one in of_model

@@ -11,10 +11,10 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from review import BadInputError, Queue
-from review.coco import export_coco, import_coco
-from review.label_studio import encode_brush, export_label_studio, import_label_studio
-from review.masks import decode_rle
+from review.exchange.coco import export_coco, import_coco
+from review.exchange.label_studio import encode_brush, export_label_studio, import_label_studio
 from review.pictures import FrameGoneError, Pictures, Rgb
+from schemas.masks import decode_mask as decode_rle
 from schemas.review import ReviewItem, State, Verdict
 from tests.review.samples import KINDS, make_item, make_items, scene
 

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from review.errors import BadInputError, ConflictError, UnknownItemError
-from review.masks import Mask, decode_rle
 from review.pictures import FrameGoneError, Pictures, crop_size
-from review.queue import JUDGED, OPEN, Queue
-from schemas.review import QueuedItem, Verdict
+from review.queue import Queue
+from schemas.masks import Mask, decode_mask
+from schemas.review import JUDGED, OPEN, QueuedItem, Verdict
 
 LARGEST_FILE = 1024 * 1024 * 1024
 # Labels that stand for a verdict and not for a name.
@@ -40,7 +40,7 @@ class HandedOut:
     @property
     def judged(self) -> bool:
         """Whether ``label`` is what a person said."""
-        return self.queued.status.state in JUDGED
+        return self.queued.status.state.is_judged
 
     @property
     def item_id(self) -> str:
@@ -106,7 +106,7 @@ def take_in(
         try:
             status = queue.item(one.item_id).status
             stands = status.name or (status.verdict.value if status.verdict else "")
-            if status.state in JUDGED and one.label.casefold() == stands.casefold():
+            if status.state.is_judged and one.label.casefold() == stands.casefold():
                 unchanged += 1
                 continue
             verdict = VERDICT_LABELS.get(one.label, Verdict.RELABEL)
@@ -178,7 +178,7 @@ def _read_json(path: Path) -> object:
 
 def _mask_on(queued: QueuedItem, whole: bool) -> Mask:
     item = queued.item
-    mask = decode_rle(item.mask_rle, item.frame_height, item.frame_width)
+    mask = decode_mask(item.mask_rle, item.frame_height, item.frame_width)
     if whole:
         return mask
     view = item.crop_box

@@ -8,10 +8,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from review.errors import BadInputError
-from review.handover import (
+from review.exchange.annotations import (
     VERDICT_LABELS,
     HandedOut,
     Imported,
@@ -22,6 +21,7 @@ from review.handover import (
 )
 from review.pictures import Pictures
 from review.queue import Queue
+from schemas.masks import encode_mask
 
 # As CVAT lays a dataset of one part, which it calls default.
 FILE_NAME = "annotations/instances_default.json"
@@ -103,8 +103,7 @@ def _annotation(number: int, category: int, one: HandedOut, rle: bool) -> dict[s
     x, y, width, height = cv2.boundingRect(one.mask.astype(np.uint8))
     segmentation: object = [[round(float(v), 2) for v in outline.ravel()] for outline in polygons(one.mask)]
     if rle:
-        encoded = coco_mask.encode(np.asfortranarray(one.mask, np.uint8))
-        segmentation = {"size": list(one.mask.shape), "counts": encoded["counts"].decode("ascii")}
+        segmentation = {"size": list(one.mask.shape), "counts": encode_mask(one.mask).decode("ascii")}
     return {
         "id": number,
         "image_id": number,

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from review.errors import BadInputError, ReviewError
-from review.handover import (
+from review.exchange.annotations import (
     VERDICT_LABELS,
     HandedOut,
     Imported,
@@ -18,9 +18,9 @@ from review.handover import (
     polygons,
     take_in,
 )
-from review.masks import Mask
 from review.pictures import Pictures
 from review.queue import Queue
+from schemas.masks import Mask
 
 FILE_NAME = "tasks.json"
 CONFIG_NAME = "labeling-config.xml"

@@ -7,19 +7,25 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from pycocotools import mask as coco_mask
 
-from review.masks import decode_rle
+from schemas.masks import decode_mask, encode_mask, mask_area
 
 
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=40)))
 def test_what_pycocotools_writes_is_read_back(mask: np.ndarray) -> None:
     counts = coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"]
-    assert np.array_equal(decode_rle(counts, *mask.shape), mask)
+    assert np.array_equal(decode_mask(counts, *mask.shape), mask)
+    assert mask_area(counts, *mask.shape) == mask.sum()
+
+
+def test_memory_order_does_not_matter() -> None:
+    mask = np.random.default_rng(0).random((30, 50)) > 0.5
+    assert encode_mask(mask) == encode_mask(np.asfortranarray(mask)) == encode_mask(np.ascontiguousarray(mask))
 
 
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda data: bytes(48 + byte % 64 for byte in data)))
 def test_damaged_run_lengths_are_refused_or_fill_the_frame(counts: bytes) -> None:
     try:
-        assert decode_rle(counts, 6, 8).shape == (6, 8)
+        assert decode_mask(counts, 6, 8).shape == (6, 8)
     except ValueError as error:
         assert str(error)
 
@@ -27,4 +33,4 @@ def test_damaged_run_lengths_are_refused_or_fill_the_frame(counts: bytes) -> Non
 @pytest.mark.parametrize("counts", [b"", b"P", b"0", b"PPPPPPPPPPPPPPPPPPPPP1", b"\xff\x00", b"O"])
 def test_damage(counts: bytes) -> None:
     with pytest.raises(ValueError, match="run length"):
-        decode_rle(counts, 6, 8)
+        decode_mask(counts, 6, 8)

@@ -1,0 +1,1 @@
+"""Other annotation tools: items go out as their files, decisions come back."""

@@ -1,0 +1,98 @@
+"""Looking at the queue: items, groups and decisions. Nothing here changes a row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from review.changes import CHUNK
+from review.errors import BadInputError
+from review.filters import Filters
+from review.rows import decision_of, queued_item
+from review.tables import contents, items, pictures
+from schemas.review import JUDGED, Decision, QueuedItem, State
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Two or more look-alikes that wait: the name of one, how many there are, and one to show for all."""
+
+    cluster: str
+    name: str
+    items: int
+    example: str
+
+
+def read_items(connection: Connection, item_ids: Sequence[str], with_pictures: bool = True) -> tuple[QueuedItem, ...]:
+    """These items in this order, without those that are not there."""
+    tables = (contents, pictures) if with_pictures else (contents,)
+    query = select(items, *(column for table in tables for column in table.c if column.name != "item_id"))
+    joined = query.select_from(items)
+    for table in tables:
+        joined = joined.join(table, table.c.item_id == items.c.item_id)
+    rows = connection.execute(joined.where(items.c.item_id.in_(item_ids)))
+    found = {row["item_id"]: queued_item(row) for row in rows.mappings()}
+    return tuple(found[item_id] for item_id in item_ids if item_id in found)
+
+
+def read_chosen(connection: Connection, query: Select[Any], with_pictures: bool = True) -> tuple[QueuedItem, ...]:
+    """The items whose ids a query finds, in its order."""
+    return read_items(connection, connection.scalars(query).all(), with_pictures)
+
+
+def list_items(
+    connection: Connection, filters: Filters, states: Sequence[State], count: int, skip: int
+) -> tuple[QueuedItem, ...]:
+    """A page of items, highest rank first; see ``Queue.list_items``."""
+    if not 1 <= count <= 500 or skip < 0:
+        raise BadInputError("Between 1 and 500 items can be listed at once.")
+    query = (
+        select(items.c.item_id)
+        .where(items.c.state.in_(states), *filters.conditions())
+        .order_by(items.c.rank.desc(), items.c.item_id)
+        .limit(count)
+        .offset(skip)
+    )
+    return read_chosen(connection, query)
+
+
+def items_after(
+    connection: Connection, after: str, states: Sequence[State], filters: Filters, with_pictures: bool
+) -> tuple[QueuedItem, ...]:
+    """The next 200 items in order of their ids; fewer where these are the last."""
+    query = (
+        select(items.c.item_id)
+        .where(items.c.state.in_(states), items.c.item_id > after, *filters.conditions())
+        .order_by(items.c.item_id)
+        .limit(CHUNK)
+    )
+    return read_chosen(connection, query, with_pictures)
+
+
+def decisions_after(connection: Connection, after: str) -> list[Decision]:
+    """The next 200 decisions in order of the items' ids; fewer where these are the last."""
+    query = (
+        select(items).where(items.c.state.in_(JUDGED), items.c.item_id > after).order_by(items.c.item_id).limit(CHUNK)
+    )
+    return [decision_of(row) for row in connection.execute(query).mappings()]
+
+
+def count_items(connection: Connection, filters: Filters, states: Sequence[State]) -> int:
+    """How many items are in these states."""
+    query = select(func.count()).select_from(items).where(items.c.state.in_(states), *filters.conditions())
+    return connection.scalar(query) or 0
+
+
+def clusters(connection: Connection, filters: Filters, limit: int) -> tuple[Cluster, ...]:
+    """The groups of look-alikes with the most items waiting."""
+    waiting = func.count()
+    query = (
+        select(items.c.cluster, func.min(items.c.name), waiting, func.min(items.c.item_id))
+        .where(items.c.state == State.PENDING, items.c.cluster.is_not(None), *filters.conditions())
+        .group_by(items.c.cluster)
+        .having(waiting > 1)
+        .order_by(waiting.desc(), items.c.cluster)
+        .limit(limit)
+    )
+    return tuple(Cluster(*row) for row in connection.execute(query))
