@@ -13,21 +13,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import matplotlib
 import numpy as np
 import open_clip
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmarks.footage import footage
 from benchmarks.results import Clock, Figures, Goal, Ran, interleaved, run_command
 from clipomaly_core import Clipomaly
-from clipomaly_core.clipomaly import _Words
-from clipomaly_core.prompts import arrange
+from clipomaly_core.device import choose_device
+from clipomaly_core.options import default_options
+from clipomaly_core.region_naming import name_frame_regions
 from clipomaly_core.regions import Region
+from clipomaly_core.towers.load import load_tower
 from clipomaly_core.vocabulary import Vocabulary
+from clipomaly_core.weights import find_checkpoint
 from demo_fleet import sample_scene
 
 matplotlib.use("Agg")
@@ -109,8 +114,7 @@ def grow_names(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int, f
     frame = sample_scene(1, (360, 640)).image
     runs = {}
     for count in counts:
-        model = Clipomaly.load("nano", device="cpu")
-        model._words = _with_names(model, count)
+        model = _with_names("nano", None, count)
         runs[str(count)] = lambda model=model: model([frame])
     return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats, clock).items()}
 
@@ -120,9 +124,11 @@ def grow_regions(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int,
     model = Clipomaly.load("nano", device="cpu")
     frame, regions = sample_scene(1, (360, 640)).image, _squares(model, max(counts))
     with torch.inference_mode():
-        features = model._dense([frame])
+        features = model.encoder.dense([frame])
         runs = {
-            str(count): lambda count=count: model._name([frame], features, [regions[:count]], model._words, None)
+            str(count): lambda count=count: name_frame_regions(
+                [frame], features, [regions[:count]], model.words, None, model.encoder, model.options
+            )
             for count in counts
         }
         return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats, clock).items()}
@@ -136,40 +142,46 @@ def naming_shares(model: str, count: int, clock: Clock) -> tuple[float, float]:
         if model != "nano":
             weights = f"{folder}/weights.safetensors"
             save_file(open_clip.create_model(model, load_weights=False).state_dict(), weights)
-        loaded = Clipomaly.load(
-            model, weights=weights, vocabulary=replace(Vocabulary.load(), candidates=()), device="cpu"
-        )
-    words = _with_names(loaded, _NAMES_BESIDE_REGIONS)
+        loaded = _with_names(model, weights, _NAMES_BESIDE_REGIONS)
     frame, regions = sample_scene(1, (360, 640)).image, _squares(loaded, count)
     with torch.inference_mode():
         started = clock()
-        features = loaded._dense([frame])
+        features = loaded.encoder.dense([frame])
         dense = clock() - started
         shares = []
         for options in (loaded.options, replace(loaded.options, region_weight=1.0)):
-            loaded.options = options
             started = clock()
-            loaded._name([frame], features, [regions], words, None)
+            name_frame_regions([frame], features, [regions], loaded.words, None, loaded.encoder, options)
             shares.append((clock() - started) / dense)
     return shares[0], shares[1]
 
 
-def _with_names(model: Clipomaly, count: int) -> _Words:
-    embeddings = normalize(torch.randn(count, model.embedding_dimension, generator=torch.manual_seed(0)), dim=-1)
-    names = tuple(f"thing {number}" for number in range(count))
-    own = model.vocabulary
-    vocabulary = replace(own, candidates=()).extend(names)
-    return replace(
-        model._words,
-        vocabulary=vocabulary,
-        candidates=arrange(embeddings, [[name] for name in names]),
-        names=names,
-    )
+class _RandomText:
+    """A text tower that gives each text a random direction: names cost no embedding here."""
+
+    def __init__(self, dimension: int) -> None:
+        self._dimension = dimension
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        return torch.arange(len(texts))[:, None]
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        return normalize(torch.randn(len(tokens), self._dimension), dim=-1)
+
+
+def _with_names(name: str, weights: str | None, count: int) -> Clipomaly:
+    """A model whose candidate names are so many made-up ones."""
+    checkpoint, device = find_checkpoint(name, weights), choose_device("cpu")
+    tower = load_tower(checkpoint, device)
+    text = _RandomText(tower.image.embedding_dimension)
+    vocabulary = replace(Vocabulary.load(), candidates=()).extend(f"thing {number}" for number in range(count))
+    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, CLIPOMALY_CACHE=cache):
+        return Clipomaly(checkpoint, replace(tower, text=text), vocabulary, default_options(name), device)
 
 
 def _squares(model: Clipomaly, count: int) -> list[Region]:
-    finer = max(1.0, model.options.second_scale)
-    rows, columns = (4 * side // model._patch for side in model._working_size(360, 640, finer))
+    size = model.encoder.working_size(360, 640, max(model.options.scales))
+    rows, columns = (4 * side // model.tower.image.patch for side in size)
     rng = np.random.default_rng(0)
     regions = []
     for _ in range(count):

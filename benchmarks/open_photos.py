@@ -12,14 +12,18 @@ from benchmarks.results import write_results
 from clipomaly_core.scores import SCORES
 from tasks.evaluate import EvaluationSettings, evaluate
 from tasks.evaluation.report import Evaluation
-from tasks.model import ModelSettings, Value
+from tasks.method_options import Value
+from tasks.model import ModelSettings
 
 Method = tuple[tuple[str, Value], ...]
 
 OPTIONS: dict[str, Method] = {
     **{f"score={score}": (("score", score),) for score in SCORES},
-    "score=unknown-mass, edges=guided": (("edges", "guided"), ("score", "unknown-mass")),
-    "score=unknown-mass, candidates=clip-tagger": (("candidates", "clip-tagger"), ("score", "unknown-mass")),
+    "score=candidate_probability, edges=guided": (("edges", "guided"), ("score", "candidate_probability")),
+    "score=candidate_probability, candidates=clip-tagger": (
+        ("candidates", "clip-tagger"),
+        ("score", "candidate_probability"),
+    ),
 }
 _COLUMNS = ("AuPRC exact / harness", "FPR95 exact / harness", "best F1", "sIoU_gt", "PPV", "F1*", "hit@1", "hit@5")
 

@@ -85,7 +85,7 @@ def _measure(base: ScanParameters, threshold: float, repeats: int, clock: Clock,
     def bare() -> None:
         with torch.inference_mode():
             for batch in batches:
-                dense_features(model.network.visual, batch, model.options.attention)
+                dense_features(model.tower.image, batch, model.options.attention)
 
     seconds = interleaved({"scan": scan, "bare": bare}, repeats, clock)
     return {
@@ -103,8 +103,8 @@ def _ready(model: Clipomaly, frames: Sequence[Frame]) -> list[Tensor]:
         by_shape.setdefault(frame.shape, []).append(frame)
     batches = []
     for shape, group in by_shape.items():
-        size = model._working_size(shape[0], shape[1])
+        size = model.encoder.working_size(shape[0], shape[1])
         for start in range(0, len(group), model.batch_size):
-            pixels = model._pixels(group[start : start + model.batch_size])
-            batches.append(model._normalised(interpolate(pixels, size=size, mode="bilinear", antialias=True)))
+            pixels = model.encoder.pixels(group[start : start + model.batch_size])
+            batches.append(model.encoder.normalise(interpolate(pixels, size=size, mode="bilinear", antialias=True)))
     return batches

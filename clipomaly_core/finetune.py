@@ -1,8 +1,8 @@
-"""Fine-tuning a CLIP for segmentation on V: what is trained, on which loss, one step at a time.
+"""Fine-tuning a CLIP for segmentation on the known classes: what is trained, on which loss, one step at a time.
 
-The paper's CLIP is fine-tuned on V; how is not stated. Here the attention of the last blocks and the position
-embedding learn, which is what CAT-Seg (arXiv 2303.11797) found to keep a CLIP's open vocabulary; the text tower stays,
-so every name keeps its embedding.
+The paper's CLIP is fine-tuned on the known classes; how is not stated. Here the attention of the last blocks and the
+position embedding learn, which is what CAT-Seg (arXiv 2303.11797) found to keep a CLIP's open vocabulary. The text
+tower does not change, so every name keeps its embedding.
 """
 
 import math
@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from clipomaly_core.clipomaly import Clipomaly
 from clipomaly_core.errors import UsageError
+from clipomaly_core.towers.vit import OpenClipViT
 from clipomaly_core.types import Frame
 
 VOID = 255
@@ -26,11 +27,11 @@ LabelMap = npt.NDArray[np.uint8]
 _WARM_UP = 0.05
 """Share of the steps in which the learning rate rises."""
 _CLIP = 1.0
-"""Greatest norm of a step's gradient: one odd picture moves nothing far."""
+"""Greatest norm of a step's gradient, so that one unusual image changes little."""
 
 
 class FineTuner:
-    """A model in training. What it has learned is in ``model`` at once: between steps it can be used as any other."""
+    """A model in training. Each step changes ``model`` itself, which can be used as usual between steps."""
 
     def __init__(
         self, model: Clipomaly, blocks: int, learning_rate: float, steps: int, class_weights: npt.NDArray[np.float32]
@@ -44,7 +45,7 @@ class FineTuner:
             class_weights: (C,) float32, what a pixel of each class counts in the loss, see ``balanced_weights``.
 
         Raises:
-            UsageError: more blocks than the image tower has.
+            UsageError: more blocks than the image tower has, or a tower that cannot be fine-tuned.
         """
         self._model = model
         self._steps = steps
@@ -110,12 +111,16 @@ class FineTuner:
 
 def trainable(model: Clipomaly, blocks: int) -> Iterator[tuple[str, Parameter]]:
     """The parameters that learn, by their names in the checkpoint: attention of the last blocks, and position."""
-    layers = model.network.visual.transformer.resblocks
+    tower = model.tower.image
+    if not isinstance(tower, OpenClipViT):
+        raise UsageError(f"{model.name} cannot be fine-tuned: only open_clip's own ViTs can, such as ViT-B-16.")
+    visual = tower.visual
+    layers = visual.transformer.resblocks
     if not 0 < blocks <= len(layers):
         raise UsageError(
             f"--blocks {blocks}: the image tower of {model.name} has {len(layers)} blocks; give 1 or more."
         )
-    yield "visual.positional_embedding", model.network.visual.positional_embedding
+    yield "visual.positional_embedding", visual.positional_embedding
     for number in range(len(layers) - blocks, len(layers)):
         for name, parameter in layers[number].attn.named_parameters():
             yield f"visual.transformer.resblocks.{number}.attn.{name}", parameter
@@ -141,9 +146,9 @@ def count_classes(label: LabelMap, classes: int) -> npt.NDArray[np.int64]:
 
 
 def balanced_weights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """What a pixel of each class counts: the inverse root of how frequent the class is, on average 1 a pixel.
+    """The weight of a pixel of each class: the inverse root of how frequent the class is, on average 1 a pixel.
 
-    With equal weights road and sky decide nearly all, and thin or rare classes are never learned.
+    With equal weights road and sky dominate the loss, and thin or rare classes are never learned.
 
     Args:
         counts: (C,) pixels of each class in the training frames; a class that has none counts 0.

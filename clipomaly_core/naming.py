@@ -19,13 +19,14 @@ _TOP = 5
 class RegionName:
     """What a region was called.
 
-    ``candidate`` indexes W; ``None`` where none was clear or near enough. ``reclaimed`` where a class of V fits the
-    region better than any candidate, or nearly so: see ``Options.reclaim_margin``.
+    ``candidate`` is the number of a candidate name; ``None`` where no name is clear and near enough.
+    ``reassigned_known`` is true where a known class fits the region better than any candidate, or almost as well: see
+    ``Options.reassign_known_margin``.
     """
 
     candidate: int | None
     names: tuple[NameScore, ...]
-    reclaimed: bool = False
+    reassigned_known: bool = False
 
     @property
     def name(self) -> str:
@@ -34,7 +35,7 @@ class RegionName:
 
     @property
     def best(self) -> str:
-        """The best candidate's name, clear or not; "unknown object" where there is none."""
+        """The best candidate's name, clear or not; "unknown object" where there are no candidates."""
         return self.names[0].name if self.names else UNKNOWN_NAME
 
     @property
@@ -57,10 +58,10 @@ def name_regions(
     Args:
         regions: (R, D) float32 region embeddings, L2-normalised.
         crops: (R, D) float32 crop embeddings, L2-normalised.
-        known: prompts of V, which may reclaim a region.
+        known: the known classes (V). A region that they fit better is reassigned to them.
         candidates: prompts of the N candidate names.
         names: the N candidate names.
-        options: preselect, region_weight, naming_scale, margin, name_cosine and reclaim_margin are read.
+        options: preselect, region_weight, naming_scale, margin, name_cosine and reassign_known_margin are read.
         allowed: (R, N) bool, the candidates that each region may be called; all where ``None``.
     """
     if not names or not len(regions):
@@ -73,22 +74,23 @@ def name_regions(
     fused = torch.lerp(candidates_crop, candidates_region, options.region_weight)
     fused = fused.masked_fill(~allowed, -torch.inf)
     fused_known = torch.lerp(_cosines(known, crops), _cosines(known, regions), options.region_weight)
-    reclaimed = (fused_known.amax(1) > fused.gather(1, kept).amax(1) - options.reclaim_margin).tolist()
-    near = (fused.gather(1, kept).amax(1) >= options.name_cosine).tolist()
+    best_known, best_candidate = fused_known.amax(1), fused.gather(1, kept).amax(1)
+    reassigned = (best_known > best_candidate - options.reassign_known_margin).tolist()
+    near = (best_candidate >= options.name_cosine).tolist()
     probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
     best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
     chosen = kept.gather(1, best.indices)
     counts = allowed.sum(1).tolist()
     named = []
-    rows = zip(best.values.tolist(), chosen.tolist(), near, reclaimed, counts, strict=True)
-    for row_scores, row, is_near, lost, count in rows:
-        scores, indices = row_scores[:count], row[:count]  # those that are not allowed come last
+    rows = zip(best.values.tolist(), chosen.tolist(), near, reassigned, counts, strict=True)
+    for row_scores, row, is_near, is_known, count in rows:
+        scores, indices = row_scores[:count], row[:count]  # candidates that are not allowed come last
         if not count:
             named.append(RegionName(None, ()))
             continue
         clear = is_near and (len(scores) == 1 or scores[0] - scores[1] >= options.margin)
         top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
-        named.append(RegionName(indices[0] if clear else None, top, lost))
+        named.append(RegionName(indices[0] if clear else None, top, is_known))
     return named
 
 

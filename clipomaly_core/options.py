@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from clipomaly_core.dense import ATTENTIONS
 from clipomaly_core.errors import UsageError
 from clipomaly_core.scores import SCORES, Score
+from clipomaly_core.towers.attention import ATTENTIONS
 from clipomaly_core.weights import NANO
 
 Candidates = Literal["dictionary", "clip-tagger", "ram"]
@@ -14,6 +14,8 @@ Edges = Literal["bilinear", "guided"]
 EDGES: tuple[str, ...] = get_args(Edges)
 Precision = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
+ReassignKnown = Literal["region", "pixel"]
+REASSIGN_KNOWN: tuple[str, ...] = get_args(ReassignKnown)
 
 METHOD_VERSION = 1
 """Raised whenever the same options give other results than before."""
@@ -23,11 +25,11 @@ METHOD_VERSION = 1
 class Options:
     """How frames are turned into named instances.
 
-    attention: how dense features are made, see ``dense_features``.
+    attention: how dense features are made, see ``clipomaly_core.towers.attention``.
     window, stride: sliding windows in pixels at the working size; whole frames when ``window`` is ``None``.
     short_side: the frame's shorter side in pixels at the working size, before rounding to patches.
-    second_scale: a second working size as a factor of the first, > 0: the frame is looked at in both, and the features
-        are averaged on the finer grid. Small and large things are told better, at the cost of both; 1: no second look.
+    scales: working sizes as factors of ``short_side``, each > 0. The features of all scales are averaged on the finest
+        grid. Two scales recognise small and large things better, and cost the time of both.
     templates: which prompt templates are averaged, ``short`` or ``full``.
     score: what tells unknown from known, see ``anomaly_score``; ``entropy`` is the paper's.
     logit_scale: inverse temperature of the softmax over cosines, > 0.
@@ -36,28 +38,28 @@ class Options:
     max_regions: at most so many regions a frame are named, the largest first.
     preselect: how many candidates, nearest to the region's embedding, are compared with its crops (CAT-Seg keeps 256).
     region_weight: share of the region's embedding in a name's score, in [0, 1]; the crops have the rest. At 1 there are
-        no crops, and naming costs next to nothing.
+        no crops, and naming costs almost nothing.
     crop_size: side of the crops in pixels, a multiple of the patch size.
     context: border of the context crop as a share of the region's longer side.
     naming_scale: inverse temperature of the softmax over candidate names, > 0.
     margin: least difference between the probabilities of the best two names; below it the name is
         "unknown object".
-    name_cosine: least cosine of a name with a region, as ``region_weight`` shares it out between region and crops, in
-        [-1, 1]; below it the name is "unknown object": what W has no word for is far from all of them, and may still
-        be clearly nearer to one. It depends on the model, and 0 asks next to nothing.
-    reclaim: ``region``: a region that a class of V fits better than any candidate is known again, others stay whole;
-        ``pixel``: V also takes back each pixel that it wins over the region's name, which is the paper's segmentation
-        over V and W to the letter.
-    reclaim_margin: V takes a region back unless the best candidate's cosine is greater by more than this than that of
-        the best class of V, in [0, 1]; 0 is the paper's. It spares many false finds and costs few true ones.
-    known_cosine: candidates whose text embedding is at least so near to one of V are left out.
-    candidates: where the names W of a frame come from: ``dictionary``, all of it; ``clip-tagger``, what of it this CLIP
-        sees in the frame; ``ram``, what the Recognize Anything package sees. A tagger's names are joined by those that
-        users gave or promoted.
+    name_cosine: least cosine between a region and its name, as ``region_weight`` combines region and crops, in [-1, 1];
+        below it the name is "unknown object". A thing that no candidate describes is far from all of them, even where
+        one is clearly nearest. The right value depends on the model; 0 excludes almost nothing.
+    reassign_known: ``region``: a region that a known class fits better than any candidate becomes known again, other
+        regions stay whole; ``pixel``: each pixel that a known class fits better than the region's name becomes known
+        again as well, which is the paper's segmentation over known classes and candidates.
+    reassign_known_margin: a region becomes known again unless the cosine of its best candidate exceeds that of its best
+        known class by more than this, in [0, 1]; 0 is the paper's. It removes many false finds and few true ones.
+    known_cosine: candidates whose text embedding is at least so near to that of a known class are left out.
+    candidates: where the candidate names of a frame come from: ``dictionary``, all of it; ``clip-tagger``, those names
+        of it that this CLIP recognises in the frame; ``ram``, what the Recognize Anything package recognises. Names
+        that users gave or promoted are always added to those of a tagger.
     tags: at most so many names of the ``clip-tagger`` a frame.
     tagger_weights: path or URL of the weights of ``ram``.
     edges: ``bilinear``: scores are enlarged to the frame as they are; ``guided``: they also follow its edges.
-    precision: what the image tower multiplies in; ``auto``: bfloat16 on an accelerator, float32 on a CPU. A CPU that
+    precision: number format of the image tower; ``auto``: bfloat16 on an accelerator, float32 on a CPU. A CPU that
         has bfloat16, as ``clipomaly doctor`` tells, runs a real CLIP about twice as fast with it.
     """
 
@@ -65,7 +67,7 @@ class Options:
     window: int | None = None
     stride: int | None = None
     short_side: int = 448
-    second_scale: float = 1.0
+    scales: tuple[float, ...] = (1.0,)
     templates: str = "short"
     score: Score = "entropy"
     logit_scale: float = 40.0
@@ -79,8 +81,8 @@ class Options:
     naming_scale: float = 100.0
     margin: float = 0.05
     name_cosine: float = 0.0
-    reclaim: Literal["region", "pixel"] = "pixel"
-    reclaim_margin: float = 0.0
+    reassign_known: ReassignKnown = "pixel"
+    reassign_known_margin: float = 0.0
     known_cosine: float = 0.97
     candidates: Candidates = "dictionary"
     tags: int = 64
@@ -101,16 +103,18 @@ class Options:
             raise UsageError(f"Unknown candidates {self.candidates!r}: use one of {', '.join(CANDIDATES)}.")
         if self.edges not in EDGES:
             raise UsageError(f"Unknown edges {self.edges!r}: use one of {', '.join(EDGES)}.")
-        if self.reclaim not in ("region", "pixel"):
-            raise UsageError(f"Unknown reclaim {self.reclaim!r}: use region or pixel.")
+        if self.reassign_known not in REASSIGN_KNOWN:
+            raise UsageError(f"Unknown reassign_known {self.reassign_known!r}: use {' or '.join(REASSIGN_KNOWN)}.")
+        if not self.scales or not all(scale > 0 for scale in self.scales):
+            raise UsageError(f"Option scales is {self.scales}: give one or more numbers greater than 0.")
         if self.precision not in PRECISIONS:
             raise UsageError(f"Unknown precision {self.precision!r}: use one of {', '.join(PRECISIONS)}.")
-        for name in ("threshold", "min_area", "region_weight", "margin", "reclaim_margin"):
+        for name in ("threshold", "min_area", "region_weight", "margin", "reassign_known_margin"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must lie in 0 to 1.")
         if not -1 <= self.name_cosine <= 1:
             raise UsageError(f"Option name_cosine is {self.name_cosine}: it must lie in -1 to 1.")
-        positive = ("short_side", "second_scale", "logit_scale", "max_regions", "preselect", "crop_size")
+        positive = ("short_side", "logit_scale", "max_regions", "preselect", "crop_size")
         for name in (*positive, "naming_scale", "tags"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
@@ -123,8 +127,8 @@ def default_options(model: str) -> Options:
     if model.partition("/")[0] == NANO:
         return Options(
             short_side=352,
-            second_scale=1.64,
-            score="unknown-mass",
+            scales=(1.0, 1.64),
+            score="candidate_probability",
             logit_scale=20.0,
             threshold=0.975,
             min_area=0.001,
@@ -134,7 +138,7 @@ def default_options(model: str) -> Options:
             naming_scale=40.0,
             margin=0.05,
             name_cosine=0.38,
-            reclaim="region",
-            reclaim_margin=0.16,
+            reassign_known="region",
+            reassign_known_margin=0.16,
         )
     return Options()

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-Score = Literal["entropy", "msp", "max-logit", "variance", "unknown-mass"]
+Score = Literal["entropy", "msp", "max-logit", "variance", "candidate_probability"]
 SCORES: tuple[str, ...] = get_args(Score)
 
 
@@ -16,11 +16,11 @@ def anomaly_score(score: Score, known: Tensor, unknown: Tensor | None, scale: fl
     Args:
         score: ``entropy`` of softmax(scale * known), divided by log C (the paper's); ``msp``, one minus the
             greatest probability; ``max-logit``, one minus the greatest cosine, halved; ``variance``, one
-            minus the standard deviation of the cosines over its greatest possible value; ``unknown-mass``,
-            the mass on W of softmax(scale * [known, unknown]).
-        known: (B, C, …) float32 cosines to the known classes V.
+            minus the standard deviation of the cosines over its greatest possible value; ``candidate_probability``,
+            the probability of the candidate names (W) together in softmax(scale * [known, unknown]).
+        known: (B, C, …) float32 cosines to the known classes (V).
         unknown: (B, 1, …) float32, log-sum-exp of scale * cosines to the candidates W; only
-            ``unknown-mass`` needs it.
+            ``candidate_probability`` needs it.
         scale: the logit scale (inverse temperature); it decides the ranking, not only the range.
 
     Returns:
@@ -38,6 +38,6 @@ def anomaly_score(score: Score, known: Tensor, unknown: Tensor | None, scale: fl
             return ((1 - known.amax(1)) / 2).clamp(0, 1)
         case "variance":
             return (1 - known.std(1, correction=0)).clamp(0, 1)  # cosines lie in [-1, 1], so std <= 1
-        case "unknown-mass":
+        case "candidate_probability":
             assert unknown is not None
             return torch.sigmoid(unknown.float()[:, 0] - torch.logsumexp(scale * known, dim=1))

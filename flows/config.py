@@ -22,8 +22,7 @@ from pydantic_settings import (
 
 from flows.parameters import ScanParameters
 from tasks.errors import UsageError
-
-Value = str | float | int | bool | None
+from tasks.method_options import Value, is_earlier_name, plain_value, present_options
 
 FILE = "clipomaly.toml"
 PREFIX = "CLIPOMALY_"
@@ -100,15 +99,20 @@ def settings_in_force(config: Path | None) -> list[Setting]:
 
     file = config_file(config)
     parameters = _load(file, archive="", tables="")
-    environment: dict[str, Any] = EnvSettingsSource(_Settings)()
-    written = _read(file) if file else {}
+    environment = _with_present_options(EnvSettingsSource(_Settings)())
+    written = _with_present_options(_read(file)) if file else {}
     settings = ModelSettings(parameters.model, method=tuple(sorted(parameters.method.items())))
-    options = {f"method.{name}": getattr(method_options(settings), name) for name in _method_names()}
+    options = {f"method.{name}": plain_value(getattr(method_options(settings), name)) for name in _method_names()}
     values = parameters.model_dump(mode="json", exclude={"archive", "tables", "method"}) | options
     return [
         Setting(name, _without_password(value), _origin(name, environment, written, file))
         for name, value in values.items()
     ]
+
+
+def _with_present_options(values: dict[str, Any]) -> dict[str, Any]:
+    method = values.get("method")
+    return values | {"method": present_options(method)} if isinstance(method, dict) else values
 
 
 def _without_password(value: Value) -> Value:
@@ -149,13 +153,14 @@ def _blamed(name: str, file: Path | None) -> str:
 
 def _check_names(file: Path, written: dict[str, Any]) -> None:
     """Raises UsageError for a name that means nothing, with the nearest that does."""
+    method_names = _method_names()
     unknown = [(name, name, list(ScanParameters.model_fields)) for name in written]
     method = written.get("method")
     if isinstance(method, dict):
-        unknown += [(f"method.{name}", name, _method_names()) for name in method]
+        unknown += [(f"method.{name}", name, method_names) for name in method]
     for shown, name, known in unknown:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name, _method_names(), 1)
+        if name not in known and not (known is method_names and is_earlier_name(name)):
+            near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name, method_names, 1)
             place = "[method] " if near and near[0] not in known else ""
             hint = f"did you mean {place}{near[0]}?" if near else f"there are {', '.join(known)}."
             raise UsageError(f"{file}: unknown setting {shown}: {hint}")
@@ -173,23 +178,23 @@ def method_values(settings: Sequence[str]) -> dict[str, Value]:
     Raises:
         UsageError: no ``=``.
     """
-    values: dict[str, Value] = {}
+    values: dict[str, object] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals or not name:
             raise UsageError(f"--set {setting}: give NAME=VALUE, such as score=entropy.")
         values[name.strip().replace("-", "_")] = _value(text.strip())
-    return values
+    return present_options(values)
 
 
-def _value(text: str) -> Value:
+def _value(text: str) -> object:
     if text.lower() == "none":
         return None
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-    return value if isinstance(value, bool | int | float | str) else text
+    return value if isinstance(value, bool | int | float | str | list) else text
 
 
 def _read(config: Path) -> dict[str, Any]:

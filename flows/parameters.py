@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from tasks.method_options import present_options
 
 
 class Runner(StrEnum):
@@ -50,3 +52,9 @@ class ScanParameters(BaseModel):
     method: dict[str, str | float | int | bool | None] = Field(
         default_factory=dict, description="Options of the method that differ from the model's defaults."
     )
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _present_names(cls, method: object) -> object:
+        """Options may have the names of earlier versions, and lists of numbers."""
+        return present_options(method) if isinstance(method, dict) else method

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from clipomaly_core import Clipomaly, FrameResult
-from clipomaly_core.clipomaly import choose_device
+from clipomaly_core.device import choose_device
 from clipomaly_core.metrics import (
     PixelCurve,
     SegmentMetrics,
@@ -49,7 +49,8 @@ from tasks.evaluation.report import (
 from tasks.evaluation.score_maps import ScoreMap, check_score_maps, read_score_map
 from tasks.evaluation.sheet import draw_frames
 from tasks.frames import Rgb, SourceError, read_frames, read_image
-from tasks.model import ModelSettings, Value, get_model
+from tasks.method_options import Value
+from tasks.model import ModelSettings, get_model, plain_options
 
 FOOTAGE: Final = "footage"
 """The format of an archive as ``scan`` reads it, taken to be free of anomalies: for calibration only."""
@@ -320,7 +321,7 @@ def _model_facts(model: Clipomaly, settings: ModelSettings) -> ModelFacts:
         model.weights_sha256,
         model.vocabulary.sha256,
         str(choose_device(settings.device)),
-        asdict(model.options),
+        plain_options(model.options),
     )
 
 

@@ -10,12 +10,12 @@ import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
-from clipomaly_core.clipomaly import choose_device
+from clipomaly_core.device import choose_device
 from clipomaly_core.errors import UsageError
 from clipomaly_core.text import TextEncoder, load_templates
-from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint, load_network
-
-Value = str | float | int | bool | None
+from clipomaly_core.towers.load import load_tower
+from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
+from tasks.method_options import Value, plain_value, present_options
 
 OPTION_NAMES = tuple(field.name for field in fields(Options) if field.name != "method_version")
 """The options of the method that a user may set."""
@@ -57,7 +57,7 @@ def describe_model(settings: ModelSettings) -> ModelDescription:
     options = method_options(settings)
     vocabulary = Vocabulary.load(settings.vocabulary)
     checkpoint = find_checkpoint(settings.model, settings.weights)
-    values: dict[str, Value] = asdict(options)
+    values = plain_options(options)
     if options.tagger_weights is not None:  # another file at the same place gives other names
         values["tagger_weights_sha256"] = file_sha256(fetch(options.tagger_weights))
     return ModelDescription(
@@ -115,10 +115,15 @@ def embed_text(settings: ModelSettings, weights_sha256: str, templates: str, tex
             f"The tables were scanned with other weights ({weights_sha256[:8]}) than those of {settings.model} "
             f"({checkpoint.sha256[:8]}): give the same --model and --weights as for the scan."
         )
-    network = load_network(checkpoint, choose_device(settings.device))
-    encoder = TextEncoder(network, checkpoint.architecture, checkpoint.sha256, load_templates(templates), cache_dir())
+    tower = load_tower(checkpoint, choose_device(settings.device))
+    encoder = TextEncoder(tower, checkpoint.architecture, checkpoint.sha256, load_templates(templates), cache_dir())
     embedded: npt.NDArray[np.float32] = encoder([" ".join(words)])[0].cpu().numpy()
     return embedded
+
+
+def plain_options(options: Options) -> dict[str, Value]:
+    """Options as files and records hold them: a list is text, such as ``1,1.64``."""
+    return {name: plain_value(value) for name, value in asdict(options).items()}
 
 
 def method_options(settings: ModelSettings) -> Options:
@@ -127,12 +132,15 @@ def method_options(settings: ModelSettings) -> Options:
     Raises:
         UsageError: an unknown option or a value out of range.
     """
-    for name, _ in settings.method:
+    given: dict[str, object] = {**present_options(dict(settings.method))}
+    for name in given:
         if name not in OPTION_NAMES:
             near = get_close_matches(name, OPTION_NAMES, 1)
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(OPTION_NAMES))}."
             raise UsageError(f"Unknown option {name!r} of the method: {hint}")
-    values = asdict(default_options(settings.model)) | dict(settings.method)
+    if isinstance(scales := given.get("scales"), str | float | int):
+        given["scales"] = str(scales).strip("[]() ").rstrip(",").split(",")
+    values = asdict(default_options(settings.model)) | given
     try:
         return TypeAdapter(Options).validate_python(values)
     except ValidationError as error:

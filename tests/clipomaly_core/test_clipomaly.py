@@ -13,11 +13,12 @@ from clipomaly_core import Clipomaly, Options, UserError, Vocabulary, default_op
 from clipomaly_core.errors import UsageError
 from clipomaly_core.regions import region_embeddings
 from clipomaly_core.scores import SCORES
+from clipomaly_core.towers.load import load_tower
 from clipomaly_core.weights import find_checkpoint
 from demo_fleet import HELD_OUT_KINDS, KINDS, sample_scene
 
 BUILT_IN = Vocabulary.load()
-# Few classes and many candidates, so that random weights leave something that V does not reclaim.
+# Few classes and many candidates, so that random weights leave something that is not reassigned to known classes.
 WORDS = replace(BUILT_IN, known=BUILT_IN.known[:2]).leave_out(
     {c.name: "to be quick" for number, c in enumerate(BUILT_IN.candidates) if number % 15}
 )
@@ -33,7 +34,7 @@ def random_weights(tmp_path_factory):
 
 
 def make_model(random_weights, **options):
-    base = replace(default_options("nano"), **({"reclaim_margin": 0.0, "name_cosine": -1.0} | options))
+    base = replace(default_options("nano"), **({"reassign_known_margin": 0.0, "name_cosine": -1.0} | options))
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base)
 
 
@@ -142,18 +143,33 @@ def test_without_candidates_everything_unknown_is_an_unknown_object(random_weigh
     assert all(i.names == () for i in result.instances)
 
 
-def test_extend_embeds_only_the_new_words(any_model, monkeypatch, tmp_path):
-    asked = []
-    monkeypatch.setattr(any_model._encoder, "_file", tmp_path / "none-kept")
-    any_model._encoder._known.pop("inflatable flamingo", None)
-    embed = any_model._encoder._embed
-    monkeypatch.setattr(any_model._encoder, "_embed", lambda words: asked.extend(words) or embed(words))
-    before = any_model.vocabulary
-    any_model.extend(["inflatable flamingo", "mattress"])
-    assert "inflatable flamingo" in asked
-    assert set(asked) <= {"inflatable flamingo", "mattress"}
-    assert "inflatable flamingo" in any_model.vocabulary.names
-    assert set(before.names) <= set(any_model.vocabulary.names)
+class NotingText:
+    """A text tower that notes what it embeds."""
+
+    def __init__(self, text):
+        self.text, self.asked = text, []
+
+    def tokenize(self, texts):
+        self.asked += texts
+        return self.text.tokenize(texts)
+
+    def embed(self, tokens):
+        return self.text.embed(tokens)
+
+
+def test_extend_embeds_only_the_new_words(random_weights, monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIPOMALY_CACHE", str(tmp_path))
+    checkpoint, device = find_checkpoint("nano", random_weights), torch.device("cpu")
+    tower = load_tower(checkpoint, device)
+    noting = replace(tower, text=NotingText(tower.text))
+    model = Clipomaly(checkpoint, noting, WORDS, default_options("nano"), device)
+    before = model.vocabulary
+    noting.text.asked.clear()
+    model.extend(["inflatable flamingo", "mattress"])
+    assert any("inflatable flamingo" in text for text in noting.text.asked)
+    assert all("inflatable flamingo" in text or "mattress" in text for text in noting.text.asked)
+    assert "inflatable flamingo" in model.vocabulary.names
+    assert set(before.names) <= set(model.vocabulary.names)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +195,16 @@ def test_bfloat16_on_a_cpu_finds_much_the_same():
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("threshold", 1.5), ("logit_scale", 0), ("score", "x"), ("attention", "x"), ("context", -1), ("precision", "x")],
+    [
+        ("threshold", 1.5),
+        ("scales", ()),
+        ("scales", (1.0, 0.0)),
+        ("logit_scale", 0),
+        ("score", "x"),
+        ("attention", "x"),
+        ("context", -1),
+        ("precision", "x"),
+    ],
 )
 def test_options_out_of_range_are_refused(option, value):
     with pytest.raises(UsageError, match=option):
@@ -275,29 +300,42 @@ def test_a_region_embeds_the_same_on_any_number_of_threads():
     assert torch.equal(embeddings[0], embeddings[1]) and torch.equal(embeddings[0], embeddings[2])
 
 
-def test_without_crops_names_come_from_the_frame_itself(any_model, random_weights, monkeypatch):
-    """Where the region's features have all the say, no crop is embedded, and the name is the one nearest to them."""
-    model = make_model(random_weights, threshold=any_model.options.threshold, region_weight=1.0, margin=0.0)
-    monkeypatch.setattr(model, "_embed_crops", lambda crops: pytest.fail("crops were embedded"))
+class WithoutCrops:
+    """An image tower that embeds no crops."""
+
+    def __init__(self, tower):
+        self.patch, self.embedding_dimension, self.attentions = tower.patch, tower.embedding_dimension, tower.attentions
+        self.dense = tower.dense
+
+    def embed(self, images):
+        pytest.fail("crops were embedded")
+
+
+def test_without_crops_names_come_from_the_frame_itself(any_model, random_weights):
+    """Where the region's features decide alone, no crop is embedded, and the name is the one nearest to them."""
+    options = replace(any_model.options, region_weight=1.0, margin=0.0)
+    checkpoint, device = find_checkpoint("nano", random_weights), torch.device("cpu")
+    tower = load_tower(checkpoint, device)
+    model = Clipomaly(checkpoint, replace(tower, image=WithoutCrops(tower.image)), WORDS, options, device)
     [result] = model([frame_of(1)])
     assert result.instances
-    words = model._words
+    words = model.words
     for instance in result.instances:
         nearest = words.candidates.cosines(torch.from_numpy(instance.embedding)).argmax()
         assert instance.name == words.names[int(nearest)]
 
 
-def test_two_looks_are_averaged_on_the_finer_grid(random_weights):
+def test_scales_are_averaged_on_the_finest_grid(random_weights):
     frames = [frame_of(1), frame_of(2)]
-    one, other = (make_model(random_weights, short_side=side, second_scale=1.0) for side in (96, 160))
+    one, other = (make_model(random_weights, short_side=side, scales=(1.0,)) for side in (96, 160))
     for first, scale in ((96, 160 / 96), (160, 96 / 160)):
-        both = make_model(random_weights, short_side=first, second_scale=scale)
-        features = both._dense(frames)
+        both = make_model(random_weights, short_side=first, scales=(1.0, scale))
+        features = both.encoder.dense(frames)
         assert features.shape == (2, 10, 18, both.embedding_dimension)
         assert torch.allclose(features.norm(dim=-1), torch.ones(2, 10, 18), atol=1e-5)
-        coarse = one._dense(frames).permute(0, 3, 1, 2)
+        coarse = one.encoder.dense(frames).permute(0, 3, 1, 2)
         enlarged = torch.nn.functional.interpolate(coarse, (10, 18), mode="bilinear").permute(0, 2, 3, 1)
-        mean = normalize(other._dense(frames) + enlarged, dim=-1)
+        mean = normalize(other.encoder.dense(frames) + enlarged, dim=-1)
         assert torch.allclose(features, mean, atol=1e-6)
-        alone = both._dense(frames[:1])
+        alone = both.encoder.dense(frames[:1])
         assert torch.allclose(features[:1], alone, atol=1e-4)

@@ -4,8 +4,10 @@ import torch
 from open_clip.transformer import QuickGELU, VisionTransformer
 from safetensors.torch import load_file
 
-from clipomaly_core.dense import ATTENTIONS, dense_features, embed_patches, image_embedding, position_embedding
+from clipomaly_core.dense import dense_features
 from clipomaly_core.errors import UserError
+from clipomaly_core.towers.attention import ATTENTIONS
+from clipomaly_core.towers.vit import embed_patches, image_embedding, position_embedding
 
 
 def make_tower(size, seed=0):

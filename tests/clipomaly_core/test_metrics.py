@@ -16,7 +16,6 @@ from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, jaccard_score, precision_recall_curve, roc_curve
 
-from clipomaly_core import metrics
 from clipomaly_core.errors import UserError
 from clipomaly_core.metrics import (
     ConfusionMatrix,
@@ -212,11 +211,10 @@ def test_frames_of_one_kind_and_void_frames_are_binned() -> None:
 
 
 @pytest.mark.parametrize("block", [1, 7, 100, 1 << 20])
-def test_curve_for_plots(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_curve_for_plots(block: int) -> None:
     scores, labels = random_split(2, levels=1000)
     whole = pixel_curve(scores, labels, points=50)
-    monkeypatch.setattr(metrics, "_BLOCK", block)
-    curve = pixel_curve(scores, labels, points=50)
+    curve = pixel_curve(scores, labels, points=50, block=block)
     assert curve.metrics == pytest.approx(whole.metrics, abs=1e-12)
     np.testing.assert_array_equal(curve.thresholds, whole.thresholds)
 
@@ -246,8 +244,8 @@ class Lazy:
 
 
 @pytest.mark.parametrize(("mode", "bytes_a_pixel"), [("exact", 6), ("smiyc", 3)])
-def test_memory_of_a_lazy_split(mode: Mode, bytes_a_pixel: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_BLOCK", 1 << 15)  # as small for this split as it is for a real one
+def test_memory_of_a_lazy_split(mode: Mode, bytes_a_pixel: float) -> None:
+    block = 1 << 15  # as small for this split as the default is for a real one
     frames, shape = 40, (256, 512)
 
     def label(index: int) -> Array:
@@ -259,7 +257,7 @@ def test_memory_of_a_lazy_split(mode: Mode, bytes_a_pixel: float, monkeypatch: p
 
     pixel_metrics(Lazy(score, 1), Lazy(label, 1), mode)  # what is loaded once is not the split's
     tracemalloc.start()
-    pixel_metrics(Lazy(score, frames), Lazy(label, frames), mode)
+    pixel_curve(Lazy(score, frames), Lazy(label, frames), mode, block=block)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < bytes_a_pixel * frames * shape[0] * shape[1]

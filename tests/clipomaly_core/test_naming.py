@@ -33,22 +33,22 @@ def between(known, candidate, lead):
     return equal * angle.cos() + normalize(candidate - known, dim=0) * angle.sin()
 
 
-def test_v_takes_back_what_it_fits_better():
-    assert name(between(CAR, BOAR, -0.05), OPTIONS).reclaimed
-    assert not name(between(CAR, BOAR, 0.05), OPTIONS).reclaimed
+def test_a_region_that_a_known_class_fits_better_is_reassigned():
+    assert name(between(CAR, BOAR, -0.05), OPTIONS).reassigned_known
+    assert not name(between(CAR, BOAR, 0.05), OPTIONS).reassigned_known
 
 
-def test_a_reclaim_margin_asks_for_a_lead():
-    strict = replace(OPTIONS, reclaim_margin=0.2)
-    assert name(between(CAR, BOAR, 0.19), strict).reclaimed
+def test_the_margin_of_reassignment_asks_for_a_lead():
+    strict = replace(OPTIONS, reassign_known_margin=0.2)
+    assert name(between(CAR, BOAR, 0.19), strict).reassigned_known
     kept = name(between(CAR, BOAR, 0.21), strict)
-    assert not kept.reclaimed and kept.name == "boar"
+    assert not kept.reassigned_known and kept.name == "boar"
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.5])
-def test_a_reclaim_margin_out_of_range_is_one_line(value):
-    with pytest.raises(UsageError, match="reclaim_margin"):
-        Options(reclaim_margin=value)
+def test_a_margin_of_reassignment_out_of_range_is_one_line(value):
+    with pytest.raises(UsageError, match="reassign_known_margin"):
+        Options(reassign_known_margin=value)
 
 
 def test_names_score_the_same_on_any_number_of_threads():

@@ -33,11 +33,13 @@ def test_entropy_is_that_of_the_softmax():
     assert anomaly_score("entropy", known[None, :, None], torch.zeros(1, 1, 1), 40).item() == pytest.approx(expected)
 
 
-def test_unknown_mass_is_the_share_of_the_candidates():
+def test_candidate_probability_is_the_share_of_the_candidates():
     known, unknown = torch.tensor([0.3, 0.1]), torch.tensor([0.2, 0.25, 0.0])
     p = torch.softmax(20 * torch.cat([known, unknown]).double(), 0)
     mass = torch.logsumexp(20 * unknown, 0)[None, None, None]
-    assert anomaly_score("unknown-mass", known[None, :, None], mass, 20).item() == pytest.approx(p[2:].sum().item())
+    assert anomaly_score("candidate_probability", known[None, :, None], mass, 20).item() == pytest.approx(
+        p[2:].sum().item()
+    )
 
 
 def test_entropy_at_scale_1_keeps_its_ranking():

@@ -58,11 +58,10 @@ def test_what_was_seen_before_changes_nothing(random_weights):  # noqa: F811
 
 
 def test_names_that_people_asked_for_are_always_looked_for(random_weights):  # noqa: F811
-    model = model_with(random_weights, ByBrightness(), reclaim="region")
+    model = model_with(random_weights, ByBrightness(), reassign_known="region")
     model.extend(["parade dragon"])
-    words, allowed = model._words_for([np.zeros((90, 160, 3), np.uint8)])
-    names = {name for name, one in zip(words.names, allowed[0].tolist(), strict=True) if one}
-    assert names == {"parade dragon", next(name for name in words.names if name in ("dog", "dogs"))}
+    [names] = model.candidates_of([np.zeros((90, 160, 3), np.uint8)])
+    assert set(names) == {"parade dragon", next(name for name in model.words.names if name in ("dog", "dogs"))}
 
 
 def test_a_tagger_that_knows_nothing_leaves_unknown_objects(random_weights):  # noqa: F811
@@ -73,13 +72,13 @@ def test_a_tagger_that_knows_nothing_leaves_unknown_objects(random_weights):  # 
 
 
 def test_the_clip_tagger_picks_from_the_dictionary(random_weights):  # noqa: F811
-    model = model_with(random_weights, candidates="clip-tagger", tags=3, reclaim="region")
-    words, allowed = model._words_for([frame_of(1), frame_of(2)])
-    assert allowed.sum(1).tolist() == [3, 3]
+    model = model_with(random_weights, candidates="clip-tagger", tags=3, reassign_known="region")
+    before = model.vocabulary
+    first, second = model.candidates_of([frame_of(1), frame_of(2)])
+    assert len(first) == len(second) == 3
     [result] = model([frame_of(1)])
-    picked = {name for name, one in zip(words.names, allowed[0].tolist(), strict=True) if one}
-    assert names_of(result) <= picked
-    assert model.vocabulary == words.vocabulary  # it brings no names of its own
+    assert names_of(result) <= set(first)
+    assert model.vocabulary == before  # this tagger brings no names of its own
 
 
 def test_the_clip_tagger_of_every_name_is_the_dictionary(random_weights):  # noqa: F811
@@ -94,8 +93,8 @@ def test_nano_sees_what_fills_a_square():
 
     model = Clipomaly.load("nano", device="cpu", options=replace(default_options("nano"), candidates="clip-tagger"))
     scene = sample_scene(9_600_000)
-    _, allowed = model._words_for([scene.image])
-    assert allowed.sum().item() == model.options.tags
+    [names] = model.candidates_of([scene.image])
+    assert len(names) == model.options.tags
 
 
 @pytest.mark.parametrize(("height", "width"), [(720, 1280), (227, 320), (1, 9), (64, 64)])

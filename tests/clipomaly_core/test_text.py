@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import open_clip
 import pytest
 import torch
@@ -5,38 +7,56 @@ from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
 from clipomaly_core.prompts import make_prompts
-from clipomaly_core.text import TextEncoder, encode_texts, load_templates
-from clipomaly_core.weights import find_checkpoint, load_network
+from clipomaly_core.text import TextEncoder, load_templates
+from clipomaly_core.towers.load import load_tower
+from clipomaly_core.towers.text import encode_texts
+from clipomaly_core.weights import find_checkpoint
 
 
 @pytest.fixture(scope="module")
-def network():
-    return load_network(find_checkpoint("nano"), torch.device("cpu"))
+def tower():
+    return load_tower(find_checkpoint("nano"), torch.device("cpu"))
 
 
-def make_encoder(network, cache, templates=("a photo of a {}", "{} on the road"), weights="w"):
-    return TextEncoder(network, "nano", weights, templates, cache)
+@pytest.fixture(scope="module")
+def network(tower):
+    return tower.network
 
 
-def test_embeddings_are_the_mean_over_templates(network, tmp_path):
-    [embedding] = make_encoder(network, tmp_path)(["boar"])
+class CountingText:
+    """A text tower that notes how many texts it embeds."""
+
+    def __init__(self, text):
+        self.text, self.embedded = text, 0
+
+    def tokenize(self, texts):
+        return self.text.tokenize(texts)
+
+    def embed(self, tokens):
+        self.embedded += len(tokens)
+        return self.text.embed(tokens)
+
+
+def make_encoder(tower, cache, templates=("a photo of a {}", "{} on the road"), weights="w"):
+    return TextEncoder(tower, "nano", weights, templates, cache)
+
+
+def test_embeddings_are_the_mean_over_templates(tower, network, tmp_path):
+    [embedding] = make_encoder(tower, tmp_path)(["boar"])
     texts = open_clip.get_tokenizer("nano")(["a photo of a boar", "boar on the road"])
     with torch.no_grad():
         expected = normalize(normalize(network.encode_text(texts), dim=-1).mean(0), dim=-1)
     torch.testing.assert_close(embedding, expected)
 
 
-def test_a_word_is_embedded_once(network, tmp_path, monkeypatch):
-    make_encoder(network, tmp_path)(["boar", "mattress"])
-    calls = []
-    monkeypatch.setattr(
-        "clipomaly_core.text.encode_texts", lambda _, texts: calls.append(len(texts)) or torch.ones(len(texts), 4)
-    )
-    again = make_encoder(network, tmp_path)
+def test_a_word_is_embedded_once(tower, tmp_path):
+    make_encoder(tower, tmp_path)(["boar", "mattress"])
+    counting = replace(tower, text=CountingText(tower.text))
+    again = make_encoder(counting, tmp_path)
     again(["mattress", "boar"])
-    assert calls == []
+    assert counting.text.embedded == 0
     again(["ladder"])
-    assert calls == [2]
+    assert counting.text.embedded == 2  # one for each template
 
 
 def test_padding_left_out_changes_nothing(network):
@@ -45,35 +65,35 @@ def test_padding_left_out_changes_nothing(network):
         torch.testing.assert_close(encode_texts(network, tokens), network.encode_text(tokens, normalize=True))
 
 
-def test_other_templates_or_weights_have_their_own_cache(network, tmp_path):
-    make_encoder(network, tmp_path)(["boar"])
-    make_encoder(network, tmp_path, templates=("{}",))(["boar"])
-    make_encoder(network, tmp_path, weights="other")(["boar"])
+def test_other_templates_or_weights_have_their_own_cache(tower, tmp_path):
+    make_encoder(tower, tmp_path)(["boar"])
+    make_encoder(tower, tmp_path, templates=("{}",))(["boar"])
+    make_encoder(tower, tmp_path, weights="other")(["boar"])
     assert len(list((tmp_path / "text").glob("*.safetensors"))) == 3
 
 
-def test_two_writers_keep_each_others_words(network, tmp_path):
-    one, two = make_encoder(network, tmp_path), make_encoder(network, tmp_path)
+def test_two_writers_keep_each_others_words(tower, tmp_path):
+    one, two = make_encoder(tower, tmp_path), make_encoder(tower, tmp_path)
     one(["boar"])
     two(["ladder"])
     [file] = (tmp_path / "text").glob("*.safetensors")
     assert set(load_file(file)) == {"boar", "ladder"}
 
 
-def test_a_broken_or_unwritable_cache_only_costs_time(network, tmp_path, caplog):
-    encoder = make_encoder(network, tmp_path)
+def test_a_broken_or_unwritable_cache_only_costs_time(tower, tmp_path, caplog):
+    encoder = make_encoder(tower, tmp_path)
     expected = encoder(["boar"])
     [file] = (tmp_path / "text").glob("*.safetensors")
     file.write_bytes(file.read_bytes()[:50])
-    torch.testing.assert_close(make_encoder(network, tmp_path)(["boar"]), expected)
+    torch.testing.assert_close(make_encoder(tower, tmp_path)(["boar"]), expected)
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    torch.testing.assert_close(make_encoder(network, blocked)(["boar"]), expected)
-    assert "cannot be kept" in caplog.text
+    torch.testing.assert_close(make_encoder(tower, blocked)(["boar"]), expected)
+    assert "cannot be cached" in caplog.text
 
 
-def test_a_name_is_as_near_as_its_nearest_synonym(network, tmp_path):
-    encoder = make_encoder(network, tmp_path)
+def test_a_name_is_as_near_as_its_nearest_synonym(tower, network, tmp_path):
+    encoder = make_encoder(tower, tmp_path)
     prompts = make_prompts(encoder, [("ladder",), ("wild boar", "boar", "feral hog"), ("sofa", "couch")])
     features = normalize(torch.randn(3, 50, network.visual.output_dim), dim=-1).requires_grad_()
     words = encoder(["ladder", "wild boar", "boar", "feral hog", "sofa", "couch"])

@@ -105,3 +105,32 @@ def test_single_pictures_take_the_same_settings(clipomaly, empty_folder):
     ran = clipomaly("segment", "photo.jpg", "--out", "segmented")
     assert ran.code == 2
     assert "magic" in ran.err
+
+
+def test_options_of_earlier_versions_are_understood(empty_folder, monkeypatch):
+    (empty_folder / "clipomaly.toml").write_text('[method]\nsecond_scale = 1.5\nreclaim = "region"\n')
+    monkeypatch.setenv("CLIPOMALY_METHOD__RECLAIM_MARGIN", "0.1")
+    found = parameters(method=["score=unknown-mass"]).method
+    assert found == {
+        "scales": "1,1.5",
+        "reassign_known": "region",
+        "reassign_known_margin": "0.1",
+        "score": "candidate_probability",
+    }
+
+
+@pytest.mark.parametrize("text", ["scales = [1, 1.5]", 'scales = "1,1.5"'])
+def test_lists_are_read_from_files_and_flags(empty_folder, text):
+    from tasks.model import ModelSettings, method_options
+
+    (empty_folder / "clipomaly.toml").write_text(f"[method]\n{text}\n")
+    for found in (parameters().method, parameters(method=[text.replace('"', "")]).method):
+        settings = ModelSettings(method=tuple(found.items()))
+        assert method_options(settings).scales == (1.0, 1.5)
+
+
+def test_a_list_of_no_numbers_is_one_line():
+    from tasks.model import ModelSettings, method_options
+
+    with pytest.raises(UsageError, match="scales"):
+        method_options(ModelSettings(method=(("scales", "wide,narrow"),)))

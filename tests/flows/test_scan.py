@@ -113,7 +113,7 @@ def test_prefixes_and_inventories(clipomaly, drawn_archive, scanned, tmp_path):
 
 
 def test_other_options_are_another_generation(clipomaly, drawn_archive, tmp_path):
-    for score in ("unknown-mass", "entropy"):
+    for score in ("candidate_probability", "entropy"):
         ran = clipomaly("scan", drawn_archive, "--out", tmp_path, "--fps", 0.5, "--set", f"score={score}")
         assert ran.code == 0, ran.err
     assert len(list((tmp_path / "_scans").iterdir())) == 2

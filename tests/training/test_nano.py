@@ -14,7 +14,7 @@ import torch
 
 from clipomaly_core import Clipomaly
 from clipomaly_core.dense import dense_features
-from clipomaly_core.text import encode_texts
+from clipomaly_core.towers.text import encode_texts
 from clipomaly_core.weights import find_checkpoint
 from training.nano.augment import nameless, photometric
 from training.nano.concepts import load_concepts

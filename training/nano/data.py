@@ -243,8 +243,8 @@ def _instance_crops(scene: Truth, rng: np.random.Generator) -> list[tuple[Image,
 
 
 def _class_crops(scene: Truth, rng: np.random.Generator) -> list[tuple[Image, int]]:
-    """Crops of what V has to reclaim when it was taken for unknown: things, pieces of surfaces, and blots that lie
-    anywhere on what is known, as false finds do."""
+    """Crops that belong to known classes although they were taken for unknown: things, pieces of surfaces, and blots
+    that lie anywhere on what is known, as false finds do."""
     present = np.unique(scene.labels[::4, ::4])
     present = present[present < CLASSES]
     crops: list[tuple[Image, int]] = []

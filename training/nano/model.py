@@ -13,7 +13,7 @@ from torch.nn.functional import grid_sample, unfold
 from torch.nn.utils.parametrize import register_parametrization
 
 import clipomaly_core
-from clipomaly_core.dense import patch_features
+from clipomaly_core.towers.vit import patch_features
 
 CONFIG = Path(clipomaly_core.__file__).parent / "data" / "nano.json"
 PATCH = 16

@@ -14,7 +14,8 @@ from open_clip.tokenizer import SimpleTokenizer
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from clipomaly_core.text import encode_texts, load_templates
+from clipomaly_core.text import load_templates
+from clipomaly_core.towers.text import encode_texts
 from training.nano.concepts import Concepts, load_concepts
 from training.nano.losses import SCALE
 from training.nano.model import create_nano, read_checkpoint

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from clipomaly_core.dense import image_embedding
+from clipomaly_core.towers.vit import image_embedding
 from training.nano.concepts import load_concepts
 from training.nano.data import CLASSES, Batch, Batches, Render
 from training.nano.losses import (

@@ -1,0 +1,76 @@
+"""The regions of a batch of frames and their names, from dense features and from crops."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from clipomaly_core.crops import context_crop, masked_crop
+from clipomaly_core.frame_encoder import FrameEncoder
+from clipomaly_core.masks import bounding_box, mask_at_frame_size
+from clipomaly_core.naming import RegionName, name_regions
+from clipomaly_core.options import Options
+from clipomaly_core.prompted_vocabulary import PromptedVocabulary
+from clipomaly_core.regions import Region, region_embeddings
+from clipomaly_core.types import Frame
+
+
+def name_frame_regions(
+    frames: Sequence[Frame],
+    features: Tensor,
+    regions: Sequence[Sequence[Region]],
+    words: PromptedVocabulary,
+    allowed: Tensor | None,
+    encoder: FrameEncoder,
+    options: Options,
+) -> list[list[RegionName]]:
+    """Name the regions of all frames together, so that their crops fill the device.
+
+    Args:
+        frames: B frames of (H, W, 3) uint8 RGB.
+        features: (B, h, w, D) float32, L2-normalised.
+        regions: the regions of each frame.
+        words: known classes and candidate names.
+        allowed: (B, N) bool, the candidates of each frame; all where ``None``.
+        encoder: embeds the crops.
+        options: crop_size, context and what ``name_regions`` reads.
+
+    Returns:
+        A name for each region of each frame. Suppressed regions are marked as reassigned to the known classes.
+    """
+    if not any(regions):
+        return [[] for _ in frames]
+    device = features.device
+    embedded = torch.cat(
+        [
+            region_embeddings(frame_features, torch.from_numpy(np.stack([r.mask for r in found])).to(device))
+            for frame_features, found in zip(features, regions, strict=True)
+            if found
+        ]
+    )
+    crops = embedded
+    if options.region_weight < 1:  # at 1 crops have no influence, and are not computed
+        pairs = [
+            _crops(frame, region, options) for frame, found in zip(frames, regions, strict=True) for region in found
+        ]
+        both = encoder.crops([crop for pair in pairs for crop in pair]).unflatten(0, (-1, 2))
+        crops = normalize(both.mean(1), dim=-1)
+    counts = torch.tensor([*map(len, regions)], device=device)
+    own = None if allowed is None else allowed.repeat_interleave(counts, dim=0)
+    named = name_regions(embedded, crops, words.known, words.candidates, words.names, options, own)
+    suppressed = words.suppressed(embedded, [name.best for name in named])
+    rest = iter(
+        replace(name, reassigned_known=name.reassigned_known or hit)
+        for name, hit in zip(named, suppressed, strict=True)
+    )
+    return [[next(rest) for _ in found] for found in regions]
+
+
+def _crops(frame: Frame, region: Region, options: Options) -> tuple[Frame, Frame]:
+    mask = mask_at_frame_size(region.mask, frame.shape[:2])
+    bbox = bounding_box(mask)
+    size = options.crop_size
+    return masked_crop(frame, mask, bbox, size), context_crop(frame, bbox, size, options.context)
