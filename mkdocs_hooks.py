@@ -11,7 +11,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
-from flows.cli import app
+from clipomaly.cli.main import app
 from schemas.records import CommitRecord, CompactionRecord, PartFile, ScanRecord, SourceOutcome, Stages
 from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
 

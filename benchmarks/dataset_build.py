@@ -30,11 +30,11 @@ from schemas.dataset_format import DatasetFormat
 from schemas.records import CommitRecord, Outcome, SourceOutcome, Stages
 from schemas.review import Box, ItemStatus, NameScore, QueuedItem, ReviewItem, State, TrackFrame, Verdict
 from schemas.tables import INSTANCES, Table
-from tasks.dataset import DatasetOptions, build_dataset
+from tasks.datasets.build import DatasetOptions, build_dataset
 from tasks.masks import encode_mask
-from tasks.records.commits import write_commit, write_scan_record
-from tasks.records.scan import make_scan_record
-from tasks.tables import write_parts
+from tasks.scanning.scan_record import make_scan_record
+from tasks.tables.commits import write_commit, write_scan_record
+from tasks.tables.parts import write_parts
 from tests.tasks.samples import description
 
 HEIGHT, WIDTH = 720, 1280

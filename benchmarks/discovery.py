@@ -27,10 +27,10 @@ from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
 from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
 from tasks.masks import decode_mask
-from tasks.mine import MiningOptions, mine
 from tasks.mining.candidates import Candidates, read_candidates
-from tasks.mining.past import remember
-from tasks.tables import open_table
+from tasks.mining.mine import MiningOptions, mine
+from tasks.mining.queue_index import remember
+from tasks.tables.parts import open_table
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -226,7 +226,7 @@ def main() -> None:
 
 
 def _newest(tables: str) -> str:
-    from tasks.records.commits import read_scan_records
+    from tasks.tables.commits import read_scan_records
 
     return read_scan_records(tables)[-1].scan_id
 

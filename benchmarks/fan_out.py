@@ -20,8 +20,8 @@ from flows.parameters import Runner, ScanParameters
 from flows.runners import prefect_server
 from schemas.records import CommitRecord, Outcome, Shard, ShardResult, SourceOutcome, Stages
 from tasks.model import describe_model
-from tasks.records.commits import write_commit
-from tasks.records.scan import make_scan_record
+from tasks.scanning.scan_record import make_scan_record
+from tasks.tables.commits import write_commit
 
 
 def measure(runner: Runner, count: int, folder: str) -> dict[str, float]:

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.discovery import Item, judge
 from benchmarks.results import write_results
+from clipomaly.cli.rendering.promotion import run_promote
 from clipomaly_core.lemma import lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
@@ -34,13 +35,12 @@ from demo_fleet import KINDS, write_archive
 from flows.mine import run_mine
 from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
-from flows.promote import run_promote
 from review import Queue
 from schemas.review import State, Verdict
-from tasks.mine import MiningOptions
-from tasks.promote import Promotion
+from tasks.mining.mine import MiningOptions
 from tasks.reporting.comparison import Comparison, compare_scans
-from tasks.tables import open_table
+from tasks.tables.parts import open_table
+from tasks.vocabularies.promote import Promotion
 
 OTHERS = ("mattress", "wild boar", "barrel", "boulder")
 REJECTED = 5

@@ -16,10 +16,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tasks.mine import MiningOptions, mine
 from tasks.mining.candidates import read_candidates
-from tasks.mining.past import remember
-from tasks.search import SearchFilters, rank, select
+from tasks.mining.mine import MiningOptions, mine
+from tasks.mining.queue_index import remember
+from tasks.tables.search import SearchFilters, rank, select
 
 
 def main() -> None:

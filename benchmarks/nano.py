@@ -28,9 +28,9 @@ from clipomaly_core.lemma import lemma
 from clipomaly_core.metrics import pixel_metrics
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import HELD_OUT_KINDS, Kind, Scene, sprite_kinds, write_archive
+from tasks.drawing import contact_sheet, outline
 from tasks.evaluation.data import read_dataset
-from tasks.images import read_image
-from tasks.pictures import contact_sheet, outline
+from tasks.footage.images import read_image
 from training.nano.concepts import training_kinds
 from training.nano.data import HELD_OUT_SEED, Truth
 from training.nano.evaluate import Figures, judge

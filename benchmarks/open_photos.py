@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks.results import write_results
 from clipomaly_core.scores import SCORES
-from tasks.evaluate import EvaluationSettings, evaluate
-from tasks.evaluation.report import Evaluation
+from tasks.evaluation.evaluate import EvaluationSettings, evaluate
+from tasks.evaluation.results import Evaluation
 from tasks.method_options import Value
 from tasks.model import ModelSettings
 

@@ -22,8 +22,8 @@ from clipomaly_core.dense import dense_features
 from clipomaly_core.types import Frame
 from flows.nightly_scan import model_settings, run_scan
 from flows.parameters import ScanParameters
-from tasks.archive import list_sources
-from tasks.frames import read_frames
+from tasks.footage.archive import list_sources
+from tasks.footage.frames import read_frames
 from tasks.model import get_model
 
 GOALS = {"scan, times the bare forward": Goal(at_most=1.10)}

@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.footage import frames_of
 from benchmarks.results import Figures
 from clipomaly_core import Clipomaly
-from tasks.archive import list_sources
-from tasks.frames import read_frames
-from tasks.rows import ShardRows
-from tasks.tables import write_parts
+from tasks.footage.archive import list_sources
+from tasks.footage.frames import read_frames
+from tasks.scanning.rows import ShardRows
+from tasks.tables.parts import write_parts
 
 CORES = 16
 _RATE = 30

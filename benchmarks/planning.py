@@ -25,13 +25,13 @@ from fsspec.asyn import AsyncFileSystem
 from pydantic import TypeAdapter
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
-from tasks.archive import find_sources
-from tasks.footage.length import with_footage
-from tasks.plan import Plan, plan
-from tasks.records.commits import fold_commits, read_done, write_scan_record
-from tasks.records.plan import write_plan
-from tasks.sources import Sources
-from tasks.status import read_status
+from tasks.footage.archive import find_sources
+from tasks.footage.sources import Sources
+from tasks.scanning.footage_length import with_footage
+from tasks.scanning.plan import Plan, plan
+from tasks.scanning.plan_record import write_plan
+from tasks.scanning.status import read_status
+from tasks.tables.commits import fold_commits, read_done, write_scan_record
 
 _SCAN = "benchmark-scan"
 _CLIPS = 500  # a drive

@@ -22,13 +22,13 @@ import pyarrow as pa
 
 from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, SourceOutcome, Stages
 from schemas.tables import INSTANCES, Table
-from tasks.compact import compact
-from tasks.merge import pack
-from tasks.query import connect
-from tasks.records.commits import fold_commits, read_scan_records, write_commit, write_scan_record
-from tasks.records.compaction import publish_compaction
 from tasks.storage import locate, replace_file
-from tasks.tables import day_folder, open_table, with_shard, write_parts
+from tasks.tables.commits import fold_commits, read_scan_records, write_commit, write_scan_record
+from tasks.tables.compact import compact
+from tasks.tables.compaction_record import publish_compaction
+from tasks.tables.merge import pack
+from tasks.tables.parts import day_folder, open_table, with_shard, write_parts
+from tasks.tables.query import connect
 
 FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)
 NAMES = 400

@@ -73,7 +73,7 @@ def run_command(command: Sequence[str], clock: Clock = time.perf_counter, **envi
     with tempfile.TemporaryFile() as told:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *command],
+            [sys.executable, "-m", "clipomaly", *command],
             env=os.environ | environment,
             stdout=told,
             stderr=told,

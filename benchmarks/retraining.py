@@ -28,9 +28,9 @@ from demo_fleet import write_archive
 from flows.build_dataset import DatasetRequest, run_build
 from flows.mine import run_mine
 from schemas.dataset_format import DatasetFormat
-from tasks.dataset import DatasetOptions
+from tasks.datasets.build import DatasetOptions
 from tasks.datasets.manifest import Manifest
-from tasks.mine import MiningOptions
+from tasks.mining.mine import MiningOptions
 from training.finetune.data import write_scenes
 
 KINDS = ("traffic cone", "mattress", "wild boar", "barrel", "boulder", "pumpkin")

@@ -8,10 +8,10 @@ from review.queue import Enqueued, Queue
 from review.validation import check_item
 from schemas.review import ReviewItem, State
 from tasks.errors import UserError
-from tasks.mine import MiningOptions, mine
 from tasks.mining.candidates import read_candidates
 from tasks.mining.items import Lost, make_items
-from tasks.mining.past import remember
+from tasks.mining.mine import MiningOptions, mine
+from tasks.mining.queue_index import remember
 
 
 @dataclass(frozen=True, slots=True)

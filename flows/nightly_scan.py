@@ -20,17 +20,17 @@ from flows.progress import current_reporter
 from flows.runners import prefect_server
 from review.errors import ReviewError
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
-from tasks.archive import Listing, find_sources
 from tasks.errors import UserError
-from tasks.footage.length import expected_frames, with_footage
+from tasks.footage.archive import Listing, find_sources
+from tasks.footage.sources import Sources
 from tasks.model import ModelSettings, describe_model, get_model
-from tasks.plan import Plan, plan
-from tasks.records.commits import fold_commits, read_done, write_scan_record
-from tasks.records.plan import write_plan
-from tasks.records.scan import make_scan_record
-from tasks.scan import scan_shard
-from tasks.sources import Sources
-from tasks.status import scan_status
+from tasks.scanning.footage_length import expected_frames, with_footage
+from tasks.scanning.plan import Plan, plan
+from tasks.scanning.plan_record import write_plan
+from tasks.scanning.scan_record import make_scan_record
+from tasks.scanning.shard import scan_shard
+from tasks.scanning.status import scan_status
+from tasks.tables.commits import fold_commits, read_done, write_scan_record
 
 logger = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def _mine(parameters: ScanParameters, summary: Summary) -> None:
         return
     # What comes after a scan is loaded after it, and only where it is wanted: it would be a tenth of the start.
     from flows.mine import run_mine
-    from tasks.mine import MiningOptions
+    from tasks.mining.mine import MiningOptions
 
     try:
         mined = run_mine(parameters.tables, parameters.queue, MiningOptions(count=parameters.queue_items))

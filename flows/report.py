@@ -6,10 +6,10 @@ from urllib.parse import quote
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 
 from schemas.review import Verdict
-from tasks.archive import Listing, find_sources
-from tasks.report import Report, make_report
+from tasks.footage.archive import Listing, find_sources
 from tasks.reporting.comparison import Judged, compare_scans
 from tasks.reporting.page import render_comparison, render_report
+from tasks.reporting.report import Report, make_report
 from tasks.storage import is_local, locate, replace_file
 
 

@@ -12,7 +12,7 @@ from review.pictures import FrameGoneError, Pictures, Rgb
 from review.queue import Queue
 from review.web.server import serve
 from tasks.errors import UserError
-from tasks.frames import read_frame
+from tasks.footage.frames import read_frame
 from tasks.storage import locate
 
 

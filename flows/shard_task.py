@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from schemas.records import ScanRecord, Shard, ShardResult
 from tasks.model import ModelSettings, get_model
-from tasks.scan import scan_shard
+from tasks.scanning.shard import scan_shard
 
 
 @task(name="scan-shard", cache_policy=NO_CACHE, persist_result=False, task_run_name="{shard.shard_id}")

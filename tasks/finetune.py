@@ -23,7 +23,7 @@ from tasks.evaluation.data import Dataset as LabelledFrames
 from tasks.evaluation.data import read_dataset
 from tasks.evaluation.formats import EvaluationFrame
 from tasks.evaluation.open_world import Coverage, cover
-from tasks.images import Rgb, read_image
+from tasks.footage.images import Rgb, read_image
 from tasks.model import ModelSettings, method_options
 from tasks.storage import locate, replace_file
 

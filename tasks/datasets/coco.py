@@ -6,7 +6,7 @@ from datetime import UTC
 
 from schemas.dataset import DatasetFrame, Label, Role, Split
 from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated
-from tasks.datasets.pictures import Content
+from tasks.datasets.image_store import Content
 
 
 def _part(name: str, contents: Iterable[Content], classes: Classes) -> Iterator[OutputFile]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from schemas.dataset import DatasetFrame, Label, Role
-from tasks.datasets.pictures import Content, Picture
+from tasks.datasets.image_store import Content, Picture
 
 
 @dataclass(frozen=True, slots=True)

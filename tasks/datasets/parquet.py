@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from schemas.dataset import FRAMES, DatasetFrame, Label
 from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated, class_list
-from tasks.datasets.pictures import Content, Picture
+from tasks.datasets.image_store import Content, Picture
 
 _INSTANCE = pa.struct(
     [

@@ -18,8 +18,8 @@ from schemas.review import Box, QueuedItem, ReviewItem, Verdict
 from tasks.datasets.split import Shares, split_of
 from tasks.errors import UserError
 from tasks.masks import mask_area
-from tasks.records.commits import read_scan_records
-from tasks.tables import open_table
+from tasks.tables.commits import read_scan_records
+from tasks.tables.parts import open_table
 
 _ROLES = {
     Verdict.ACCEPT: Role.OBJECT,

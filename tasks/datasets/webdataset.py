@@ -8,7 +8,7 @@ from webdataset import TarWriter
 
 from schemas.dataset import DatasetFrame, Label
 from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated, class_list
-from tasks.datasets.pictures import Content, Picture
+from tasks.datasets.image_store import Content, Picture
 
 
 def _part(name: str, contents: Iterable[Content], classes: Classes) -> Iterator[OutputFile]:

@@ -9,7 +9,7 @@ import yaml
 
 from schemas.dataset import Split
 from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile, annotated
-from tasks.datasets.pictures import Content
+from tasks.datasets.image_store import Content
 from tasks.masks import decode_mask
 
 # Inside the pixel, before its middle: readers that cut decimals off and readers that round both meet the pixel.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.errors import UsageError
 from tasks.evaluation.formats import ANOMALY, FORMATS, NORMAL, STRANGE, VOID, EvaluationFrame, LabelMap
-from tasks.images import read_single_channel
+from tasks.footage.images import read_single_channel
 from tasks.storage import reason
 
 _SIDEWAYS: Final = (5, 6, 7, 8)  # EXIF orientations that turn a picture by a quarter

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UsageError
-from tasks.files import IMAGE_SUFFIXES
+from tasks.footage.image_files import IMAGE_SUFFIXES
 from tasks.storage import reason
 
 VOID: Final = 255

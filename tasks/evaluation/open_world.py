@@ -15,7 +15,7 @@ from tasks.errors import UsageError
 from tasks.evaluation.data import Dataset
 from tasks.evaluation.formats import VOID, EvaluationFrame, LabelMap
 from tasks.evaluation.lexicon import AcceptedNames, Lexicon, Match
-from tasks.evaluation.report import ClassIoU, KnownReport, NamingReport, NamingScore
+from tasks.evaluation.results import ClassIoU, KnownReport, NamingReport, NamingScore
 
 LEAST_OVERLAP: Final = 0.5
 """An instance's name is judged where at least this share of its pixels lies on true anomaly."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tasks.errors import UsageError
 from tasks.evaluation.formats import EvaluationFrame
-from tasks.images import read_single_channel
+from tasks.footage.images import read_single_channel
 from tasks.storage import reason
 
 ScoreMap = npt.NDArray[np.float32]

@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tasks.drawing import contact_sheet, heatmap
 from tasks.errors import UserError
 from tasks.evaluation.data import Dataset
 from tasks.evaluation.formats import VOID, LabelMap
-from tasks.evaluation.report import FrameReport
+from tasks.evaluation.results import FrameReport
 from tasks.evaluation.score_maps import ScoreMap
-from tasks.frames import Rgb, read_image
-from tasks.pictures import contact_sheet, heatmap
+from tasks.footage.frames import Rgb, read_image
 
 _SHOWN = 4  # best frames, and as many worst
 _EVERY = 97  # pixel is looked at to find the scale of the scores, which is between these percentiles:

@@ -21,9 +21,9 @@ from mcap.stream_reader import StreamReader, breakup_chunk
 from schemas.records import Source
 from tasks.errors import SourceError
 from tasks.footage.capture_time import is_ahead, plausible
+from tasks.footage.images import BadImage
 from tasks.footage.recording_messages import FIXES, IMAGES, BadMessage, Decoders, Picture, type_of
 from tasks.footage.source_kind import Fix, Frame, Inside, Stored
-from tasks.images import BadImage
 from tasks.storage import Entry, reason
 
 _LARGEST_CHUNK = 2**30

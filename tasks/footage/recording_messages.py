@@ -22,7 +22,7 @@ from mcap.well_known import MessageEncoding
 from mcap_protobuf.decoder import DecoderFactory as Protobuf
 from mcap_ros2.decoder import DecoderFactory as Ros2
 
-from tasks.images import BadImage, Rgb, check_size, decode_image
+from tasks.footage.images import BadImage, Rgb, check_size, decode_image
 from tasks.storage import reason
 
 IMAGES = frozenset(

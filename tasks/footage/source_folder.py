@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
-from tasks.files import folder_etag, image_members
 from tasks.footage.capture_time import is_ahead, time_in_name
+from tasks.footage.image_files import folder_etag, image_members
+from tasks.footage.images import BadImage, check_size, image_at
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored
-from tasks.images import BadImage, check_size, image_at
 from tasks.storage import STORAGE_ERRORS, Location, is_out_of_reach, reason
 
 _READERS = 4

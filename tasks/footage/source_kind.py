@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
-from tasks.images import BadImage, Rgb
+from tasks.footage.images import BadImage, Rgb
 from tasks.storage import Entry, Location, entry
 
 # Headers are read in small pieces: the 5 MB blocks that object stores default to would read whole clips.

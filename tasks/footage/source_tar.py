@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
-from tasks.files import is_image
 from tasks.footage.capture_time import time_in_name
+from tasks.footage.image_files import is_image
+from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, open_header
-from tasks.images import BadImage, check_size, decode_image
 from tasks.storage import Location, reason
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import SourceError
-from tasks.images import BadImage, Rgb
+from tasks.footage.images import BadImage, Rgb
 
 # FFmpeg and OpenCV report damaged videos on stderr themselves; here they are rows and outcomes.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

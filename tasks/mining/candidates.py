@@ -12,8 +12,8 @@ import pyarrow.dataset as ds
 from schemas.records import ScanRecord
 from schemas.review import Box, TrackFrame
 from schemas.tables import Table
-from tasks.embeddings import OneModel, Vectors, read_one_model, read_vectors
-from tasks.tables import open_table
+from tasks.tables.embeddings import OneModel, Vectors, read_one_model, read_vectors
+from tasks.tables.parts import open_table
 
 _COLUMNS = (
     "instance_id", "track_id", "source_uri", "frame_index", "timestamp", "name", "anomaly_score", "area",

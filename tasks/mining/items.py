@@ -7,11 +7,11 @@ import numpy as np
 
 from schemas.images import encode_jpeg, shrink_to_width
 from schemas.review import Box, NameScore, ReviewItem, TrackFrame
+from tasks.drawing import window
 from tasks.errors import UserError
-from tasks.frames import Rgb, read_frame
-from tasks.mine import Chosen
+from tasks.footage.frames import Rgb, read_frame
 from tasks.mining.candidates import Candidates, read_shown
-from tasks.pictures import window
+from tasks.mining.mine import Chosen
 
 _WIDEST = 768  # pixels of a crop
 _MOST_TRACK_FRAMES = 500

@@ -10,7 +10,7 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from tasks.embeddings import Vectors
+from tasks.tables.embeddings import Vectors
 
 Floats = npt.NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
 
-from tasks.report import SCORE_BINS, NameLine, Position
+from tasks.reporting.report import SCORE_BINS, NameLine, Position
 
 # matplotlib knows no variables of a page: these stand for them and are replaced in what it draws.
 _INK, _SOFT, _LINE, _ACCENT, _QUIET, _MARK = "#010101", "#010102", "#010103", "#010104", "#010105", "#010106"

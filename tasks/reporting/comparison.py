@@ -10,9 +10,9 @@ import pyarrow as pa
 from schemas.records import ScanRecord
 from schemas.review import Box
 from tasks.errors import UsageError, UserError
-from tasks.query import Connection
-from tasks.records.commits import read_commits, read_scan_records
-from tasks.tables import open_table
+from tasks.tables.commits import read_commits, read_scan_records
+from tasks.tables.parts import open_table
+from tasks.tables.query import Connection
 
 _SAME_OBJECT = 0.5
 """Boxes that overlap by this IoU on the same frame are one object."""

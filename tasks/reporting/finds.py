@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from schemas.review import NameScore
 from schemas.tables import Table
-from tasks.frames import read_frame
+from tasks.drawing import ASPECT, Picture, outline, window
+from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
-from tasks.pictures import ASPECT, Picture, outline, window
-from tasks.query import Connection, connect
+from tasks.tables.query import Connection, connect
 
 _WIDTH = 768
 

@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.records import Outcome
-from tasks.report import WEEKS, Report, Shown
 from tasks.reporting.charts import names_chart, positions_chart, scores_chart
 from tasks.reporting.comparison import Comparison
+from tasks.reporting.report import WEEKS, Report, Shown
 
 _MOST = 25  # rows of a table before "and n more"
 

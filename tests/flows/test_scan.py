@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from tasks.archive import find_sources
+from tasks.footage.archive import find_sources
 from tasks.masks import decode_mask
-from tasks.tables import open_table
+from tasks.tables.parts import open_table
 
 from .files import part_files, rows
 
@@ -50,7 +50,7 @@ def test_every_mask_is_the_one_its_row_tells_of(scanned):
 
 def test_masks_are_those_of_the_model(scanned):
     """The row's mask against the model run again on the same frame."""
-    from tasks.frames import read_frame
+    from tasks.footage.frames import read_frame
     from tasks.model import ModelSettings, get_model
 
     instances = open_table(str(scanned), "instances").to_table().to_pandas()
@@ -141,7 +141,17 @@ def test_s3_gives_the_same_rows(clipomaly, drawn_archive, scanned, s3):
 
 
 def test_a_killed_scan_run_again_equals_an_uninterrupted_one(drawn_archive, scanned, tmp_path):
-    command = [sys.executable, "-m", "flows.cli", "scan", str(drawn_archive), "--out", str(tmp_path), "--fps", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "clipomaly",
+        "scan",
+        str(drawn_archive),
+        "--out",
+        str(tmp_path),
+        "--fps",
+        "2",
+    ]
     command += ["--shard-minutes", "0.04"]
     with (tmp_path / "log").open("w") as log:
         scan = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -30,7 +30,17 @@ def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
     from flows.runners import prefect_server
 
     tables, log = tmp_path / "tables", tmp_path / "log"
-    command = [sys.executable, "-m", "flows.cli", "serve", str(drawn_archive), "--out", str(tables), "--fps", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "clipomaly",
+        "serve",
+        str(drawn_archive),
+        "--out",
+        str(tables),
+        "--fps",
+        "2",
+    ]
     command += ["--cron", "0 2 * * *", "--timezone", "Europe/Berlin", "--config", str(tmp_path / "scan.toml")]
     (tmp_path / "scan.toml").write_text("shard_minutes = 0.04\n")
     with prefect_server(ScanParameters(archive="", tables="")), log.open("w") as out:

@@ -124,8 +124,8 @@ def test_a_killed_worker_costs_nothing(clipomaly, drawn_archive, scanned, tmp_pa
 
 DEADLY = """
 import os, signal
-import tasks.frames as frames
-import tasks.scan as scan
+import tasks.footage.frames as frames
+import tasks.scanning.shard as scan
 
 read = frames.read_frames
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.records import ScanRecord
-from tasks.records.scan import make_scan_record
+from tasks.scanning.scan_record import make_scan_record
 from tests.tasks.samples import description, image_bytes, write_images, write_tar, write_video
 
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from clipomaly_core.types import FrameResult
 from schemas.review import Box, ItemStatus, NameScore, QueuedItem, ReviewItem, State, TrackFrame, Verdict
-from tasks.archive import list_sources
-from tasks.plan import plan
-from tasks.records.commits import write_scan_record
-from tasks.records.scan import make_scan_record
-from tasks.scan import scan_shard
-from tasks.tables import open_table
+from tasks.footage.archive import list_sources
+from tasks.scanning.plan import plan
+from tasks.scanning.scan_record import make_scan_record
+from tasks.scanning.shard import scan_shard
+from tasks.tables.commits import write_scan_record
+from tasks.tables.parts import open_table
 from tests.tasks.samples import BlobFinder, Rgb, description, image_bytes, write_images, write_tar, write_video
 
 DECIDED = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)

@@ -78,10 +78,10 @@ def moments(count: int, until: float, seed: int) -> Sequence[float]:
 
 
 def _main() -> None:
-    from tasks.compact import compact
-    from tasks.records.scan import make_scan_record
+    from tasks.scanning.scan_record import make_scan_record
+    from tasks.tables.compact import compact
     from tests.tasks.samples import description
-    from tests.tasks.test_scan import scan_all
+    from tests.tasks.scanning.test_scan import scan_all
 
     record = make_scan_record(description(), fps=2.0)
     print("ready", flush=True)

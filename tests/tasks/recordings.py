@@ -20,7 +20,7 @@ from mcap_ros1._vendor.genpy.dynamic import generate_dynamic
 from mcap_ros1.writer import Writer as Ros1Writer
 from mcap_ros2.writer import Writer as Ros2Writer
 
-from tasks.images import Rgb
+from tasks.footage.images import Rgb
 from tests.tasks.samples import draw
 
 SECOND = 1_000_000_000

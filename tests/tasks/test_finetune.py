@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from clipomaly_core.finetune import balanced_weights, dense_loss
 from clipomaly_core.weights import find_checkpoint
 from tasks.errors import UsageError, UserError
-from tasks.evaluate import EvaluationSettings, evaluate
+from tasks.evaluation.evaluate import EvaluationSettings, evaluate
 from tasks.finetune import REPORT, STATE, WEIGHTS, Epoch, FinetuneSettings, finetune
 from tasks.model import ModelSettings
 

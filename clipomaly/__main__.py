@@ -1,0 +1,5 @@
+"""``python -m clipomaly``."""
+
+from clipomaly.cli.main import main
+
+main()

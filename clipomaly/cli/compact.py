@@ -1,0 +1,30 @@
+"""``clipomaly compact``."""
+
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Tables
+
+
+def compact(
+    tables: Tables,
+    grace: Annotated[
+        float,
+        typer.Option(min=0, metavar="HOURS", help="How long replaced files stay, for those who are reading them."),
+    ] = 12,
+) -> None:
+    """Merge the many small files of each day into files of at most 256 MB, while people read.
+
+    Rows stay the same. Files that were replaced are removed by the first run
+    after the grace, so run it every night after the scan. It can be ended at any
+    moment and run again. Exits 1 when the files of a day cannot be read.
+
+    Example: clipomaly compact s3://fleet/tables
+    """
+    from datetime import timedelta
+
+    from clipomaly.cli.rendering.compaction import run_compact
+
+    if not run_compact(tables, timedelta(hours=grace)):
+        raise typer.Exit(1)

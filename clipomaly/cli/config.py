@@ -1,0 +1,32 @@
+"""``clipomaly config``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Json
+
+config = typer.Typer(help="What is in force, and from where.", no_args_is_help=True, rich_markup_mode="rich")
+
+
+@config.callback()
+def _config() -> None:
+    """What is in force, and from where."""
+
+
+@config.command()
+def show(
+    file: Annotated[Path | None, typer.Option("--config", help="This file instead of clipomaly.toml.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every setting of a scan, its value and where it comes from: environment, file or default.
+
+    Flags win over the environment (CLIPOMALY_FPS, CLIPOMALY_METHOD__SCORE), that over clipomaly.toml.
+
+    Example: CLIPOMALY_FPS=2 clipomaly config show
+    """
+    from clipomaly.cli.rendering.terminal import print_settings
+    from clipomaly.cli.settings import settings_in_force
+
+    print_settings(settings_in_force(file), as_json)

@@ -1,0 +1,87 @@
+"""``clipomaly dataset``: a command with commands of its own."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import DAY, DAY_SHOWN, QueueUrl, one_of
+from schemas.dataset_format import Blur, DatasetFormat
+
+dataset = typer.Typer(no_args_is_help=True, help="Training data of what people judged.")
+
+
+@dataset.command()
+def build(
+    queue: QueueUrl,
+    tables: Annotated[str, typer.Option("--tables", help="The tables that the queue was mined from: folder or URL.")],
+    out: Annotated[str, typer.Option("--out", help="A new folder, or any fsspec URL.")],
+    form: Annotated[
+        DatasetFormat,
+        typer.Option("--format", metavar="FORMAT", help=f"How the dataset is written: {one_of(DatasetFormat)}."),
+    ],
+    name: Annotated[list[str] | None, typer.Option(help="Only objects judged to be this; repeatable.")] = None,
+    drive: Annotated[list[str] | None, typer.Option(help="Only this drive; repeatable.")] = None,
+    reviewer: Annotated[list[str] | None, typer.Option(help="Only what this reviewer judged; repeatable.")] = None,
+    first_day: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=DAY, metavar=DAY_SHOWN, help="Captured on this day or later (UTC)."),
+    ] = None,
+    last_day: Annotated[
+        datetime | None,
+        typer.Option("--to", formats=DAY, metavar=DAY_SHOWN, help="Captured on this day or before (UTC)."),
+    ] = None,
+    agreement: Annotated[
+        float, typer.Option(min=0, max=1, help="Least share of judged look-alikes that were judged the same.")
+    ] = 0.0,
+    best: Annotated[
+        int | None, typer.Option(min=1, help="Only the best so many frames of a track (default all).")
+    ] = None,
+    no_known: Annotated[bool, typer.Option("--no-known", help="Leave out known things, the hard negatives.")] = False,
+    no_background: Annotated[
+        bool, typer.Option("--no-background", help="Leave out what was judged not to be an object.")
+    ] = False,
+    fully_labelled: Annotated[
+        bool, typer.Option("--fully-labelled", help="Leave out frames with an instance that has no label.")
+    ] = False,
+    split: Annotated[str, typer.Option(help="Shares of train, val and test, by drive.")] = "80/10/10",
+    seed: Annotated[int, typer.Option(help="Of the split: the same seed divides the drives the same way.")] = 0,
+    near: Annotated[
+        float, typer.Option(min=0, max=1, help="Report objects of different splits with at least this cosine.")
+    ] = 0.95,
+    blur: Annotated[
+        list[Blur] | None,
+        typer.Option(
+            metavar="WHAT", help=f"Make {one_of(Blur)} unrecognisable in the pictures, where found; repeatable."
+        ),
+    ] = None,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="Leave out frames that the archive does not have any more.")
+    ] = False,
+) -> None:
+    """Build a training dataset of accepted and renamed objects, hard negatives and background.
+
+    A build that was cut off goes on when it is run again.
+
+    Example: clipomaly dataset build --queue queue.db --tables tables --out dataset --format coco
+    """
+    from clipomaly.cli.rendering.dataset import print_built
+    from flows.build_dataset import DatasetRequest, run_build
+    from tasks.datasets.build import DatasetOptions
+    from tasks.datasets.selection import Wanted
+    from tasks.datasets.split import read_shares
+
+    wanted = Wanted(
+        names=tuple(sorted(name or ())),
+        drives=tuple(sorted(drive or ())),
+        reviewers=tuple(sorted(reviewer or ())),
+        first_day=first_day.date() if first_day else None,
+        last_day=last_day.date() if last_day else None,
+        agreement=agreement,
+        best=best,
+        known=not no_known,
+        background=not no_background,
+        fully_labelled=fully_labelled,
+    )
+    options = DatasetOptions(tables, form, wanted, seed, read_shares(split), near, tuple(sorted(set(blur or ()))))
+    print_built(run_build(DatasetRequest(queue, out, options, skip_missing)), out)

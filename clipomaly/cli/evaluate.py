@@ -1,0 +1,64 @@
+"""``clipomaly evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Option("--dataset", help="The dataset's folder, as it was unpacked.")],
+    dataset_format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="roadanomaly, smiyc, fishyscapes, cityscapes or streethazards; with --calibrate also footage: "
+            "an archive as scan reads it, taken to hold no anomaly.",
+        ),
+    ],
+    model: Model = None,
+    weights: Weights = None,
+    vocabulary: VocabularyFile = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            help="Judge maps on disk instead of a model: NAME.png (16 bits for 0 to 1) or NAME.npy for every frame."
+        ),
+    ] = None,
+    names: Annotated[
+        Path | None, typer.Option(help="YAML file with the words that name each frame's anomalies.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of cityscapes (default val) or streethazards (default test).")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many frames by name.")] = None,
+    calibrate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE", help="Find the threshold for this false-positive rate on frames without anomalies."
+        ),
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second of video, for --format footage.")] = None,
+    device: Device = None,
+    method: Method = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file as for scan; flags win over it.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("evaluation"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Judge a model, or score maps on disk, against a benchmark's truth.
+
+    Writes metrics.json, precision_recall.png, roc.png, frames.png (best and worst
+    frames) and, with --calibrate, config.toml for scan --config.
+
+    Example: clipomaly evaluate --dataset RoadAnomaly --format roadanomaly --set score=entropy --out report
+    """
+    from clipomaly.cli.rendering.evaluation import EvaluationRequest, run_evaluate
+
+    run_evaluate(
+        EvaluationRequest(dataset, dataset_format, out, scores, names, split, limit, calibrate, as_json),
+        {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device, "fps": fps},
+        method or [],
+        config,
+    )

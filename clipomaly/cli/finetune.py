@@ -1,0 +1,48 @@
+"""``clipomaly finetune``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights
+
+
+def finetune(
+    data: Annotated[Path, typer.Option("--data", help="Folder of frames and label maps, split into train and val.")],
+    data_format: Annotated[str, typer.Option("--format", help="How it is laid out: cityscapes or camvid-like.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for weights.safetensors and the report.")],
+    model: Model = None,
+    weights: Weights = None,
+    vocabulary: VocabularyFile = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Times over all training frames.")] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 4,
+    learning_rate: Annotated[float, typer.Option(help="The greatest; it falls to zero along a cosine.")] = 1e-4,
+    blocks: Annotated[int, typer.Option(min=1, help="Last blocks whose attention is trained.")] = 4,
+    seed: Annotated[int, typer.Option(help="Decides the order of the frames.")] = 0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many training frames by name.")] = None,
+    held_out: Annotated[int | None, typer.Option(min=1, help="Only the first so many held-out frames by name.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read ahead.")] = 0,
+    device: Device = None,
+    method: Method = None,
+) -> None:
+    """Fine-tune a CLIP for segmentation on the known classes, as the paper's CLIP was.
+
+    The attention of the last blocks and the position embedding learn from the
+    label maps of train; after every epoch the frames of val are judged and the
+    weights written. Running it again goes on where it was cut off.
+
+    Example: clipomaly finetune --data cityscapes --format cityscapes --model ViT-B-16-quickgelu/openai --out tuned
+    """
+    from clipomaly.cli.rendering.finetuning import run_finetune
+    from clipomaly.cli.settings import method_values
+    from tasks.finetune import FinetuneSettings
+    from tasks.model import ModelSettings
+
+    values = tuple(sorted(method_values(method or []).items()))
+    settings = ModelSettings(model or "nano", weights, vocabulary, device or "auto", values)
+    run_finetune(
+        FinetuneSettings(
+            data, data_format, out, settings, epochs, batch, learning_rate, blocks, seed, limit, held_out, workers
+        )
+    )

@@ -1,0 +1,90 @@
+"""The command ``clipomaly``: every verb is a file of ``clipomaly/cli``."""
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+
+from clipomaly.cli.compact import compact
+from clipomaly.cli.config import config
+from clipomaly.cli.dataset import dataset
+from clipomaly.cli.demo import demo
+from clipomaly.cli.doctor import doctor
+from clipomaly.cli.evaluate import evaluate
+from clipomaly.cli.finetune import finetune
+from clipomaly.cli.mine import mine
+from clipomaly.cli.models import models
+from clipomaly.cli.query import query
+from clipomaly.cli.report import report
+from clipomaly.cli.review import review
+from clipomaly.cli.scan import scan
+from clipomaly.cli.search import search
+from clipomaly.cli.segment import segment
+from clipomaly.cli.serve import serve
+from clipomaly.cli.status import status
+from clipomaly.cli.vocabulary import vocabulary
+
+app = typer.Typer(
+    name="clipomaly",
+    help="Find, name and collect what a fleet's dashcams met and no class list foresaw.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (
+    scan,
+    serve,
+    status,
+    query,
+    search,
+    report,
+    mine,
+    segment,
+    evaluate,
+    finetune,
+    models,
+    compact,
+    doctor,
+    demo,
+):
+    app.command()(command)
+app.add_typer(dataset, name="dataset")
+app.add_typer(config, name="config")
+app.add_typer(review, name="review")
+app.add_typer(vocabulary, name="vocabulary")
+
+
+def main() -> None:
+    """Run the command; errors for people are one line."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")  # the terminal is for the user's own lines
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("CLIPOMALY_DEBUG"):
+            raise
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    from review.errors import BadInputError, ReviewError
+    from tasks.errors import UsageError, UserError
+
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    if isinstance(error, UserError | ReviewError):
+        console.print(f"[bold red]error:[/] {_plain(str(error))}")
+        return 2 if isinstance(error, UsageError | BadInputError) else 1
+    console.print(
+        f"[bold red]error:[/] {_plain(f'{type(error).__name__}: {error}')}; this is not expected: "
+        "run again with CLIPOMALY_DEBUG=1 and report what it shows."
+    )
+    return 1
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""``clipomaly review precision``."""
+
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Json, QueueUrl
+
+
+def precision(
+    queue: QueueUrl,
+    wished: Annotated[float, typer.Option("--precision", help="Look for the threshold of this precision.")] = 0.9,
+    bands: Annotated[int, typer.Option(help="Into how many bands of scores.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """How often each band of scores is right, with confidence, and the threshold for a wished precision.
+
+    Only items that were drawn at random count.
+
+    Example: clipomaly review precision --queue queue.db --precision 0.8
+    """
+    from clipomaly.cli.rendering.precision import run_precision
+
+    run_precision(queue, wished, bands, as_json)

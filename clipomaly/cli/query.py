@@ -1,0 +1,22 @@
+"""``clipomaly query``."""
+
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Format, Tables
+
+
+def query(
+    tables: Tables,
+    sql: Annotated[str, typer.Argument(help="SQL over the tables instances, frames and embeddings.")],
+    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+) -> None:
+    """Ask the tables with DuckDB SQL: committed rows, the newest generation of each source.
+
+    Example: clipomaly query tables "SELECT name, count(*) FROM instances GROUP BY name ORDER BY 2 DESC"
+    """
+    from clipomaly.cli.rendering.terminal import print_answer
+    from tasks.tables.query import run_query
+
+    print_answer(run_query(tables, sql), output)

@@ -1,0 +1,50 @@
+"""What ``clipomaly dataset build`` prints."""
+
+from rich.console import Console
+from rich.table import Table
+
+from clipomaly.cli.rendering.rows import plural
+from schemas.dataset import Role, Split
+from tasks.datasets.build import Built
+
+
+def print_built(built: Built, out: str) -> None:
+    """The dataset in numbers: splits and the balance of its classes."""
+    console = Console(soft_wrap=True, highlight=False)
+    manifest = built.manifest
+    if built.there:
+        console.print(f"{out} holds this very dataset already: nothing to do", markup=False)
+    if built.resumed:
+        console.print("went on with the build that was cut off; decisions since it began are not in it")
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("class", "role", *Split):
+        table.add_column(str(column), justify="right" if column in list(Split) else "left")
+    cells: dict[tuple[str, Role], dict[Split, int]] = {}
+    for one in manifest.counts.classes:
+        cells.setdefault((one.name or "-", one.role), {})[one.split] = one.instances
+    for (name, role), by_split in cells.items():
+        table.add_row(name.replace("[", r"\["), role, *(str(by_split.get(split, 0)) for split in Split))
+    console.print(table)
+    for split in manifest.counts.splits:
+        console.print(
+            f"{split.split}: {split.drives} drive{plural(split.drives)}, {split.frames} frame{plural(split.frames)}, "
+            f"{split.instances} instance{plural(split.instances)}; "
+            f"{split.unlabelled} frame{plural(split.unlabelled)} with an instance that has no label"
+        )
+    for warning in manifest.warnings:
+        console.print(f"[yellow]note[/] {warning}")
+    if manifest.near_duplicates:
+        console.print(f"[yellow]note[/] {manifest.near_duplicates} look-alikes across splits: near_duplicates.csv")
+    for detector in manifest.blur.detectors:
+        console.print(f"blurred: {detector.what}, as {detector.name} finds them ({detector.package}), which is not all")
+    if manifest.blur.detectors:
+        console.print(f"{manifest.blur.places} places in {manifest.blur.frames} frames are blurred")
+    if manifest.missing:
+        console.print(f"[yellow]note[/] {len(manifest.missing)} frames could not be read and were left out")
+    lost = manifest.losses
+    if lost.holes or lost.divided or lost.hidden_pixels:
+        console.print(
+            f"[yellow]note[/] what {manifest.format} cannot hold: {lost.holes} masks with holes, {lost.divided} of "
+            f"several parts, {lost.hidden_pixels} pixels under another mask"
+        )
+    console.print(f"written to {out}: README.md says what is in it and how to load it", markup=False)

@@ -1,0 +1,178 @@
+"""What the review commands print: tables for people, or the JSON of the page's API."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pydantic import BaseModel, TypeAdapter
+
+from clipomaly.cli.rendering.rows import print_block, print_rows
+from review.names import KnownName
+from review.queue import Cluster
+from review.reviewers import Reviewer
+from review.statistics import Stats
+from review.web.messages import DecisionAnswer, event_answer, item_answer
+from schemas.review import JUDGED, Decision, Event, ItemStatus, QueuedItem, State
+
+_MOST_NAMES = 15
+
+
+def print_items(queued: Sequence[QueuedItem], as_json: bool) -> None:
+    """Items, a line each."""
+    if as_json:
+        _dump([item_answer(one, has_frames=True) for one in queued])
+        return
+    _print(
+        ("item", "name", "score", "drive", "captured (UTC)", "state"),
+        [
+            (
+                one.item.item_id,
+                one.item.name,
+                f"{one.item.score:.2f}",
+                one.item.drive,
+                f"{one.item.timestamp:%Y-%m-%d %H:%M:%S}",
+                _told(one.status),
+            )
+            for one in queued
+        ],
+        "nothing waits",
+    )
+
+
+def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> None:
+    """One item with its history."""
+    if as_json:
+        history = [event_answer(event).model_dump(mode="json") for event in events]
+        print(json.dumps(item_answer(queued, has_frames=True).model_dump(mode="json") | {"events": history}, indent=2))
+        return
+    item = queued.item
+    names = ", ".join(f"{name.name} {name.score:.2f}" for name in item.names)
+    place = "not recorded" if item.latitude is None else f"{item.latitude:.5f}, {item.longitude:.5f}"
+    facts = (
+        ("item", item.item_id),
+        ("name", item.name),
+        ("suggested", names),
+        ("score", f"{item.score:.2f}"),
+        ("drive", item.drive),
+        ("when", f"{item.timestamp:%Y-%m-%d %H:%M:%S} UTC"),
+        ("where", place),
+        ("footage", f"frame {item.frame_index} of {item.source_uri}"),
+        ("track", f"{len(item.track)} frame{'' if len(item.track) == 1 else 's'}"),
+        ("now", _told(queued.status)),
+    )
+    print_block(facts)
+    print()
+    _print(
+        ("when (UTC)", "what", "who", "before", "after"),
+        [
+            (
+                f"{event.at:%Y-%m-%d %H:%M:%S}",
+                event.kind.value,
+                event.actor,
+                _told(event.before) if event.before else "",
+                _told(event.after),
+            )
+            for event in events
+        ],
+    )
+
+
+def print_decisions(decisions: Sequence[Decision], as_json: bool) -> None:
+    """What was recorded."""
+    if as_json:
+        _dump([DecisionAnswer.model_validate(one, from_attributes=True) for one in decisions])
+        return
+    for one in decisions:
+        print(f"{one.item_id}: {one.verdict.value}{f', {one.name}' if one.name else ''}")
+
+
+def print_groups(groups: Sequence[Cluster], as_json: bool) -> None:
+    """Groups of look-alikes, a line each."""
+    if as_json:
+        _dump_records(groups)
+        return
+    _print(
+        ("cluster", "name", "items", "one of them"),
+        [(one.cluster, one.name, str(one.items), one.example) for one in groups],
+        "no look-alikes wait",
+    )
+
+
+def print_names(names: Sequence[KnownName], as_json: bool) -> None:
+    """Names, a line each."""
+    if as_json:
+        _dump_records(names)
+        return
+    for one in names:
+        print(f"{one.name}{' (known class)' if one.known else ''}")
+
+
+def print_reviewers(reviewers: Sequence[Reviewer], as_json: bool) -> None:
+    """Who may sign in."""
+    if as_json:
+        print(json.dumps([{"name": one.name, "created_at": one.created_at.isoformat()} for one in reviewers], indent=2))
+        return
+    _print(
+        ("reviewer", "since (UTC)"),
+        [(one.name, f"{one.created_at:%Y-%m-%d %H:%M}") for one in reviewers],
+        "nobody signs in: whoever runs the page on this machine judges",
+    )
+
+
+def print_stats(stats: Stats, as_json: bool) -> None:
+    """How far the review is."""
+    if as_json:
+        print(TypeAdapter(Stats).dump_json(stats, indent=2).decode())
+        return
+    waiting, judged = stats.items(State.PENDING, State.LEASED), stats.items(*JUDGED)
+    away, duplicates = stats.items(State.SNOOZED), stats.items(State.DUPLICATE)
+    print(f"{waiting:,} waiting, {judged:,} judged, {away:,} snoozed, {duplicates:,} duplicates")
+    share = stats.precision
+    if share.share is not None and share.low is not None and share.high is not None:
+        print(
+            f"real unknown objects: {100 * share.share:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %, "
+            f"from {share.judged} judged item{'' if share.judged == 1 else 's'} drawn at random)"
+        )
+    nights = [(one.night, f"{one.items:,}", f"{one.judged:,}") for one in stats.nights[:_MOST_NAMES]]
+    reviewers = [(one.reviewer, f"{one.today:,}", f"{one.judged:,}") for one in stats.reviewers]
+    verdicts = [(one.verdict.value, f"{one.items:,}") for one in stats.verdicts if one.items]
+    names = [(one.name, f"{one.open:,}", f"{one.judged:,}") for one in stats.names[:_MOST_NAMES]]
+    for columns, rows in (
+        (("night", "items", "judged"), nights),
+        (("reviewer", "today", "in all"), reviewers),
+        (("verdict", "items"), verdicts),
+        (("name", "open", "judged"), names),
+    ):
+        if rows:
+            print()
+            _print(columns, rows)
+    if len(stats.names) > _MOST_NAMES:
+        print(f"… and {len(stats.names) - _MOST_NAMES:,} more names")
+
+
+def _told(status: ItemStatus) -> str:
+    parts = [status.state.value]
+    if status.holder:
+        parts.append(f"by {status.holder}")
+    if status.until:
+        parts.append(f"until {status.until:%d %b %H:%M}")
+    if status.verdict:
+        parts.append(f"{status.verdict.value}{f' {status.name}' if status.name else ''} by {status.decided_by}")
+    if status.duplicate_of:
+        parts.append(f"of {status.duplicate_of}")
+    return " ".join(parts)
+
+
+def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str | None = None) -> None:
+    if not rows and empty:
+        print(empty)
+        return
+    print_rows(columns, rows, right=("score", "items", "judged", "open", "today", "in all"))
+
+
+def _dump(answers: Sequence[BaseModel]) -> None:
+    print(json.dumps([answer.model_dump(mode="json") for answer in answers], indent=2))
+
+
+def _dump_records(records: Sequence[Cluster] | Sequence[KnownName]) -> None:
+    print(json.dumps([asdict(record) for record in records], indent=2))

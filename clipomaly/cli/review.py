@@ -1,0 +1,379 @@
+"""``clipomaly review``: the queue from the command line, and its page."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Json, QueueUrl, one_of
+from clipomaly.cli.choosing import choosing
+from clipomaly.cli.precision import precision
+from schemas.review import State
+
+if TYPE_CHECKING:
+    from review import Filters, Queue
+
+review = typer.Typer(
+    help="Judge what was found: the page, and everything on it as a command.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+
+class Verdict(StrEnum):
+    """What can be said of an item, as a word of the command line."""
+
+    ACCEPT = "accept"
+    RELABEL = "relabel"
+    KNOWN = "known"
+    NOT_AN_OBJECT = "not-an-object"
+    UNSURE = "unsure"
+
+
+class Tool(StrEnum):
+    """Whose files are written and read."""
+
+    COCO = "coco"
+    LABEL_STUDIO = "label-studio"
+
+
+Who = Annotated[
+    str | None, typer.Option("--reviewer", help="Who judges (default: the name of your account on this machine).")
+]
+Items = Annotated[list[str], typer.Argument(help="Ids of items.")]
+Archives = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--archive", help="Read frames only below this folder or URL (default: where each item's footage is)."
+    ),
+]
+
+
+def _open(url: str, *, create: bool = False) -> "Queue":
+    from review import Queue
+
+    return Queue.open(url, create=create)
+
+
+def _who(reviewer: str | None) -> str:
+    from review.reviewers import local_user
+
+    return reviewer or local_user()
+
+
+@review.command()
+def serve(
+    queue: QueueUrl,
+    host: Annotated[str, typer.Option(help="Address to serve on; others than loopback need reviewers.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8400,
+    archive: Archives = None,
+    frames: Annotated[bool, typer.Option(help="Read whole frames from the archive.")] = True,
+    lease_minutes: Annotated[float, typer.Option(min=0.1, help="How long an item is held for who looks at it.")] = 5.0,
+    https: Annotated[bool, typer.Option("--https", help="A proxy before this server speaks TLS.")] = False,
+) -> None:
+    """Serve the review page.
+
+    Example: clipomaly review serve --queue queue.db
+    """
+    from flows.review import serve_page
+
+    serve_page(queue, host, port, archive or (), timedelta(minutes=lease_minutes), https, frames)
+
+
+@review.command()
+def stats(queue: QueueUrl, as_json: Json = False) -> None:
+    """How far the review is: nights, reviewers, names, and the precision that the random share tells.
+
+    Example: clipomaly review stats --queue queue.db
+    """
+    from clipomaly.cli.rendering.queue import print_stats
+
+    with _open(queue) as opened:
+        print_stats(opened.stats(), as_json)
+
+
+@review.command("add-reviewer")
+def add_reviewer(
+    name: Annotated[str, typer.Argument(help="Under which name they sign in.")],
+    queue: QueueUrl,
+) -> None:
+    """Let a person sign in: prints their token, once.
+
+    Example: clipomaly review add-reviewer ann --queue queue.db
+    """
+    from review.reviewers import add_reviewer
+
+    with _open(queue, create=True) as opened:
+        token = add_reviewer(opened, name)
+    typer.echo(f"{name} signs in with this token, which is shown only now:", err=True)
+    typer.echo(token)
+
+
+@review.command("remove-reviewer")
+def remove_reviewer(name: Annotated[str, typer.Argument(help="Whom.")], queue: QueueUrl) -> None:
+    """Let a person sign in no longer; what they judged stays, what they hold goes back.
+
+    Example: clipomaly review remove-reviewer ann --queue queue.db
+    """
+    from review.reviewers import remove_reviewer
+
+    with _open(queue) as opened:
+        remove_reviewer(opened, name)
+
+
+@review.command()
+def reviewers(queue: QueueUrl, as_json: Json = False) -> None:
+    """Who may sign in.
+
+    Example: clipomaly review reviewers --queue queue.db
+    """
+    from clipomaly.cli.rendering.queue import print_reviewers
+    from review.reviewers import list_reviewers
+
+    with _open(queue) as opened:
+        print_reviewers(list_reviewers(opened), as_json)
+
+
+@review.command("list")
+@choosing
+def list_items(
+    queue: QueueUrl,
+    chosen: "Filters",
+    state: Annotated[
+        list[State] | None,
+        typer.Option(metavar="STATE", help=f"Only in this state: {one_of(State)}; repeatable (default: open)."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    skip: Annotated[int, typer.Option(min=0, help="Leave out the first so many.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """List items without holding them, highest rank first.
+
+    Example: clipomaly review list --queue queue.db --state decided --name mattress
+    """
+    from clipomaly.cli.rendering.queue import print_items
+    from schemas.review import OPEN
+
+    with _open(queue) as opened:
+        print_items(opened.list_items(chosen, state or OPEN, count, skip=skip), as_json)
+
+
+@review.command()
+@choosing
+def groups(
+    queue: QueueUrl,
+    chosen: "Filters",
+    count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 48,
+    as_json: Json = False,
+) -> None:
+    """The groups of look-alikes with the most items waiting; judge one with next --cluster and decide.
+
+    Example: clipomaly review groups --queue queue.db
+    """
+    from clipomaly.cli.rendering.queue import print_groups
+
+    with _open(queue) as opened:
+        print_groups(opened.clusters(chosen, count), as_json)
+
+
+@review.command()
+def show(
+    item: Annotated[str, typer.Argument(help="Id of the item.")],
+    queue: QueueUrl,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Write its crop, mask, whole frame and track into this folder.")
+    ] = None,
+    archive: Archives = None,
+    as_json: Json = False,
+) -> None:
+    """One item: what it is, where it stands, and all that happened to it.
+
+    Example: clipomaly review show 1f0c9a --queue queue.db --pictures look
+    """
+    from clipomaly.cli.rendering.queue import print_item
+    from flows.review import write_pictures
+
+    with _open(queue) as opened:
+        print_item(opened.item(item), opened.events(item), as_json)
+        if pictures is not None:
+            for line in write_pictures(opened, item, pictures, archive or ()):
+                typer.echo(line, err=True)
+
+
+@review.command("next")
+@choosing
+def next_items(
+    queue: QueueUrl,
+    chosen: "Filters",
+    reviewer: Who = None,
+    count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Take the next items: held for five minutes, so that nobody else gets them.
+
+    Example: clipomaly review next --queue queue.db --count 10 --json
+    """
+    from clipomaly.cli.rendering.queue import print_items
+
+    with _open(queue) as opened:
+        print_items(opened.lease(_who(reviewer), chosen, count), as_json)
+
+
+@review.command()
+def hold(items: Items, queue: QueueUrl, reviewer: Who = None) -> None:
+    """Hold items for five minutes more; prints those that you still hold.
+
+    Example: clipomaly review hold 1f0c9a --queue queue.db
+    """
+    with _open(queue) as opened:
+        for item_id in opened.renew(_who(reviewer), items):
+            typer.echo(item_id)
+
+
+@review.command()
+def release(
+    queue: QueueUrl,
+    items: Annotated[list[str] | None, typer.Argument(help="Ids of items (default: all that you hold).")] = None,
+    reviewer: Who = None,
+) -> None:
+    """Give items back undecided.
+
+    Example: clipomaly review release --queue queue.db
+    """
+    with _open(queue) as opened:
+        typer.echo(f"{opened.release(_who(reviewer), items or None)} released")
+
+
+@review.command()
+def decide(
+    verdict: Annotated[Verdict, typer.Argument(help="What it is.")],
+    items: Items,
+    queue: QueueUrl,
+    name: Annotated[str | None, typer.Option("--name", help="The name, for relabel and known.")] = None,
+    reviewer: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Judge items alike: all of them, or none when one cannot be.
+
+    Example: clipomaly review decide relabel 1f0c9a --name mattress --queue queue.db
+    """
+    from clipomaly.cli.rendering.queue import print_decisions
+    from schemas.review import Verdict as Said
+
+    with _open(queue) as opened:
+        said = Said(verdict.value.replace("-", " "))
+        print_decisions(opened.decide(_who(reviewer), items, said, name), as_json)
+
+
+@review.command()
+def snooze(
+    items: Items,
+    queue: QueueUrl,
+    hours: Annotated[float, typer.Option(min=0.01, max=8784, help="For how long.")] = 24.0,
+    reviewer: Who = None,
+) -> None:
+    """Put items away for a while.
+
+    Example: clipomaly review snooze 1f0c9a --hours 8 --queue queue.db
+    """
+    with _open(queue) as opened:
+        until = opened.snooze(_who(reviewer), items, timedelta(hours=hours))
+    typer.echo(f"back on {until:%Y-%m-%d at %H:%M} UTC")
+
+
+@review.command()
+def undo(
+    queue: QueueUrl,
+    item: Annotated[str | None, typer.Argument(help="Your last decision on this item (default: your last).")] = None,
+    reviewer: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Take back a decision or snooze of yours; its items are held for you again.
+
+    Example: clipomaly review undo --queue queue.db
+    """
+    from clipomaly.cli.rendering.queue import print_items
+
+    with _open(queue) as opened:
+        print_items(opened.undo(_who(reviewer), item), as_json)
+
+
+@review.command()
+def names(
+    queue: QueueUrl,
+    typed: Annotated[str, typer.Argument(help="What the name begins with or holds.")] = "",
+    known: Annotated[bool, typer.Option("--known", help="Only the classes of the known vocabulary.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Names to choose from, as the page completes them.
+
+    Example: clipomaly review names matt --queue queue.db
+    """
+    from clipomaly.cli.rendering.queue import print_names
+    from review.names import complete_name
+
+    with _open(queue) as opened:
+        print_names(complete_name(opened.vocabulary(), typed, known), as_json)
+
+
+@review.command("export")
+def export_items(
+    tool: Annotated[Tool, typer.Argument(help="coco (CVAT, FiftyOne) or label-studio.")],
+    folder: Annotated[Path, typer.Argument(help="Where the file and its pictures go.")],
+    queue: QueueUrl,
+    open_items: Annotated[
+        bool, typer.Option("--open", help="The items still to be judged, with their suggestions, not the judged ones.")
+    ] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Masks to the pixel, run lengths or brush strokes, and not polygons.")
+    ] = False,
+    image_root: Annotated[
+        str | None, typer.Option(help="What Label Studio puts before the name of a picture to find it.")
+    ] = None,
+    archive: Archives = None,
+) -> None:
+    """Hand items over to another tool, with their pictures. Judged ones are marked as exported.
+
+    Example: clipomaly review export coco for-cvat --queue queue.db
+    """
+    from flows.review import hand_over
+    from review.exchange.label_studio import IMAGE_ROOT
+
+    with _open(queue) as opened:
+        count = hand_over(
+            opened,
+            tool.value,
+            folder,
+            judged=not open_items,
+            exact=exact,
+            image_root=image_root or IMAGE_ROOT,
+            archives=archive or (),
+        )
+    typer.echo(f"{count} item{'' if count == 1 else 's'} in {folder}")
+
+
+@review.command("import")
+def import_decisions(
+    tool: Annotated[Tool, typer.Argument(help="coco (CVAT, FiftyOne) or label-studio.")],
+    path: Annotated[Path, typer.Argument(help="The file that the tool exported, or a folder of export.")],
+    queue: QueueUrl,
+    reviewer: Who = None,
+) -> None:
+    """Read decisions made in another tool. What is decided already stays; what does not fit is told, and exits 1.
+
+    Example: clipomaly review import coco instances_default.json --reviewer cvat --queue queue.db
+    """
+    from flows.review import take_back
+
+    with _open(queue) as opened:
+        done = take_back(opened, tool.value, path, _who(reviewer))
+    typer.echo(f"{done.decided} decided, {done.unchanged} as before, {len(done.problems)} not taken")
+    for problem in done.problems:
+        typer.echo(problem, err=True)
+    if done.problems:
+        raise typer.Exit(1)
+
+
+review.command()(precision)

@@ -1,0 +1,84 @@
+"""``clipomaly scan``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights, one_of
+from flows.parameters import Runner
+
+
+def scan(
+    archive: Annotated[str, typer.Argument(help="Footage: a folder, file or any fsspec URL.")],
+    out: Annotated[str, typer.Option("--out", help="Where the Parquet tables go: a folder or any fsspec URL.")],
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(help="Scan only this folder below the archive, such as a date or a drive; repeatable."),
+    ] = None,
+    inventory: Annotated[
+        str | None, typer.Option(help="CSV or Parquet file that lists the archive: uri, size, etag, captured.")
+    ] = None,
+    model: Model = None,
+    weights: Weights = None,
+    vocabulary: VocabularyFile = None,
+    fps: Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")] = None,
+    keyframes: Annotated[
+        bool | None, typer.Option("--keyframes", help="Take key frames of video only: several times as fast.")
+    ] = None,
+    shard_minutes: Annotated[float | None, typer.Option(help="Minutes of footage in a shard (default 5).")] = None,
+    runner: Annotated[
+        Runner | None, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default inline).")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
+    address: Annotated[str | None, typer.Option(help="A running Dask scheduler or Ray cluster, for --runner.")] = None,
+    device: Device = None,
+    report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
+    review_url: Annotated[str | None, typer.Option(help="Where the review page is: the report links there.")] = None,
+    queue: Annotated[
+        str | None, typer.Option(help="Mine into this review queue at the end (as clipomaly mine does).")
+    ] = None,
+    method: Method = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Tell at the end how long each stage was at work, and which is slowest.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when any source could not be read whole.")] = False,
+) -> None:
+    """Scan an archive of footage into Parquet tables.
+
+    Running it again scans only what is new or was cut off.
+
+    Example: clipomaly scan s3://fleet/2026-11-22 --out s3://fleet/tables --fps 2 --runner processes
+    """
+    from clipomaly.cli.rendering.terminal import print_profile, print_summary, say_nano
+    from clipomaly.cli.settings import scan_parameters
+    from flows.nightly_scan import run_scan
+    from flows.progress import TerminalProgress
+
+    given = {
+        "prefixes": prefix or None,
+        "inventory": inventory,
+        "model": model,
+        "weights": weights,
+        "vocabulary": vocabulary,
+        "fps": fps,
+        "keyframes": keyframes,
+        "shard_minutes": shard_minutes,
+        "runner": runner,
+        "workers": workers,
+        "address": address,
+        "device": device,
+        "report": report,
+        "review_url": review_url,
+        "queue": queue,
+    }
+    parameters = scan_parameters(archive, out, given, method or [], config)
+    say_nano(parameters.model, parameters.weights)
+    with TerminalProgress():
+        summary = run_scan(parameters)
+    print_summary(summary, parameters)
+    if profile:
+        print_profile(summary)
+    if not summary.succeeded or (strict and not summary.flawless):
+        raise typer.Exit(1)

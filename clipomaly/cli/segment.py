@@ -1,0 +1,34 @@
+"""``clipomaly segment``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights
+
+
+def segment(
+    images: Annotated[list[str], typer.Argument(help="Pictures: files, folders or any fsspec URL.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures.")],
+    model: Model = None,
+    weights: Weights = None,
+    vocabulary: VocabularyFile = None,
+    device: Device = None,
+    method: Method = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file as for scan; flags win over it.")] = None,
+) -> None:
+    """Look at single pictures: outlined, named instances beside the anomaly map.
+
+    Example: clipomaly segment photos/*.jpg --out segmented
+    """
+    from clipomaly.cli.image_segmentation import segment_images
+    from clipomaly.cli.rendering.terminal import say_nano
+    from clipomaly.cli.settings import scan_parameters
+    from flows.nightly_scan import model_settings
+
+    given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device}
+    settings = model_settings(scan_parameters("", str(out), given, method or [], config))
+    say_nano(settings.model, settings.weights)
+    if not segment_images(images, out, settings):
+        raise typer.Exit(1)

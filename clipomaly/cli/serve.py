@@ -1,0 +1,55 @@
+"""``clipomaly serve``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights, one_of
+from flows.parameters import Runner
+
+
+def serve(
+    archive: Annotated[str, typer.Argument(help="Footage: a folder, file or any fsspec URL.")],
+    out: Annotated[str, typer.Option("--out", help="Where the Parquet tables go: a folder or any fsspec URL.")],
+    cron: Annotated[str, typer.Option(help="When, as five fields of cron.")] = "0 2 * * *",
+    timezone: Annotated[str, typer.Option(help="Time zone of --cron, such as Europe/Berlin.")] = "UTC",
+    name: Annotated[str, typer.Option(help="Name of the deployment on the Prefect page.")] = "nightly",
+    model: Model = None,
+    weights: Weights = None,
+    vocabulary: VocabularyFile = None,
+    fps: Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")] = None,
+    runner: Annotated[
+        Runner | None, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default threads).")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
+    device: Device = None,
+    report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Mine into this review queue at the end.")] = None,
+    method: Method = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file with any option of clipomaly scan.")] = None,
+) -> None:
+    """Scan an archive every night, on this box, until this command is ended.
+
+    Takes the Prefect server of PREFECT_API_URL, or else starts one for itself.
+
+    Example: clipomaly serve s3://fleet/dashcam --out s3://fleet/tables --cron "0 2 * * *" --timezone Europe/Berlin
+    """
+    from clipomaly.cli.rendering.terminal import say_nano
+    from clipomaly.cli.settings import scan_parameters
+    from flows.serve import serve_scan
+
+    given = {
+        "model": model,
+        "weights": weights,
+        "vocabulary": vocabulary,
+        "fps": fps,
+        "runner": runner,
+        "workers": workers,
+        "device": device,
+        "report": report,
+        "queue": queue,
+    }
+    parameters = scan_parameters(archive, out, given, method or [], config)
+    say_nano(parameters.model, parameters.weights)
+    serve_scan(parameters, name, cron, timezone)

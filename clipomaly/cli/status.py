@@ -1,0 +1,29 @@
+"""``clipomaly status``."""
+
+from typing import Annotated
+
+import typer
+
+from clipomaly.cli.arguments import Tables
+
+
+def status(
+    tables: Tables,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, a scan each, with every source.")] = False,
+) -> None:
+    """Say what is scanned, what failed and why, and what is left.
+
+    Exits 1 when something that a scan planned is left: run the same scan again.
+
+    Example: clipomaly status s3://fleet/tables
+    """
+    from clipomaly.cli.rendering.terminal import print_status, print_status_json
+    from tasks.scanning.status import read_status
+
+    scans = read_status(tables)
+    if as_json:
+        print_status_json(scans)
+    else:
+        print_status(scans, tables)
+    if any(scan.left for scan in scans):
+        raise typer.Exit(1)

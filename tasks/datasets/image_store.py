@@ -1,0 +1,146 @@
+"""The pictures of a dataset: copied as they are where the archive has JPEG or PNG, else encoded once."""
+
+import io
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from PIL import Image, UnidentifiedImageError
+
+from schemas.dataset import DatasetFrame
+from schemas.images import encode_jpeg, encode_png
+from tasks.datasets.blurring import Blurrer
+from tasks.errors import SourceError
+from tasks.footage.images import BadImage, Rgb, decode_image
+from tasks.footage.kinds import kind_of
+from tasks.footage.source_kind import Stored
+from tasks.storage import OUT_OF_REACH, STORAGE_ERRORS, cannot_read, exists, locate, reason
+
+JPEG_QUALITY = 95
+_THREADS = 4
+_SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
+_PLAIN_MODES = ("RGB", "L", "P")  # what every reader shows alike; CMYK, 16 bits and transparency are not
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded picture. ``suffix`` is ``.jpg`` or ``.png``; ``copied`` when these are the archive's own bytes;
+    ``blurred`` counts the places that were made unrecognisable."""
+
+    data: bytes
+    suffix: str
+    copied: bool
+    blurred: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A frame of the dataset with its picture, or with the reason why there is none."""
+
+    frame: DatasetFrame
+    picture: Picture | None
+    error: str | None = None
+
+
+def gone_sources(frames: Sequence[DatasetFrame]) -> tuple[str, ...]:
+    """The sources of these frames that are not in the archive any more.
+
+    Raises UserError when the storage is out of reach.
+    """
+    uris = sorted({frame.source_uri for frame in frames})
+    with ThreadPoolExecutor(_THREADS) as pool:
+        there = list(pool.map(lambda uri: exists(locate(uri)), uris))
+    return tuple(uri for uri, found in zip(uris, there, strict=True) if not found)
+
+
+def read_pictures(frames: Sequence[DatasetFrame], png: bool = False, blur: Blurrer | None = None) -> Iterator[Content]:
+    """Each frame with its picture, in the order given: a run of frames of one source is read in one go.
+
+    Args:
+        frames: those of one source beside each other and in order of their index.
+        png: give PNG alone; otherwise JPEG and PNG files are copied and all else becomes JPEG of quality 95.
+        blur: what it blurs is encoded anew, as JPEG or PNG as it was; a picture in which it finds nothing is copied.
+
+    Raises:
+        UserError: the storage is out of reach. What is wrong with one frame is its ``error``.
+    """
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque[Future[Content]] = deque()
+        for frame, stored in _stored(frames):
+            waiting.append(pool.submit(_content, frame, stored, png, blur))
+            if len(waiting) > _THREADS:
+                yield waiting.popleft().result()
+        for content in waiting:
+            yield content.result()
+
+
+def _stored(frames: Sequence[DatasetFrame]) -> Iterator[tuple[DatasetFrame, Stored]]:
+    """Each frame with its picture as its source holds it."""
+    for source_uri, run in groupby(frames, key=lambda frame: frame.source_uri):
+        of_source, read = list(run), 0
+        place = locate(source_uri)
+        try:
+            pictures = kind_of(source_uri).pictures(place, [frame.frame_index for frame in of_source])
+            for found in zip(of_source, pictures, strict=True):
+                yield found
+                read += 1
+        except OUT_OF_REACH as error:
+            raise cannot_read(place, error) from error
+        except (*STORAGE_ERRORS, SourceError) as error:
+            yield from ((frame, BadImage(reason(error))) for frame in of_source[read:])
+
+
+def _content(frame: DatasetFrame, stored: Stored, png: bool, blur: Blurrer | None) -> Content:
+    if isinstance(stored, BadImage):
+        return Content(frame, None, str(stored))
+    if isinstance(stored, bytes):
+        return _taken_over(frame, stored, png, blur)
+    problem = _wrong_size(frame, stored.shape[1], stored.shape[0])
+    return Content(frame, None if problem else _encoded(stored, png, blur), problem)
+
+
+def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | None) -> Content:
+    """An image file as it is where every reader shows it alike, else encoded anew."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            upright = image.getexif().get(_ORIENTATION, 1) == 1
+            copied = image.format in _SUFFIXES and image.mode in _PLAIN_MODES and upright
+            suffix = _SUFFIXES.get(str(image.format), "")
+            width, height = image.size
+    except UnidentifiedImageError:
+        return Content(frame, None, "it is no image any more")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return Content(frame, None, f"it is no image any more ({reason(error)})")
+    copied = copied and not (png and suffix == ".jpg")
+    if copied and blur is None:
+        problem = _wrong_size(frame, width, height)
+        return Content(frame, None if problem else Picture(data, suffix, True), problem)
+    try:
+        decoded = decode_image(data)
+    except BadImage as error:
+        return Content(frame, None, str(error))
+    if problem := _wrong_size(frame, decoded.shape[1], decoded.shape[0]):
+        return Content(frame, None, problem)
+    picture = _encoded(decoded, png or (copied and suffix == ".png"), blur)
+    return Content(frame, picture if picture.blurred or not copied else Picture(data, suffix, True))
+
+
+def _encoded(image: Rgb, png: bool, blur: Blurrer | None) -> Picture:
+    blurred, places = blur(image) if blur else (image, 0)
+    return replace(encode(blurred, png), blurred=places)
+
+
+def _wrong_size(frame: DatasetFrame, width: int, height: int) -> str | None:
+    if (width, height) == (frame.width, frame.height):
+        return None
+    return f"it is {width}x{height} now and was {frame.width}x{frame.height} when it was scanned"
+
+
+def encode(image: Rgb, png: bool) -> Picture:
+    """(H, W, 3) uint8 RGB as JPEG of quality 95 or as PNG: always the same bytes for the same pixels."""
+    suffix = ".png" if png else ".jpg"
+    data = encode_png(image, effort=4) if png else encode_jpeg(image, JPEG_QUALITY)
+    return Picture(data, suffix, False)

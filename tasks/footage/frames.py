@@ -1,0 +1,60 @@
+"""Frames of a source of any kind → RGB arrays with their times, one by one."""
+
+from collections.abc import Iterator
+
+from schemas.records import Source
+from tasks.errors import DeniedError, SourceError, UserError
+from tasks.footage.images import BadImage, Rgb, decode_image, read_image
+from tasks.footage.kinds import current_etag, kind_of
+from tasks.footage.source_kind import CHANGED, GONE, Frame
+from tasks.storage import STORAGE_ERRORS, cannot_read, is_out_of_reach, locate, reason
+
+__all__ = ["Frame", "Rgb", "SourceError", "read_frame", "read_frames", "read_image"]
+
+
+def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator[Frame]:
+    """Yield the frames of a source in order, holding one at a time.
+
+    A video is sampled at t = 0, 1/fps, … below its duration (seconds on the container's clock): the frame
+    shown at t is the last whose presentation time is not after t; one shown at several t comes once. With
+    ``keyframes`` the same holds of its key frames alone. Each camera of a recording is sampled so, by the times of
+    its pictures. Of images each is a frame. A frame that should be there
+    and cannot be read comes with ``error``.
+
+    Raises SourceError at the start when the source cannot be read at all or is not what was listed
+    (DeniedError when it may not be read), or later when what follows is lost; UserError when the storage itself
+    is out of reach or the disk full, which is no fault of the source.
+    """
+    if source.error:
+        raise SourceError(source.error)
+    try:
+        place = locate(source.uri)
+    except UserError as error:
+        raise SourceError(str(error)) from error
+    try:
+        if current_etag(source) != source.etag:
+            raise SourceError(CHANGED)
+        yield from kind_of(source.uri).frames(place, source, fps, keyframes)
+    except FileNotFoundError as error:
+        raise SourceError(GONE) from error
+    except PermissionError as error:
+        raise DeniedError(f"may not be read: {reason(error)}; check your access, the next scan tries again") from error
+    except STORAGE_ERRORS as error:
+        if is_out_of_reach(error):
+            raise cannot_read(place, error) from error
+        raise SourceError(f"cannot be read: {reason(error)}") from error
+
+
+def read_frame(uri: str, index: int) -> Rgb:
+    """One frame of a source again, by the ``source_uri`` and ``frame_index`` of a row: (H, W, 3) uint8 RGB.
+
+    Raises UserError when it can no longer be read.
+    """
+    place = locate(uri)
+    try:
+        [stored] = kind_of(uri).pictures(place, [index])
+        if isinstance(stored, BadImage):
+            raise stored
+        return decode_image(stored) if isinstance(stored, bytes) else stored
+    except (*STORAGE_ERRORS, BadImage, SourceError) as error:
+        raise UserError(f"Frame {index} of {uri} cannot be read any more: {reason(error)}.") from error

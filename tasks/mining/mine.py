@@ -1,0 +1,297 @@
+"""Candidates → the shortest list of items that shows the most different real unknowns."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.mining.candidates import Candidates, Guesses
+from tasks.mining.neighbours import Distances, learn_distances, nearest
+from tasks.mining.queue_index import Past, find_older
+from tasks.tables.embeddings import Vectors
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.int64]
+
+_KIN = 5  # nearest finds that tell how rare a find is
+_SHORTLIST = 5_000  # candidates, at least, among which the different ones are chosen
+_SHORTLIST_TIMES = 20  # as many as are wanted
+_NAMED_ALIKE = 1.5  # times further apart two finds of one name may look and still be one object
+_MET = 0.1  # what counts as new of an object whose name is in the queue: a name may be wrong
+_EARTH = 6_371_000.0  # metres
+_CHUNK = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class MiningOptions:
+    """What is chosen, and how much each reason counts.
+
+    ``count`` items, of which the share ``random_share`` in [0, 1] is drawn at random. ``score``, ``rarity``,
+    ``novelty``, ``persistence``, ``size`` and ``diversity`` are exponents of factors in [0, 1]: 0 leaves one out.
+    ``same_look`` and ``alike`` are distances (0 the same look, 1 nothing in common) up to which finds are one object,
+    or look-alikes. ``same_place`` is in metres: finds further apart, where both places are known, are two objects.
+    """
+
+    count: int = 200
+    random_share: float = 0.1
+    score: float = 2.0
+    rarity: float = 0.5
+    novelty: float = 1.0
+    persistence: float = 1.0
+    size: float = 0.5
+    diversity: float = 1.0
+    same_look: float = 0.12
+    alike: float = 0.35
+    same_place: float = 100.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A candidate for the queue; everything but its index ``candidate`` means what it means in ``ReviewItem``."""
+
+    candidate: int
+    item_id: str
+    rank: float
+    cluster: str | None = None
+    drawn_at_random: bool = False
+    duplicate_of: str | None = None
+    supersedes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """What was chosen, originals before their duplicates, and why the rest was not.
+
+    ``there`` candidates are in the queue already; ``judged`` were judged as items of an older scan.
+    """
+
+    chosen: tuple[Chosen, ...]
+    candidates: int
+    there: int
+    judged: int
+
+
+def mine(candidates: Candidates, past: Past, options: MiningOptions) -> Mined:
+    """Choose items for the queue; the same candidates, queue and options choose the same.
+
+    What a newer scan found again takes the place of the older, open items; whatever was judged stays judged. The
+    random share is drawn from all else that the queue does not hold. Of the rest each has a value: score x
+    rarity x novelty x persistence x size, each to the power of its weight. What looks like an item of the queue is its
+    duplicate. Then the best is taken, what shows the same object becomes its duplicate, and all others count less the
+    more they look like what is taken (maximal marginal relevance) and the likelier a name of theirs is one that was
+    taken (expected coverage of names), until there are ``count``. At most as many duplicates are handed in, the best.
+    """
+    ids = candidates.track_ids
+    distances = learn_distances(candidates.vectors)
+    older = find_older(candidates, past)
+    there = np.array([track_id in past.item_ids for track_id in ids], np.bool_)
+    judged = _mask(len(ids), (index for index, items in older.items() if any(item.judged for item in items)))
+    again = _mask(len(ids), older) & ~there & ~judged
+    left = ~there & ~judged & ~again
+    wanted = min(options.count, int(np.count_nonzero(left)))
+    drawn = _draw(ids, left, round(options.random_share * wanted), options.seed)
+    left[drawn] = False
+
+    past_index, past_distance = _nearest_past(candidates.vectors, past.vectors, distances)
+    past_distance[again] = 1.0  # what they look like is what they replace
+    unmet = np.array([past.unmet.get(name, 1.0) for name in candidates.guesses.names])
+    novelty = past_distance * np.maximum(_new_names(candidates.guesses, unmet), _MET)
+    novelty[again] = 1.0
+    value = _value(candidates, novelty, distances, options)
+    shortlist = _best(value, left, max(_SHORTLIST, _SHORTLIST_TIMES * options.count))
+    duplicates = _past_duplicates(candidates, past, shortlist, past_index, past_distance, options)
+    shortlist = np.setdiff1d(shortlist, np.array([*duplicates], np.int64))
+    picked, ranks, own = _pick(candidates, value, shortlist, drawn, wanted - len(drawn), distances, options)
+    duplicates |= own
+
+    at_random = frozenset(drawn.tolist())
+    chosen = [
+        Chosen(index, ids[index], rank, drawn_at_random=index in at_random)
+        for index, rank in zip(picked, ranks, strict=True)
+    ]
+    for index in np.flatnonzero(again).tolist():
+        replaced = tuple(seen.item_id for seen in older[index])
+        was_drawn = any(seen.drawn_at_random for seen in older[index])
+        chosen.append(Chosen(index, ids[index], float(value[index]), None, was_drawn, None, replaced))
+    chosen = _grouped(chosen, candidates, past, past_index, past_distance, distances, options)
+    best = sorted(duplicates, key=lambda index: (-value[index], ids[index]))[: options.count]
+    pointing = [Chosen(index, ids[index], float(value[index]), duplicate_of=duplicates[index]) for index in best]
+    return Mined((*chosen, *pointing), len(ids), int(np.count_nonzero(there)), int(np.count_nonzero(judged)))
+
+
+def _mask(length: int, indices: Iterable[int]) -> Bools:
+    mask = np.zeros(length, np.bool_)
+    mask[list(indices)] = True
+    return mask
+
+
+def _draw(ids: Sequence[str], left: Bools, count: int, seed: int) -> Indices:
+    """``count`` of those left, by the hash of their ids: at random, and every time the same."""
+    pool = np.flatnonzero(left)
+    hashes = [hashlib.sha256(f"{seed} {ids[index]}".encode()).digest() for index in pool.tolist()]
+    order = sorted(range(len(pool)), key=hashes.__getitem__)[:count]
+    return pool[order].astype(np.int64)
+
+
+def _value(candidates: Candidates, novelty: Floats, distances: Distances, options: MiningOptions) -> Floats:
+    rarity = distances.of(nearest(candidates.vectors, _KIN)).mean(axis=1)
+    value: Floats = (
+        _quantiles(candidates.score) ** options.score
+        * rarity.astype(np.float64) ** options.rarity
+        * novelty**options.novelty
+        * (candidates.sights / (candidates.sights + 1)) ** options.persistence
+        * _quantiles(candidates.size) ** options.size
+    )
+    return value
+
+
+def _quantiles(values: Floats) -> Floats:
+    """The share of values that are not greater, in (0, 1]: scores of most models crowd near 1."""
+    return np.searchsorted(np.sort(values), values, side="right") / max(len(values), 1)
+
+
+def _new_names(guesses: Guesses, unmet: Floats) -> Floats:
+    """The probability that an object's name is one that no other has, by that of each name."""
+    new: Floats = 1 - (guesses.probability * (1 - unmet[guesses.name])).sum(axis=1)
+    return new.clip(0)
+
+
+def _nearest_past(vectors: Vectors, past: Vectors, distances: Distances) -> tuple[Indices, Floats]:
+    """For each candidate the item of the queue that looks most like it, and its distance, 1 where there is none."""
+    index, distance = np.zeros(len(vectors), np.int64), np.ones(len(vectors))
+    if len(past):
+        items = past.astype(np.float32).T
+        for start in range(0, len(vectors), _CHUNK):
+            cosines = vectors[start : start + _CHUNK].astype(np.float32) @ items
+            index[start : start + _CHUNK] = cosines.argmax(axis=1)
+            distance[start : start + _CHUNK] = distances.of(cosines.max(axis=1))
+    return index, distance
+
+
+def _best(value: Floats, left: Bools, count: int) -> Indices:
+    pool = np.flatnonzero(left)
+    order = np.argsort(-value[pool], kind="stable")[:count]
+    return np.sort(pool[order])
+
+
+def _past_duplicates(
+    candidates: Candidates,
+    past: Past,
+    shortlist: Indices,
+    past_index: Indices,
+    past_distance: Floats,
+    options: MiningOptions,
+) -> dict[int, str]:
+    """The candidates that show the object of an item of the queue, and that item."""
+    if not len(past.vectors):
+        return {}
+    at = past_index[shortlist]
+    same = past.objects[at] & _same_object(
+        past_distance[shortlist],
+        candidates.names[shortlist] == past.names[at],
+        _metres(candidates.places[shortlist], past.places[at]),
+        options,
+    )
+    return {int(index): past.originals[int(past_index[index])] for index in shortlist[same]}
+
+
+def _pick(
+    candidates: Candidates,
+    value: Floats,
+    shortlist: Indices,
+    drawn: Indices,
+    count: int,
+    distances: Distances,
+    options: MiningOptions,
+) -> tuple[list[int], list[float], dict[int, str]]:
+    """The list: ``drawn`` and up to ``count`` others of the shortlist that differ, in order; the value that each had
+    when it was taken, which of a drawn one is that of the one before; and the duplicates."""
+    vectors = candidates.vectors[shortlist].astype(np.float32)
+    every = candidates.guesses
+    guesses = Guesses(every.names, every.name[shortlist], every.probability[shortlist])
+    unmet = np.ones(len(every.names))
+    apart = np.ones(len(shortlist))
+    left = np.ones(len(shortlist), np.bool_)
+    duplicates: dict[int, str] = {}
+
+    def strike_out(index: int) -> npt.NDArray[np.float32]:
+        distance = distances.of(vectors @ candidates.vectors[index].astype(np.float32))
+        named_alike = candidates.names[shortlist] == candidates.names[index]
+        metres = _metres(candidates.places[shortlist], candidates.places[index])
+        same = left & _same_object(distance, named_alike, metres, options)
+        left[same] = False
+        duplicates.update(dict.fromkeys(shortlist[same].tolist(), candidates.track_ids[index]))
+        return distance
+
+    for index in drawn.tolist():
+        strike_out(index)
+    waiting = drawn.tolist()
+    length = count + len(drawn)
+    # Strewn evenly among the others, so that both are judged at the same pace.
+    places = {length * (2 * place + 1) // (2 * len(drawn)) for place in range(len(drawn))}
+    picked: list[int] = []
+    ranks: list[float] = []
+    while waiting or (left.any() and len(picked) < length):
+        if waiting and (len(picked) in places or not left.any()):
+            index, rank = waiting.pop(0), ranks[-1] if ranks else 1.0
+        else:
+            difference = apart * _new_names(guesses, unmet)
+            current = np.where(left, value[shortlist] * difference**options.diversity, -1.0)
+            best = int(current.argmax())
+            left[best] = False
+            index, rank = int(shortlist[best]), float(current[best])
+        np.minimum(apart, strike_out(index), out=apart)
+        np.multiply.at(unmet, every.name[index], 1 - every.probability[index])
+        picked.append(index)
+        ranks.append(rank)
+    return picked, ranks, duplicates
+
+
+def _same_object(
+    distance: npt.NDArray[np.floating], named_alike: Bools, metres: Floats, options: MiningOptions
+) -> Bools:
+    """Near enough by look, nearer where the names differ, and not known to be far apart."""
+    limit = np.where(named_alike, _NAMED_ALIKE * options.same_look, options.same_look)
+    same: Bools = (distance <= limit) & ~(metres > options.same_place)
+    return same
+
+
+def _metres(places: Floats, others: Floats) -> Floats:
+    """Great-circle distance of (..., 2) latitudes and longitudes in degrees; NaN where one is unknown."""
+    lat, lon = np.radians(places[..., 0]), np.radians(places[..., 1])
+    lat2, lon2 = np.radians(others[..., 0]), np.radians(others[..., 1])
+    half = np.sin((lat2 - lat) / 2) ** 2 + np.cos(lat) * np.cos(lat2) * np.sin((lon2 - lon) / 2) ** 2
+    metres: Floats = 2 * _EARTH * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+    return metres
+
+
+def _grouped(
+    chosen: Sequence[Chosen],
+    candidates: Candidates,
+    past: Past,
+    past_index: Indices,
+    past_distance: Floats,
+    distances: Distances,
+    options: MiningOptions,
+) -> list[Chosen]:
+    """Give look-alikes a cluster: that of the item of the queue they look like, else the id of the first of them."""
+    leaders: list[int] = []
+    grouped = []
+    for one in chosen:
+        index = one.candidate
+        near_past = past_distance[index] <= options.alike and len(past.vectors) > 0
+        cluster = past.clusters[past_index[index]] if near_past else None
+        if cluster is None and leaders:
+            led = candidates.vectors[leaders].astype(np.float32) @ candidates.vectors[index].astype(np.float32)
+            nearest_leader = int(led.argmax())
+            if distances.of(led)[nearest_leader] <= options.alike:
+                cluster = candidates.track_ids[leaders[nearest_leader]]
+        if cluster is None:
+            leaders.append(index)
+            cluster = one.item_id
+        grouped.append(replace(one, cluster=cluster))
+    return grouped

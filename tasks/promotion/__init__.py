@@ -1,1 +1,0 @@
-"""From verdicts to the changes of a vocabulary."""

@@ -1,1 +1,0 @@
-"""Files that say what was planned, done and merged: the only truth about it."""

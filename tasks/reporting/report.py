@@ -1,0 +1,289 @@
+"""The facts of the nightly report: what one night's scan found, against what was there before.
+
+The night is what was committed within some hours before the newest commit; everything else that is committed is
+what came before. Both are read with ``open_table``, so that a row counts once.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+
+from schemas.images import encode_jpeg
+from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome
+from schemas.tables import Table
+from tasks.errors import UsageError, UserError
+from tasks.footage.archive import Listing
+from tasks.reporting.finds import Find, find_picture, select_finds
+from tasks.tables.commits import read_commits, read_scan_records
+from tasks.tables.query import Connection, connect
+
+WEEKS = 4
+SCORE_BINS = 40
+_MOST_POSITIONS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class NameLine:
+    """How often a name was found.
+
+    ``rate`` is instances in 1,000 frames of the night; ``weeks`` the same for the ``WEEKS`` weeks of capture before
+    it, nearest first, None where no frame of that week is scanned. ``is_new`` when nothing before the night has it.
+    """
+
+    name: str
+    instances: int
+    sources: int
+    best_score: float
+    rate: float
+    weeks: tuple[float | None, ...]
+    is_new: bool
+
+    @property
+    def usual(self) -> float | None:
+        """The mean rate of the weeks before."""
+        known = [week for week in self.weeks if week is not None]
+        return sum(known) / len(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class DriveLine:
+    """What was scanned of a drive; ``first`` and ``last`` are capture times in UTC."""
+
+    drive: str
+    sources: int
+    frames: int
+    failed_frames: int
+    instances: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A find with its picture, a JPEG; None and the reason where the frame cannot be read any more."""
+
+    find: Find
+    jpeg: bytes | None
+    error: str | None
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where something was, in degrees."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unscanned:
+    """What the archive holds and the tables do not: sources without a commit, files of no known kind."""
+
+    sources: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One night. ``scores`` and ``scores_before`` are shares of instances in ``SCORE_BINS`` equal bins between
+    ``least_score`` and 1; empty where there are none. ``unscanned`` is None where the archive was not listed.
+    """
+
+    tables: str
+    begun: datetime
+    ended: datetime
+    scans: tuple[ScanRecord, ...]
+    outcomes: Counter[Outcome]
+    frames: int
+    failed_frames: int
+    instances: int
+    days: tuple[date, date] | None
+    drives: tuple[DriveLine, ...]
+    names: tuple[NameLine, ...]
+    has_before: bool
+    least_score: float
+    scores: tuple[float, ...]
+    scores_before: tuple[float, ...]
+    finds: tuple[Shown, ...]
+    scanned_positions: tuple[Position, ...]
+    found_positions: tuple[Position, ...]
+    troubles: tuple[SourceOutcome, ...]
+    unscanned: Unscanned | None
+
+    @property
+    def new_names(self) -> tuple[NameLine, ...]:
+        """Kinds that nothing before the night has; none where there is no before."""
+        return tuple(line for line in self.names if line.is_new)
+
+
+def make_report(
+    tables: str,
+    *,
+    hours: float = 24,
+    finds: int = 24,
+    listing: Listing | None = None,
+) -> Report:
+    """Gather one night's facts.
+
+    Args:
+        tables: where the tables are: a folder or any fsspec URL.
+        hours: the night is what was committed so many hours before the newest commit, > 0.
+        finds: how many of the best finds to show; each is read from the archive again.
+        listing: what the archive holds, to tell what is not scanned.
+
+    Raises:
+        UserError: no tables there, nothing committed in them, or they cannot be read.
+        UsageError: ``hours`` that is not positive.
+    """
+    if not hours > 0:
+        raise UsageError(f"--hours {hours:g}: give a number above 0.")
+    scans = {scan.scan_id: scan for scan in read_scan_records(tables)}
+    commits = [commit for scan_id in scans for commit in read_commits(tables, scan_id)]
+    if not commits:
+        raise UserError(f"Nothing is scanned into {tables} yet. Run clipomaly scan first.")
+    ended = max(commit.committed for commit in commits)
+    night = [commit for commit in commits if commit.committed > ended - timedelta(hours=hours)]
+    sources = [source for commit in night for source in commit.sources]
+    with connect(tables, (Table.INSTANCES, Table.FRAMES)) as connection:
+        _mark_night(connection, night)
+        drives = _drives(connection)
+        days = _days(connection)
+        names = _names(connection, days[0] if days else None)
+        [(has_before,)] = connection.execute("SELECT count(*) > 0 FROM frames_before").fetchall()
+        [(least,)] = connection.execute("SELECT floor(20 * min(anomaly_score)) / 20 FROM instances").fetchall()
+        least = min(float(least or 0), 0.95)
+        best = select_finds(connection, "instances_night", finds)
+        return Report(
+            tables=tables,
+            begun=min(commit.committed for commit in night),
+            ended=ended,
+            scans=tuple(scans[scan_id] for scan_id in sorted({commit.scan_id for commit in night})),
+            outcomes=Counter(source.outcome for source in sources),
+            frames=sum(line.frames for line in drives),
+            failed_frames=sum(line.failed_frames for line in drives),
+            instances=sum(line.instances for line in names),
+            days=days,
+            drives=drives,
+            names=names,
+            has_before=bool(has_before),
+            least_score=least,
+            scores=_scores(connection, "instances_night", least),
+            scores_before=_scores(connection, "instances_before", least),
+            finds=tuple(_show(find, {line.name for line in names if line.is_new}) for find in best),
+            scanned_positions=_positions(connection, "frames_night"),
+            found_positions=_positions(connection, "instances_night"),
+            troubles=tuple(source for source in sources if source.error),
+            unscanned=_unscanned(commits, listing) if listing else None,
+        )
+
+
+def _mark_night(connection: Connection, night: Iterable[CommitRecord]) -> None:
+    keys = [{"scan": commit.scan_id, "shard": commit.shard_id} for commit in night]
+    connection.register("night", pa.Table.from_pylist(keys))
+    for table in ("instances", "frames"):
+        connection.execute(
+            f"CREATE TEMP VIEW {table}_night AS SELECT * FROM {table} SEMI JOIN night USING (scan, shard)"
+        )
+        connection.execute(
+            f"CREATE TEMP VIEW {table}_before AS SELECT * FROM {table} ANTI JOIN night USING (scan, shard)"
+        )
+
+
+def _drives(connection: Connection) -> tuple[DriveLine, ...]:
+    rows = connection.execute(
+        """
+        SELECT drive, count(DISTINCT source_uri), count(*), count(*) FILTER (status <> 'ok'),
+               sum(instance_count)::BIGINT, min(timestamp), max(timestamp)
+        FROM frames_night GROUP BY drive ORDER BY drive
+        """
+    ).fetchall()
+    return tuple(DriveLine(*row) for row in rows)
+
+
+def _days(connection: Connection) -> tuple[date, date] | None:
+    [(first, last)] = connection.execute("SELECT min(dt), max(dt) FROM frames_night").fetchall()
+    return (first, last) if first else None
+
+
+def _names(connection: Connection, first_day: date | None) -> tuple[NameLine, ...]:
+    if first_day is None:
+        return ()
+    # Nights differ in length: what is compared is instances in 1,000 frames.
+    week = "CAST(floor((? - dt - 1) / 7) AS INTEGER)"
+    recent = f"dt < ? AND dt >= ? - {7 * WEEKS}"
+    frames: dict[int, int] = dict(
+        connection.execute(
+            f"SELECT {week}, count(*) FROM frames_before WHERE {recent} GROUP BY 1", [first_day] * 3
+        ).fetchall()
+    )
+    counts: dict[tuple[str, int], int] = {
+        (name, number): count
+        for name, number, count in connection.execute(
+            f"SELECT name, {week}, count(*) FROM instances_before WHERE {recent} GROUP BY 1, 2", [first_day] * 3
+        ).fetchall()
+    }
+    known = {name for (name,) in connection.execute("SELECT DISTINCT name FROM instances_before").fetchall()}
+    [(has_before,)] = connection.execute("SELECT count(*) > 0 FROM frames_before").fetchall()
+    [(scanned,)] = connection.execute("SELECT count(*) FROM frames_night").fetchall()
+    rows = connection.execute(
+        """
+        SELECT name, count(*), count(DISTINCT source_uri), max(anomaly_score)
+        FROM instances_night GROUP BY name ORDER BY count(*) DESC, name
+        """
+    ).fetchall()
+    return tuple(
+        NameLine(
+            name=name,
+            instances=count,
+            sources=sources,
+            best_score=best,
+            rate=1000 * count / scanned,
+            weeks=tuple(
+                1000 * counts.get((name, number), 0) / frames[number] if number in frames else None
+                for number in range(WEEKS)
+            ),
+            is_new=bool(has_before) and name not in known,
+        )
+        for name, count, sources, best in rows
+    )
+
+
+def _scores(connection: Connection, table: str, least: float) -> tuple[float, ...]:
+    rows = connection.execute(
+        f"""
+        SELECT least(floor((anomaly_score - ?) / (1 - ?) * {SCORE_BINS}), {SCORE_BINS - 1})::INTEGER, count(*)
+        FROM {table} GROUP BY 1
+        """,
+        [least, least],
+    ).fetchall()
+    total = sum(count for _, count in rows)
+    counts = dict(rows)
+    return tuple(counts.get(number, 0) / total for number in range(SCORE_BINS)) if total else ()
+
+
+def _positions(connection: Connection, table: str) -> tuple[Position, ...]:
+    # Rounded to about ten metres, which is less than a dot on the map.
+    rows = connection.execute(
+        f"""
+        SELECT DISTINCT round(latitude, 4), round(longitude, 4) FROM {table}
+        WHERE latitude IS NOT NULL AND longitude IS NOT NULL ORDER BY ALL LIMIT {_MOST_POSITIONS}
+        """
+    ).fetchall()
+    return tuple(Position(*row) for row in rows)
+
+
+def _show(find: Find, new: set[str]) -> Shown:
+    try:
+        return Shown(find, encode_jpeg(find_picture(find), quality=82), None, find.name in new)
+    except UserError as error:
+        return Shown(find, None, str(error), find.name in new)
+
+
+def _unscanned(commits: Iterable[CommitRecord], listing: Listing) -> Unscanned:
+    done = {(source.uri, source.etag) for commit in commits for source in commit.sources}
+    left = tuple(source.uri for source in listing.sources if (source.uri, source.etag) not in done)
+    return Unscanned(left, listing.ignored)

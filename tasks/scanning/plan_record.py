@@ -1,0 +1,91 @@
+"""What a scan set out to do, so that in the morning it can be told what is left.
+
+``_plans/<scan_id>/<archive>.parquet`` holds the sources that the last scan of an archive planned: those that no
+commit names are left. Only written by scans and only read for people; what is scanned is decided without it.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipomaly_core.errors import UserError
+from tasks.scanning.plan import Plan, match_done
+from tasks.storage import Location, file_names, locate, read_file, replace_file
+
+_PLAN = pa.schema(
+    [
+        ("planned", pa.timestamp("us", tz="UTC")),
+        ("shard_id", pa.string()),
+        ("uri", pa.string()),
+        ("etag", pa.string()),
+        ("error", pa.string()),
+    ]
+)
+
+
+_LEFT = ("shard_id", "uri_count", "uri_min", "error_max")  # as a LeftShard has them
+
+
+@dataclass(frozen=True, slots=True)
+class LeftShard:
+    """A planned shard of which something is not committed: how many sources, the first of them, and the reason
+    where the scan came as far as one."""
+
+    shard_id: str
+    sources: int
+    first: str
+    error: str | None
+
+
+def write_plan(tables_url: str, scan_id: str, archive: str, plan: Plan, lost: Mapping[str, str] | None = None) -> None:
+    """Record what a scan of an archive is to do; afterwards again, with the reason by id of each shard that was
+    lost. Raises UserError when it cannot be written."""
+    shards = pa.array(np.repeat(np.arange(len(plan)), plan.sizes))
+    errors = [(lost or {}).get(shard_id) for shard_id in plan.shard_ids]
+    columns = {
+        "planned": pa.repeat(pa.scalar(datetime.now(UTC), pa.timestamp("us", tz="UTC")), len(plan.sources)),
+        "shard_id": pa.array(plan.shard_ids, pa.string()).take(shards),
+        "uri": plan.sources.table["uri"],
+        "etag": plan.sources.table["etag"],
+        "error": pa.array(errors, pa.string()).take(shards),
+    }
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns).cast(_PLAN), buffer, compression="zstd")
+    name = hashlib.sha256(archive.encode()).hexdigest()[:12]
+    replace_file(_plans(tables_url, scan_id).child(f"{name}.parquet"), buffer.getvalue())
+
+
+def read_left(tables_url: str, scan_id: str, done: pa.Table) -> list[LeftShard]:
+    """The planned shards that are not done (``done`` as of ``read_done``), in order of their id. Of a source in several
+    plans the newest counts.
+
+    Raises UserError when a plan cannot be read.
+    """
+    folder = _plans(tables_url, scan_id)
+    plans = [_read(folder.child(name)) for name in file_names(folder, ".parquet")]
+    table = pa.concat_tables([_PLAN.empty_table(), *plans]).sort_by("planned")
+    codes = table["uri"].combine_chunks().dictionary_encode().indices.to_numpy()
+    newest = np.zeros(codes.max(initial=-1) + 1, np.int64)
+    newest[codes] = np.arange(len(codes))  # of several the last stays
+    table = table.take(pa.array(newest))
+    left = table.filter(pa.array(~match_done(table, done)[0]))
+    shards = left.group_by("shard_id").aggregate([("uri", "count"), ("uri", "min"), ("error", "max")])
+    columns = (shards.sort_by("shard_id")[name].to_pylist() for name in _LEFT)
+    return [LeftShard(*shard) for shard in zip(*columns, strict=True)]
+
+
+def _read(place: Location) -> pa.Table:
+    try:
+        return pq.read_table(io.BytesIO(read_file(place)), schema=_PLAN)
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{place.url} is damaged. Remove it: the next scan makes it again.") from error
+
+
+def _plans(tables_url: str, scan_id: str) -> Location:
+    return locate(tables_url).child(f"_plans/{scan_id}")

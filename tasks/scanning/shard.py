@@ -1,0 +1,384 @@
+"""Scan one shard: decode → model → rows, at the same time, then part files and the commit record."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from queue import Empty, Full, Queue
+from threading import Event
+from typing import Generic, Protocol, TypeVar
+
+import torch
+
+from clipomaly_core.steps import count_steps
+from clipomaly_core.types import Finish, FrameResult
+from schemas.records import (
+    CommitRecord,
+    NameCount,
+    Outcome,
+    ScanRecord,
+    Shard,
+    ShardResult,
+    Source,
+    SourceOutcome,
+    Stages,
+)
+from tasks.errors import DeniedError, SourceError, UserError
+from tasks.footage.frames import Frame, read_frames
+from tasks.footage.images import Rgb
+from tasks.footage.opening import open_source
+from tasks.footage.positions import BadTrack, Position, Track, read_track
+from tasks.scanning.rows import ShardRows
+from tasks.storage import reason
+from tasks.tables.commits import is_committed, read_commit, write_commit
+from tasks.tables.parts import write_parts
+
+log = logging.getLogger(__name__)
+
+# Batches that may wait between two stages: one being made, one ready.
+_BATCHES_AHEAD = 2
+_LOOK_UP_SECONDS = 0.1
+_SEGMENTING_THREADS = 4
+
+T = TypeVar("T")
+
+
+class Model(Protocol):
+    """What a shard is scanned with: ``clipomaly_core.Clipomaly``, or anything that infers like it."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many frames one call should hold."""
+
+    def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
+        """(H, W, 3) uint8 RGB frames, of any sizes → what is in each, but for what any thread can do without it."""
+
+
+def scan_shard(
+    shard: Shard,
+    record: ScanRecord,
+    tables_url: str,
+    model: Model,
+    progress: Callable[[int], None] | None = None,
+) -> ShardResult:
+    """Scan the sources of a shard into part files and commit them.
+
+    One thread reads frames, this one infers, some make masks and one rows of them; bounded queues of a few batches lie
+    between, so no video is ever whole in memory. What goes wrong inside a source is its outcome, and the others go
+    on. ``progress`` is told the number of frames of each batch that went through the model. Where the memory
+    of the accelerator is too small for a batch, the rest of the shard goes through in halves, and a note in the
+    commit record says so. A shard that is committed already, before or meanwhile, stays as it is and is
+    reported so.
+
+    Raises UserError when the tables cannot be written, the storage is out of reach or no source of the shard
+    may be read, and whatever the model raises; nothing is committed then.
+    """
+    if is_committed(tables_url, record.scan_id, shard.shard_id):
+        return _already_committed(tables_url, record.scan_id, shard.shard_id)
+    rows = ShardRows(record.scan_id, record.embedding_dimension)
+    tallies = [_Tally(source) for source in shard.sources]
+    inference = _Inference(model, model.batch_size)
+    seconds = _run_stages(record, inference, rows, tallies, progress)
+    if all(tally.denied for tally in tallies):
+        # Expired credentials, most likely: a commit would make the loss last.
+        raise UserError(f"Cannot read {shard.sources[0].uri}: {tallies[0].error}.")
+
+    started = time.perf_counter()
+    if is_committed(tables_url, record.scan_id, shard.shard_id):  # by another worker, meanwhile
+        return _already_committed(tables_url, record.scan_id, shard.shard_id)
+    files = write_parts(tables_url, record.scan_id, shard.shard_id, rows.tables())
+    outcomes = tuple(tally.outcome() for tally in tallies)
+    spent = replace(seconds, writing=seconds.writing + time.perf_counter() - started)
+    notes = (*(f"{tally.source.uri}: {note}" for tally in tallies for note in tally.notes), *inference.notes)
+    commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent, notes)
+    if not write_commit(tables_url, commit):
+        # By another worker, or by this one: storage took it, and its answer was lost on the way.
+        there = read_commit(tables_url, record.scan_id, shard.shard_id)
+        if there.committed != commit.committed:
+            return _result(there, names=(), already_committed=True)
+    names = sorted(rows.names.items(), key=lambda item: (-item[1], item[0]))
+    return _result(commit, tuple(NameCount(name, count) for name, count in names))
+
+
+def _already_committed(tables_url: str, scan_id: str, shard_id: str) -> ShardResult:
+    return _result(read_commit(tables_url, scan_id, shard_id), names=(), already_committed=True)
+
+
+def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committed: bool = False) -> ShardResult:
+    return ShardResult(
+        shard_id=commit.shard_id,
+        frames=sum(source.frames for source in commit.sources),
+        instances=sum(source.instances for source in commit.sources),
+        names=names,
+        sources=commit.sources,
+        seconds=commit.seconds,
+        already_committed=already_committed,
+    )
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What has become of a source so far. The reader sets ``error``, ``denied``, ``footage_seconds`` and ``notes``;
+    the rest is counted as rows are made."""
+
+    source: Source
+    error: str | None = None
+    denied: bool = False
+    footage_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    first_bad_frame: str | None = None
+
+    def outcome(self) -> SourceOutcome:
+        frames, bad = self.counts["frames"], self.counts["failed_frames"]
+        if frames == bad:
+            outcome = Outcome.FAILED
+        elif bad or self.error:
+            outcome = Outcome.PARTIAL
+        else:
+            outcome = Outcome.OK if self.counts["instances"] else Outcome.EMPTY
+        error = self.error or self.first_bad_frame
+        if outcome is Outcome.FAILED and error is None:
+            error = "no frames in it"
+        if bad and frames > bad:
+            error = f"{bad} of {frames} frames lost: {error}"
+        etag = "" if self.denied and outcome is Outcome.FAILED else self.source.etag
+        return SourceOutcome(
+            self.source.uri, etag, outcome, error, frames, bad, self.counts["instances"], self.footage_seconds
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A frame, whose it is, and where the car was."""
+
+    tally: _Tally
+    frame: Frame
+    position: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Inferred:
+    """A frame and what gives what the model found in it, None where the frame could not be read."""
+
+    read: _Read
+    finish: Finish | None
+
+    def result(self) -> FrameResult | None:
+        return self.finish() if self.finish else None
+
+
+class _Stopped(Exception):
+    """Another stage failed; its error is the one that counts."""
+
+
+class _Channel(Generic[T]):
+    """A bounded queue between two stages that lets go of both once ``stop`` is set."""
+
+    def __init__(self, size: int, stop: Event) -> None:
+        self._queue: Queue[T | None] = Queue(size)
+        self._stop = stop
+
+    def put(self, item: T | None) -> None:
+        """Hand on an item, waiting for room; None says that there are no more."""
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(item, timeout=_LOOK_UP_SECONDS)
+            except Full:
+                continue
+        raise _Stopped
+
+    def __iter__(self) -> Iterator[T]:
+        while not self._stop.is_set():
+            try:
+                item = self._queue.get(timeout=_LOOK_UP_SECONDS)
+            except Empty:
+                continue
+            if item is None:
+                return
+            yield item
+        raise _Stopped
+
+
+def _run_stages(
+    record: ScanRecord,
+    inference: "_Inference",
+    rows: ShardRows,
+    tallies: Sequence[_Tally],
+    progress: Callable[[int], None] | None,
+) -> Stages:
+    stop = Event()
+    read: _Channel[_Read] = _Channel(_BATCHES_AHEAD * inference.batch_size, stop)
+    inferred: _Channel[list[_Inferred]] = _Channel(_BATCHES_AHEAD, stop)
+
+    def stage(work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(2, thread_name_prefix="scan") as pool:
+        reader = pool.submit(stage, lambda: _read(tallies, record, read))
+        writer = pool.submit(stage, lambda: _make_rows(inferred, rows))
+        inferring = 0.0
+        try:
+            with count_steps() as steps:
+                inferring = stage(lambda: _infer(read, inferred, inference, progress))
+        except _Stopped:
+            log.debug("Inference stopped for the failure of another stage")
+        for other in (reader, writer):
+            error = other.exception()
+            if error and not isinstance(error, _Stopped):
+                raise error
+        segmenting, writing = writer.result()
+        return Stages(reader.result(), inferring, writing, **asdict(steps), segmenting=segmenting)
+
+
+def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) -> float:
+    busy = 0.0
+    for tally in tallies:
+        started = time.perf_counter()
+        try:
+            source = open_source(tally.source)
+            tally.footage_seconds = source.footage_seconds
+            if source.note:
+                tally.notes.append(source.note)
+            track = _track(source, tally)
+            for frame in read_frames(source, record.fps, record.keyframes):
+                position = track.at(frame.timestamp) if track else _standing(source)
+                busy += time.perf_counter() - started
+                read.put(_Read(tally, frame, position))
+                started = time.perf_counter()
+        except SourceError as error:
+            tally.error, tally.denied = str(error), isinstance(error, DeniedError)
+        except (UserError, _Stopped, MemoryError):
+            raise
+        except Exception as error:
+            # A decoder met what its authors did not foresee: this source is lost, its neighbours are not.
+            log.warning("Reading %s failed", tally.source.uri, exc_info=True)
+            tally.error = f"cannot be read: {type(error).__name__}: {reason(error)}"
+        busy += time.perf_counter() - started
+    read.put(None)
+    return busy
+
+
+@dataclass(slots=True)
+class _Inference:
+    """The model, fed with as many frames at a time as the memory of its device takes.
+
+    ``batch_size`` frames come at a time; ``size`` of them go in together, halved whenever that is too many.
+    """
+
+    model: Model
+    batch_size: int
+    size: int = field(init=False)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.size = self.batch_size
+
+    def __call__(self, images: Sequence[Rgb]) -> list[Finish]:
+        results: list[Finish] = []
+        while len(results) < len(images):
+            part = images[len(results) : len(results) + self.size]
+            found = self._try(part)
+            if found is None:
+                self._halve(len(part))
+            else:
+                results.extend(found)
+        return results
+
+    def _try(self, images: Sequence[Rgb]) -> list[Finish] | None:
+        """What the model finds; None where the memory was too small. What failed is freed on return."""
+        try:
+            return self.model.infer(images)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(images) == 1:
+                raise UserError(
+                    "The memory of the accelerator is too small for one frame: choose a smaller short_side (--set), "
+                    "end what else runs on it, or take --device cpu."
+                ) from error
+            return None
+
+    def _halve(self, tried: int) -> None:
+        self.size = tried // 2
+        self.notes.append(f"the memory of the accelerator is too small for {tried} frames: went on with {self.size}")
+        log.warning("The memory of the accelerator is too small for %d frames; going on with %d", tried, self.size)
+        if torch.accelerator.is_available():
+            torch.accelerator.empty_cache()  # else fragments of the failed batch stay in the way
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    # What fails outside of torch's own allocator, as in cuBLAS or on mps, has no class of its own.
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
+
+
+def _infer(
+    read: _Channel[_Read],
+    inferred: _Channel[list[_Inferred]],
+    inference: "_Inference",
+    progress: Callable[[int], None] | None,
+) -> float:
+    busy = 0.0
+    for batch in _batches(read, inference.batch_size):
+        started = time.perf_counter()
+        images = [item.frame.image for item in batch if item.frame.image is not None]
+        results = iter(inference(images))
+        paired = [_Inferred(item, next(results) if item.frame.image is not None else None) for item in batch]
+        busy += time.perf_counter() - started
+        inferred.put(paired)
+        if progress:
+            progress(len(batch))
+    inferred.put(None)
+    return busy
+
+
+def _track(source: Source, tally: _Tally) -> Track | None:
+    """The track of a source; one that cannot be read is noted and costs no frame."""
+    try:
+        return read_track(source)
+    except BadTrack as error:
+        tally.notes.append(f"positions in {source.track} not used: {error}")
+        return None
+
+
+def _standing(source: Source) -> Position | None:
+    if source.latitude is None or source.longitude is None:
+        return None
+    return Position(source.latitude, source.longitude)
+
+
+def _batches(read: _Channel[_Read], size: int) -> Iterator[list[_Read]]:
+    """Frames in batches of ``size``, across sources; always cut alike, so that a rerun computes the same."""
+    batch: list[_Read] = []
+    for item in read:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _make_rows(inferred: _Channel[list[_Inferred]], rows: ShardRows) -> tuple[float, float]:
+    """Finish results and make rows of them, in order: busy seconds of the first, and of both."""
+    segmenting = busy = 0.0
+    with ThreadPoolExecutor(_SEGMENTING_THREADS, thread_name_prefix="segment") as pool:
+        for batch in inferred:
+            started = time.perf_counter()
+            results = list(pool.map(_Inferred.result, batch))
+            segmenting += time.perf_counter() - started
+            for item, result in zip(batch, results, strict=True):
+                tally, frame = item.read.tally, item.read.frame
+                found = rows.add(tally.source, frame, item.read.position, result)
+                tally.counts.update(frames=1, failed_frames=int(frame.image is None), instances=found)
+                if frame.image is None:
+                    tally.first_bad_frame = tally.first_bad_frame or frame.error
+            busy += time.perf_counter() - started
+    return segmenting, busy

@@ -1,0 +1,100 @@
+"""What the scans of these tables did and what they left: read from their records, so that it is true whoever ran
+them."""
+
+from collections import Counter
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.records import Outcome, ScanRecord, SourceOutcome, Stages
+from tasks.scanning.plan_record import LeftShard, read_left
+from tasks.tables.commits import done_in, read_commit_table, read_scan_records
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStatus:
+    """One generation: how many shards and sources had which outcome, those that were not read whole, what else the
+    commits note, and the shards that are left.
+
+    A shard is ``failed`` when all its sources are, ``partial`` when any source lost something, ``empty`` when
+    nothing was found in any. ``frames_per_second`` is what one worker does: frames by the seconds of the slowest
+    stage, as stages overlap; None before there is any.
+    """
+
+    scan_id: str
+    model: str
+    fps: float
+    created: datetime
+    shards: Counter[Outcome]
+    left: tuple[LeftShard, ...]
+    outcomes: Counter[Outcome]
+    frames: int
+    instances: int
+    seconds: Stages
+    frames_per_second: float | None
+    troubles: tuple[SourceOutcome, ...]
+    notes: tuple[str, ...]
+
+
+def read_status(tables: str) -> list[ScanStatus]:
+    """The generations of these tables, oldest first; none where nothing was ever scanned.
+
+    Raises:
+        UserError: records that cannot be read.
+    """
+    return [scan_status(tables, record) for record in read_scan_records(tables)]
+
+
+def scan_status(tables: str, record: ScanRecord) -> ScanStatus:
+    """One generation. Raises UserError when its records cannot be read."""
+    commits = read_commit_table(tables, record.scan_id)
+    sources = pa.Table.from_struct_array(pc.list_flatten(commits["sources"]))
+    shards = np.repeat(np.arange(len(commits)), pc.list_value_length(commits["sources"]).to_numpy())
+    outcomes = pc.value_counts(sources["outcome"]).to_pylist()
+    frames, instances = (pc.sum(sources[name]).as_py() or 0 for name in ("frames", "instances"))
+    stages = (pc.sum(pc.struct_field(commits["seconds"], stage.name)).as_py() or 0 for stage in fields(Stages))
+    seconds = Stages(*stages)
+    slowest = max(seconds.reading, seconds.inferring, seconds.writing)
+    return ScanStatus(
+        scan_id=record.scan_id,
+        model=record.model,
+        fps=record.fps,
+        created=record.created,
+        shards=_shard_outcomes(sources["outcome"], shards, len(commits)),
+        left=tuple(read_left(tables, record.scan_id, done_in(commits))),
+        outcomes=Counter({Outcome(count["values"]): count["counts"] for count in outcomes}),
+        frames=frames,
+        instances=instances,
+        seconds=seconds,
+        frames_per_second=frames / slowest if frames and slowest else None,
+        troubles=_still_troubled(sources, commits["committed"].take(pa.array(shards))),
+        notes=tuple(pc.list_flatten(commits["notes"]).to_pylist()),
+    )
+
+
+def _shard_outcomes(outcomes: pa.ChunkedArray, shards: npt.NDArray[np.int64], count: int) -> Counter[Outcome]:
+    """What became of shards, from what became of their sources."""
+
+    def of(outcome: Outcome) -> npt.NDArray[np.int64]:
+        return np.bincount(shards[pc.equal(outcomes, outcome.value).to_numpy()], minlength=count)
+
+    failed = of(Outcome.FAILED) == np.bincount(shards, minlength=count)
+    partial = ~failed & (of(Outcome.FAILED) + of(Outcome.PARTIAL) > 0)
+    ok = ~failed & ~partial & (of(Outcome.OK) > 0)
+    empty = ~failed & ~partial & ~ok
+    kinds = {Outcome.OK: ok, Outcome.EMPTY: empty, Outcome.PARTIAL: partial, Outcome.FAILED: failed}
+    return Counter({outcome: int(those.sum()) for outcome, those in kinds.items() if those.any()})
+
+
+def _still_troubled(sources: pa.Table, committed: pa.ChunkedArray) -> tuple[SourceOutcome, ...]:
+    """Sources that were not read whole, but for those that a later commit read after all."""
+    troubled = pc.unique(sources["uri"].filter(pc.is_valid(sources["error"])))
+    of_them = sources.append_column("committed", committed).filter(pc.is_in(sources["uri"], troubled))
+    newest: dict[str, SourceOutcome] = {}
+    for row in of_them.sort_by("committed").drop_columns("committed").to_pylist():
+        newest[row["uri"]] = SourceOutcome(**row | {"outcome": Outcome(row["outcome"])})
+    return tuple(source for _, source in sorted(newest.items()) if source.error)

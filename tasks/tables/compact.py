@@ -1,0 +1,193 @@
+"""Compaction: the many small files of a capture day → few large ones, while people read.
+
+In a day of a generation two things are done over and over, each of them whole or not at all:
+
+1. *Merge.* The shards that are not merged yet go into merged files below ``_compacted/``, where no glob over a table
+   comes; then a compaction record is published, and from then on ``open_table`` reads these files.
+2. *Settle*, once the record is older than the grace: nobody reads what it replaced, so that is removed, the merged
+   files take its place in the folder of the day, and a record with those paths is published.
+
+A record that holds is never changed: each step publishes the next number, and who comes second with a number has done
+nothing. What was left by one that was killed is removed when the day is settled.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+from clipomaly_core.errors import UserError
+from schemas.records import CommitRecord, CompactionRecord, PartFile
+from schemas.tables import Table
+from tasks.storage import Location, copy_file, file_names, leftovers, locate, remove_files, replace_file
+from tasks.tables.commits import fold_commits, read_commits, read_scan_records
+from tasks.tables.compaction_record import (
+    compaction_numbers,
+    publish_compaction,
+    read_compaction,
+    read_compactions,
+    remove_older,
+)
+from tasks.tables.merge import LARGEST, merge, read_whole
+from tasks.tables.parts import day_folder, file_day
+
+_SMALL = LARGEST // 2  # merged files below this are merged again with what is new
+_ASIDE = "_compacted/"  # begins the path of merged files that no glob over a table sees
+_MERGED = re.compile(r"\.?merged-(\d{6})-[0-9a-f]{12}\.parquet(\.[0-9a-f]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class DayCompacted:
+    """What became of a day that was not at rest: how many files were merged into how many of how many bytes, and how
+    many old ones removed. ``waits_until`` is when the next can be removed; ``trouble`` says why the day was left."""
+
+    scan_id: str
+    day: date
+    merged: int = 0
+    into: int = 0
+    size: int = 0
+    removed: int = 0
+    waits_until: datetime | None = None
+    trouble: str | None = None
+
+
+def compact(tables_url: str, grace: timedelta) -> Iterator[DayCompacted]:
+    """Compact every day of every generation as far as it can be now; those at rest are passed over.
+
+    ``grace`` is how long what was replaced stays, for those who opened the tables before. Also folds the commit
+    records. Raises UserError when there are no tables or their records cannot be read; what is wrong with the files
+    of a day is its ``trouble``.
+    """
+    scans = read_scan_records(tables_url)
+    if not scans:
+        raise UserError(f"There are no tables at {tables_url}. Scan an archive into it first.")
+    for scan in scans:
+        fold_commits(tables_url, scan.scan_id)
+        days: dict[date, list[CommitRecord]] = defaultdict(list)
+        for commit in read_commits(tables_url, scan.scan_id):
+            for day in {file_day(file) for file in commit.files}:
+                days[day].append(commit)
+        numbers = compaction_numbers(tables_url, scan.scan_id)
+        records = read_compactions(tables_url, scan.scan_id)
+        for day in sorted(days):
+            record = records.get(day)
+            if _not_merged(days[day], record) or (record and _unsettled(record, numbers[day])):
+                yield compact_day(tables_url, scan.scan_id, day, days[day], grace)
+
+
+def compact_day(
+    tables_url: str, scan_id: str, day: date, commits: Sequence[CommitRecord], grace: timedelta
+) -> DayCompacted:
+    """Merge and settle one day of a generation as far as it can be now. ``commits`` are those with files of the day."""
+    tables = locate(tables_url)
+    done = DayCompacted(scan_id, day)
+    try:
+        while True:
+            numbers = compaction_numbers(tables_url, scan_id).get(day, [])
+            record = read_compaction(tables_url, scan_id, day, numbers[-1]) if numbers else None
+            due = record.compacted + grace if record and _unsettled(record, numbers) else None
+            if record and due and due <= datetime.now(UTC):
+                done = replace(done, removed=done.removed + _settle(tables, record))
+            elif new := _not_merged(commits, record):
+                before, files = _merge(tables, scan_id, day, new, commits, record)
+                merged = CompactionRecord(
+                    scan_id=scan_id,
+                    day=day,
+                    number=record.number + 1 if record else 1,
+                    compacted=datetime.now(UTC),
+                    shards=tuple(sorted({*(record.shards if record else ()), *(commit.shard_id for commit in new)})),
+                    files=files,
+                )
+                if publish_compaction(tables_url, merged):
+                    size = sum(file.size for file in files)
+                    done = replace(done, merged=done.merged + before, into=len(files), size=size)
+            else:
+                return replace(done, waits_until=due)
+    except UserError as error:
+        return replace(done, trouble=str(error))
+
+
+def _not_merged(commits: Sequence[CommitRecord], record: CompactionRecord | None) -> list[CommitRecord]:
+    """Shards to be merged: those that no record holds, unless it is but one and all there is."""
+    if record is None:
+        return list(commits) if len(commits) > 1 else []
+    merged = frozenset(record.shards)
+    return [commit for commit in commits if commit.shard_id not in merged]
+
+
+def _unsettled(record: CompactionRecord, numbers: Sequence[int]) -> bool:
+    return len(numbers) > 1 or any(file.path.startswith(_ASIDE) for file in record.files)
+
+
+def _merge(
+    tables: Location,
+    scan_id: str,
+    day: date,
+    new: Sequence[CommitRecord],
+    commits: Sequence[CommitRecord],
+    record: CompactionRecord | None,
+) -> tuple[int, tuple[PartFile, ...]]:
+    """Write merged files aside: from how many files, and all that the next record is to name."""
+    number = record.number + 1 if record else 1
+    first_source = {commit.shard_id: min(source.uri for source in commit.sources) for commit in commits}
+    files: list[PartFile] = []
+    before = 0
+    for table in Table:
+        parts = {
+            commit.shard_id: file
+            for commit in new
+            for file in commit.files
+            if file.table == table and file_day(file) == day
+        }
+        earlier = [file for file in record.files if file.table == table] if record else []
+        small = [file for file in earlier if file.size < _SMALL]
+        files += [file for file in earlier if file.size >= _SMALL]
+        before += len(parts) + len(small)
+        for merged in merge(tables, parts, small, first_source):
+            name = f"merged-{number:06d}-{merged.sha256[:12]}.parquet"
+            path = f"{_ASIDE}{day_folder(table, scan_id, day)}/{name}"
+            replace_file(tables.child(path), merged.data)
+            files.append(PartFile(table.value, path, merged.rows, len(merged.data), merged.sha256))
+    return before, tuple(files)
+
+
+def _settle(tables: Location, record: CompactionRecord) -> int:
+    """Remove what the record replaced, then let its files take that place: how many files are gone.
+
+    In this order a glob over a table misses rows of the day for a moment, but sees none twice.
+    """
+    aside = [file for file in record.files if file.path.startswith(_ASIDE)]
+    for file in aside:
+        read_whole(tables, file)  # in a moment they will be all there is
+    gone = list(_replaced(tables, record))
+    remove_files(gone)
+    remove_older(tables.url, record)
+    if aside:
+        for file in aside:
+            copy_file(tables.child(file.path), tables.child(_in_place(file).path))
+        files = tuple(_in_place(file) for file in record.files)
+        publish_compaction(
+            tables.url, replace(record, number=record.number + 1, compacted=datetime.now(UTC), files=files)
+        )
+    return len(gone)
+
+
+def _replaced(tables: Location, record: CompactionRecord) -> Iterator[Location]:
+    """What nobody reads who opened the tables after the record, and what merges that came to nothing left."""
+    parts = {f"{shard_id}.parquet" for shard_id in record.shards}
+    kept = {path for file in record.files for path in (file.path, _in_place(file).path)}
+    for table in Table:
+        folder = day_folder(table, record.scan_id, record.day)
+        for path in (folder, f"{_ASIDE}{folder}"):
+            place = tables.child(path)
+            for name in (*file_names(place, ".parquet"), *leftovers(place)):
+                merged = _MERGED.fullmatch(name)
+                # One with a greater number is being made, to follow this record.
+                older = merged is not None and int(merged[1]) <= record.number and f"{path}/{name}" not in kept
+                if older or (path == folder and name in parts):
+                    yield place.child(name)
+
+
+def _in_place(file: PartFile) -> PartFile:
+    return replace(file, path=file.path.removeprefix(_ASIDE))

@@ -1,0 +1,131 @@
+"""The files of many shards → few files of at most 256 MB: the same rows, in the order of their sources."""
+
+import hashlib
+import heapq
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clipomaly_core.errors import UserError
+from schemas.records import PartFile
+from schemas.tables import SHARD
+from tasks.storage import Location, read_file
+from tasks.tables.parts import parquet_writer, with_shard
+
+LARGEST = 256_000_000  # bytes
+_FOOTER = 1_000_000  # more than the footer of such a file takes
+# Arrow reads a row group whole or not at all: few rows of a drive must not cost many others. Counting is a tenth slower
+# than in groups four times as large.
+_GROUP_ROWS = 32_768
+_GROUP_BYTES = 64_000_000
+_AHEAD = 16  # small files read at once
+
+_Place = tuple[str, str]  # where a shard comes in order: its first source, its id
+_Run = tuple[_Place, pa.Table]  # rows of one shard
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A merged file, not written yet."""
+
+    data: bytes
+    rows: int
+
+    @property
+    def sha256(self) -> str:
+        """In hexadecimal digits, as in records."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def merge(
+    tables: Location, parts: Mapping[str, PartFile], merged: Sequence[PartFile], first_source: Mapping[str, str]
+) -> Iterator[Merged]:
+    """Merge part files, by shard_id, and files merged before.
+
+    Rows come by the ``first_source`` of their shard, the URI, so those of a drive lie together; within a shard they
+    stay as they are. The same files give the same bytes. Holds one merged file in memory, and little more.
+
+    Raises UserError when a file cannot be read or is not what was recorded.
+    """
+    in_order = sorted(parts, key=lambda shard_id: (first_source[shard_id], shard_id))
+    runs = [_runs_of_parts(tables, [(shard_id, parts[shard_id]) for shard_id in in_order], first_source)]
+    runs += [_runs_of_merged(tables, file, first_source) for file in merged]
+    return pack(table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
+
+
+def read_whole(tables: Location, file: PartFile) -> bytes:
+    """The bytes of a file. Raises UserError when it is gone or not what was recorded."""
+    place = tables.child(file.path)
+    data = read_file(place)
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise UserError(
+            f"{place.url} is damaged: its bytes are not those that were recorded. Bring it back from a copy."
+        )
+    return data
+
+
+def _runs_of_parts(
+    tables: Location, parts: Sequence[tuple[str, PartFile]], first_source: Mapping[str, str]
+) -> Iterator[_Run]:
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        for start in range(0, len(parts), _AHEAD):
+            some = parts[start : start + _AHEAD]
+            for (shard_id, _), data in zip(some, pool.map(lambda part: read_whole(tables, part[1]), some), strict=True):
+                rows = pq.ParquetFile(io.BytesIO(data)).read()
+                yield (first_source[shard_id], shard_id), with_shard(rows, shard_id)
+
+
+def _runs_of_merged(tables: Location, file: PartFile, first_source: Mapping[str, str]) -> Iterator[_Run]:
+    opened = pq.ParquetFile(io.BytesIO(read_whole(tables, file)))
+    for number in range(opened.num_row_groups):
+        rows = opened.read_row_group(number)
+        start = 0
+        runs = pc.run_end_encode(rows[SHARD.name].combine_chunks())
+        for shard_id, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            yield (first_source[shard_id], shard_id), rows.slice(start, end - start)
+            start = end
+
+
+def pack(runs: Iterable[pa.Table]) -> Iterator[Merged]:
+    """Files of the rows of one shard after the other, cut where the next row group might not fit: packed it is smaller
+    than in memory."""
+    buffer, writer, rows = io.BytesIO(), None, 0
+    for group in _groups(runs):
+        if writer and buffer.tell() + group.nbytes > LARGEST - _FOOTER:
+            writer.close()
+            yield Merged(buffer.getvalue(), rows)
+            buffer, writer, rows = io.BytesIO(), None, 0
+        writer = writer or parquet_writer(buffer, group.schema)
+        writer.write_table(group, row_group_size=max(1, len(group)))
+        rows += len(group)
+    if writer:
+        writer.close()
+        yield Merged(buffer.getvalue(), rows)
+
+
+def _groups(runs: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Rows of several shards together, up to a row group's worth; one without rows where there are none at all."""
+    waiting: list[pa.Table] = []
+    count = size = 0
+    for run in runs:
+        for piece in _pieces(run):
+            if waiting and (count + len(piece) > _GROUP_ROWS or size + piece.nbytes > _GROUP_BYTES):
+                yield pa.concat_tables(waiting)
+                waiting, count, size = [], 0, 0
+            if len(piece) or not waiting:
+                waiting.append(piece)
+            count, size = count + len(piece), size + piece.nbytes
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _pieces(rows: pa.Table) -> Iterator[pa.Table]:
+    """The rows of a shard, cut where they are more than a row group holds."""
+    most = max(1, min(_GROUP_ROWS, len(rows) * _GROUP_BYTES // max(1, rows.nbytes)))
+    for start in range(0, max(1, len(rows)), most):
+        yield rows.slice(start, most)

@@ -1,0 +1,43 @@
+"""Search by text: the model that scanned embeds the words, then every instance is ranked."""
+
+from dataclasses import dataclass
+
+from tasks.model import ModelSettings, embed_text
+from tasks.tables.search import Hit, SearchFilters, rank, select
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The best hits, best first, the model that ranked them, how many instances were searched, and what to tell."""
+
+    model: str
+    hits: tuple[Hit, ...]
+    instances: int
+    notes: tuple[str, ...]
+
+
+def run_search(
+    tables: str, text: str, filters: SearchFilters, count: int, model: str | None, weights: str | None, device: str
+) -> SearchResult:
+    """Rank the instances of the tables that meet the filters by a text.
+
+    Args:
+        tables: where the tables are.
+        text: what to search for.
+        filters: which instances are meant.
+        count: how many hits, one an object.
+        model: as for the scan; what its record names when ``None``.
+        weights: as for the scan.
+        device: where the text is embedded.
+
+    Raises:
+        UserError: no tables or embeddings there, or another model than the one that scanned.
+    """
+    searchable = select(tables, filters)
+    scan = searchable.scan
+    settings = ModelSettings(model or scan.model, weights, None, device)
+    embedded = embed_text(settings, scan.weights_sha256, str(scan.options.get("templates", "short")), text)
+    warning = searchable.found.warning()
+    notes = [warning] if warning else []
+    hits = tuple(rank(tables, searchable, embedded, count))
+    return SearchResult(settings.model, hits, len(searchable.found.rows), tuple(notes))

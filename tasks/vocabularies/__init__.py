@@ -1,0 +1,1 @@
+"""Vocabulary files: show, extend, and promote what people decided."""

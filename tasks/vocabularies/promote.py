@@ -1,0 +1,152 @@
+"""From decisions to the next version of a vocabulary: what would change, and why, before anything does.
+
+- A name that people gave or accepted often enough becomes a name of W.
+- A name that always turned out to be one and the same known class becomes another word for that class.
+- What people rejected often enough, as no object or as known under changing names, is suppressed by how it looks:
+  regions near the middle of such a group are no anomalies in the next scan, unless an accepted object looks the same.
+  For what gets the name again under which it was rejected, it reaches further. Duplicates share the verdict of the item
+  that stands for them: mining merges look-alikes, and a kind that all looks the same would never be rejected often.
+"""
+
+import difflib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from clipomaly_core.lemma import lemma
+from clipomaly_core.names import NameSource
+from clipomaly_core.types import UNKNOWN_NAME
+from clipomaly_core.vocabulary import Vocabulary
+from schemas.review import QueuedItem, Verdict
+from tasks.errors import UserError
+from tasks.storage import exists, locate, read_file, replace_file
+from tasks.vocabularies.change import Change, ChangeKind, apply_changes, times
+from tasks.vocabularies.suppressions import propose_suppressions
+from tasks.vocabularies.verdicts import Judged, Space, read_verdicts
+
+_NEW = "extends: builtin\ndictionary: {}\n"
+_SHOWN = 24  # letters of an embedding in a diff
+_EMBEDDING = re.compile(rf"(embedding: [A-Za-z0-9+/]{{{_SHOWN}}})[A-Za-z0-9+/=]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What the decisions ask for, and in ``notes`` what was seen often enough and left alone, with the reason.
+
+    ``before`` and ``after`` are the texts of the vocabulary file.
+    """
+
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    before: str
+    after: str
+
+    def diff(self, old: str, new: str) -> str:
+        """The change as a unified diff between files called ``old`` and ``new``; embeddings are cut short."""
+        before, after = (_EMBEDDING.sub(r"\1…", text).splitlines() for text in (self.before, self.after))
+        return "\n".join(difflib.unified_diff(before, after, old, new, n=1, lineterm=""))
+
+
+def propose(
+    items: Iterable[QueuedItem],
+    vocabulary_url: str | None,
+    spaces: Mapping[str, Space],
+    least: int,
+    leave_out: Collection[str] = (),
+) -> Promotion:
+    """Work out the next version of a vocabulary; nothing is written.
+
+    Args:
+        items: judged items of the queue, and duplicates, which are what the item is that they point to.
+        vocabulary_url: the file that the next version grows from; the built-in vocabulary when None.
+        spaces: by scan_id; what is of no such scan is not suppressed.
+        least: decisions that a change needs.
+        leave_out: names, or reasons of suppressions, that are not to change.
+
+    Raises:
+        UserError: a vocabulary file that cannot be read; UsageError, with its line, for one with an error.
+    """
+    text = _NEW
+    if vocabulary_url is not None:
+        text = read_file(locate(vocabulary_url)).decode("utf-8", errors="replace")
+    vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary")
+    judged, duplicates = read_verdicts(items, spaces)
+    notes: list[str] = []
+    kept_back = {lemma(name) for name in leave_out}
+    names = [one for one in _names(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
+    words = [one for one in _words(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
+    covered = {lemma(one.subject) for one in words}
+    looks = [
+        one
+        for one in propose_suppressions((*duplicates, *judged), vocabulary, covered, least, notes)
+        if one.subject not in leave_out
+    ]
+    changes = (*names, *words, *looks)
+    after = apply_changes(text, changes) if changes else text
+    Vocabulary.parse(after, "the next version")  # what is shown can be read again
+    return Promotion(changes, tuple(notes), text, after)
+
+
+def write_promotion(promotion: Promotion, out_url: str) -> None:
+    """Write the next version as a new file. Raises UserError when there is one, or it cannot be written."""
+    place = locate(out_url)
+    if exists(place):
+        raise UserError(f"{place.url} is there already. Name a new file: an older version is never changed.")
+    replace_file(place, promotion.after.encode("utf-8"))
+
+
+def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, notes: list[str]) -> list[Change]:
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    how: dict[str, Counter[Verdict]] = defaultdict(Counter)
+    for one in judged:
+        if one.name and one.name != UNKNOWN_NAME and (one.verdict.is_real or one.verdict is Verdict.KNOWN):
+            spellings[lemma(one.name)][one.name] += 1
+            how[lemma(one.name)][one.verdict] += 1
+    there = {lemma(word) for candidate in vocabulary.candidates for word in (candidate.name, *candidate.synonyms)}
+    changes = []
+    for key in sorted(how):
+        name = min(spellings[key], key=lambda spelling: (-spellings[key][spelling], spelling))
+        given, accepted, known = (how[key][verdict] for verdict in (Verdict.RELABEL, Verdict.ACCEPT, Verdict.KNOWN))
+        told = f"given {times(given)}, accepted {times(accepted)}"
+        if given + accepted < least:
+            continue
+        if known:
+            notes.append(f"{name}: {told}, and called a known class {times(known)}. Settle it in the review.")
+        elif key in there:
+            notes.append(f"{name}: {told}; it is a name of the vocabulary already.")
+        else:
+            extended = vocabulary.extend([name], NameSource.PROMOTED)
+            if len(extended.candidates) > len(vocabulary.candidates):
+                changes.append(Change(ChangeKind.NAME, name, told))
+            else:
+                reasons = {lemma(left.name): left.reason for left in extended.left_out}
+                notes.append(f"{name}: {told}; it cannot be a name of an unknown: it {reasons[key]}.")
+    return changes
+
+
+def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, notes: list[str]) -> list[Change]:
+    """Suggested names that were always the same known class."""
+    classes = {lemma(word): known.name for known in vocabulary.known for word in (known.name, *known.synonyms)}
+    verdicts: dict[str, Counter[tuple[Verdict, str | None]]] = defaultdict(Counter)
+    shown: dict[str, str] = {}
+    for one in judged:
+        key = lemma(one.suggested)
+        shown.setdefault(key, one.suggested)
+        decided = classes.get(lemma(one.name)) if one.verdict is Verdict.KNOWN and one.name else None
+        verdicts[key][one.verdict, decided] += 1
+        # Somebody gave or accepted this very name: whatever it was suggested for, it means something of its own.
+        if one.verdict is not Verdict.KNOWN and one.name:
+            verdicts[lemma(one.name)][one.verdict, None] += 1
+    changes = []
+    for key in sorted(verdicts):
+        for (verdict, known), count in sorted(verdicts[key].items(), key=lambda item: (item[0][0], item[0][1] or "")):
+            if verdict is not Verdict.KNOWN or known is None or count < least or key == lemma(UNKNOWN_NAME):
+                continue
+            others = verdicts[key].total() - count
+            if others:
+                notes.append(f"{shown[key]}: judged {known} {times(count)}, otherwise {times(others)}: no word for it.")
+            elif key not in classes:
+                reason = f"suggested and judged to be {known} {times(count)}, never anything else"
+                changes.append(Change(ChangeKind.WORD, shown[key], reason, known=known))
+    return changes

@@ -1,0 +1,142 @@
+"""What was rejected often enough is suppressed by how it looks, as long as nothing that was accepted looks the same."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from clipomaly_core.lemma import lemma
+from clipomaly_core.names import Suppression
+from clipomaly_core.types import UNKNOWN_NAME
+from clipomaly_core.vocabulary import Vocabulary
+from schemas.review import Verdict
+from tasks.vocabularies.change import Change, ChangeKind, times
+from tasks.vocabularies.verdicts import Judged, Space
+
+_ALIKE = 0.35  # distance (see tasks/mining/neighbours.py) up to which rejected things are of one kind, as in mining
+_LOST = 0.01  # share of accepted objects that may be lost to a suppression: of many, one looks like anything
+_BEYOND = 0.01  # cosine by which it stays away from the others
+_NAMED_ALIKE = 1.5  # times further apart they may be under one name
+_MOST_REJECTED = 5000  # the latest so many are grouped: their likeness is compared pair by pair
+
+
+def propose_suppressions(
+    judged: Sequence[Judged], vocabulary: Vocabulary, covered: Collection[str], least: int, notes: list[str]
+) -> list[Change]:
+    """Groups of rejected look-alikes, each with how near a region must be to its middle."""
+    changes: list[Change] = []
+    spaces = {one.space.model: one.space for one in judged if one.space}
+    for model, space in sorted(spaces.items()):
+        of_model = [one for one in judged if one.space and one.space.model == model and one.embedding]
+        accepted = [one for one in of_model if one.verdict.is_real]
+        rejected = [
+            one
+            for one in of_model
+            if one.verdict is Verdict.NOT_AN_OBJECT
+            or (one.verdict is Verdict.KNOWN and lemma(one.suggested) not in covered)
+        ][-_MOST_REJECTED:]
+        there = [one for one in vocabulary.suppressed if one.model == model]
+        before = len(rejected)
+        rejected = [one for one in rejected if not any(_covers(suppressed, one) for suppressed in there)]
+        if before - len(rejected) >= least:
+            notes.append(f"{before - len(rejected)} rejected items are suppressed by the vocabulary already.")
+        by_name: dict[str, list[Judged]] = defaultdict(list)
+        for one in rejected:
+            by_name[lemma(one.best)].append(one)
+        by_name.pop(lemma(UNKNOWN_NAME), None)
+        for name, called in sorted(by_name.items()):
+            rivals = [one for one in accepted if lemma(one.best) == name]
+            changes += _regions(called, rivals, space, _NAMED_ALIKE * _ALIKE, called[0].best, least, notes)
+        # And of all of them, by their looks alone: the next pumpkin may be called a squash.
+        changes += _regions(rejected, accepted, space, _ALIKE, None, least, notes)
+    unplaced = sum(
+        one.verdict is Verdict.NOT_AN_OBJECT and not one.duplicate and not (one.space and one.embedding)
+        for one in judged
+    )
+    if unplaced >= least:
+        notes.append(f"{unplaced} rejected items have no embedding of a scan in the tables: they suppress nothing.")
+    return changes
+
+
+def _covers(suppressed: Suppression, one: Judged) -> bool:
+    if suppressed.name is not None and lemma(suppressed.name) != lemma(one.best):
+        return False
+    return bool(_unit(suppressed.embedding) @ _unit(one.embedding or b"") >= suppressed.cosine)
+
+
+def _regions(
+    rejected: Sequence[Judged],
+    rivals: Sequence[Judged],
+    space: Space,
+    alike: float,
+    name: str | None,
+    least: int,
+    notes: list[str],
+) -> list[Change]:
+    groups = _groups(rejected, least, space.distances.cosine(alike))
+    made = (_suppression(group, rivals, space, alike, name, notes) for group in groups)
+    return [change for change in made if change is not None]
+
+
+def _groups(rejected: Sequence[Judged], least: int, alike: float) -> list[list[Judged]]:
+    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members. One
+    verdict alone makes none, however many duplicates share it: it may be a slip."""
+    left = list(rejected)
+    groups = []
+    while len(left) >= least:
+        vectors = _vectors(left)
+        near = vectors @ vectors.T >= alike
+        centre = int(near.sum(axis=1).argmax())
+        members = [one for one, is_near in zip(left, near[centre], strict=True) if is_near]
+        if len(members) < least:
+            break
+        if sum(not one.duplicate for one in members) >= min(least, 2):
+            groups.append(members)
+        left = [one for one, is_near in zip(left, near[centre], strict=True) if not is_near]
+    return groups
+
+
+def _suppression(
+    group: Sequence[Judged],
+    rivals: Sequence[Judged],
+    space: Space,
+    alike: float,
+    name: str | None,
+    notes: list[str],
+) -> Change | None:
+    """Around the middle of the group, for what gets ``name`` again or for all; ``rivals`` must be found again."""
+    vectors = _vectors(group)
+    middle = vectors.mean(axis=0)
+    middle /= max(float(np.linalg.norm(middle)), 1e-12)
+    inside = vectors @ middle
+    beside = np.sort(_vectors(rivals) @ middle) if rivals else np.array([-1.0])
+    nearest = float(beside[-1 - int(_LOST * len(beside))])
+    # Not as near as these were to each other: few that were judged do not show how far the next ones will be.
+    cosine = max(space.distances.cosine(alike), nearest + _BEYOND)
+    names = sorted(Counter(one.name or one.best for one in group).items(), key=lambda item: (-item[1], item[0]))
+    called = ", ".join(f"{name} {count}" for name, count in names[:3])
+    duplicates = sum(one.duplicate for one in group)
+    shared = f" with {duplicates} duplicate{'s' if duplicates > 1 else ''}" if duplicates else ""
+    told = f"rejected {times(len(group) - duplicates)}{shared} ({called})" + (
+        f", for what is called {name} again" if name else ""
+    )
+    if np.count_nonzero(inside >= cosine) * 5 < len(group) * 4:
+        notes.append(f"{told}: not suppressed, because accepted objects look the same (cosine {nearest:.2f}).")
+        return None
+    cosine = round(cosine, 4)
+    reason = f"{told}; nearest accepted object at cosine {nearest:.2f}" if rivals else told
+    embedding = middle.astype("<f2").tobytes()
+    suppression = Suppression(reason, space.model, cosine, embedding, name)
+    return Change(ChangeKind.SUPPRESSION, called, reason, suppression=suppression)
+
+
+def _vectors(items: Sequence[Judged]) -> npt.NDArray[np.float32]:
+    if not items:
+        return np.zeros((0, 1), np.float32)
+    return np.stack([_unit(one.embedding or b"") for one in items])
+
+
+def _unit(embedding: bytes) -> npt.NDArray[np.float32]:
+    vector = np.frombuffer(embedding, "<f2").astype(np.float32)
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

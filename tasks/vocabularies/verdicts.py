@@ -1,0 +1,74 @@
+"""What people judged, as the next vocabulary needs it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from clipomaly_core.types import UNKNOWN_NAME
+from schemas.review import QueuedItem, ReviewItem, Verdict
+from tasks.mining.neighbours import Distances, learn_distances
+from tasks.tables.commits import read_scan_records
+from tasks.tables.embeddings import sample_vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where a scan's embeddings lie: the SHA-256 of the weights that made them, and what is far apart among them."""
+
+    model: str
+    distances: Distances
+
+
+def read_spaces(tables_url: str) -> dict[str, Space]:
+    """The space of each scan of the tables, by scan_id; the scans of one model share the newest one's distances."""
+    distances: dict[str, Distances] = {}
+    spaces = {}
+    for scan in reversed(read_scan_records(tables_url)):
+        if scan.weights_sha256 not in distances:
+            distances[scan.weights_sha256] = learn_distances(sample_vectors(tables_url, scan))
+        spaces[scan.scan_id] = Space(scan.weights_sha256, distances[scan.weights_sha256])
+    return spaces
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What promotion needs of a judged item. ``best`` is what it would have been called, had its name been clear;
+    ``duplicate`` says that the verdict is that of the item which stands for it."""
+
+    verdict: Verdict
+    name: str | None
+    suggested: str
+    best: str
+    space: Space | None
+    embedding: bytes | None
+    duplicate: bool = False
+
+
+def read_verdicts(items: Iterable[QueuedItem], spaces: Mapping[str, Space]) -> tuple[list[Judged], list[Judged]]:
+    """What was judged, and the duplicates of that."""
+    verdicts: dict[str, tuple[Verdict, str | None]] = {}
+    points: dict[str, str] = {}
+    judged: list[Judged] = []
+    waiting: list[tuple[str, ReviewItem]] = []
+    for one in items:
+        item, status = one.item, one.status
+        if status.duplicate_of is not None:
+            points[item.item_id] = status.duplicate_of
+            waiting.append((item.item_id, replace(item, mask_rle=b"", track=())))
+        elif status.verdict is not None and status.verdict is not Verdict.UNSURE:
+            verdicts[item.item_id] = status.verdict, status.name
+            judged.append(_judged(item, status.verdict, status.name, spaces))
+    duplicates = []
+    for item_id, item in waiting:
+        while item_id in points:
+            item_id = points[item_id]
+        if item_id in verdicts:
+            duplicates.append(replace(_judged(item, *verdicts[item_id], spaces), duplicate=True))
+    return judged, duplicates
+
+
+def _judged(item: ReviewItem, verdict: Verdict, name: str | None, spaces: Mapping[str, Space]) -> Judged:
+    return Judged(verdict, name, item.name, _best(item), spaces.get(item.scan_id), item.embedding)
+
+
+def _best(item: ReviewItem) -> str:
+    return item.names[0].name if item.name == UNKNOWN_NAME and item.names else item.name

@@ -1,0 +1,153 @@
+"""Tracks beside sources, and cameras whose clock is wrong."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from schemas.records import Outcome, ScanRecord, Source, TimestampSource
+from tasks.footage.archive import list_sources
+from tasks.footage.positions import BadTrack, Fix, Position, Track, parse_track, read_track
+from tasks.scanning.shard import scan_shard
+from tasks.tables.commits import read_commits
+from tests.tasks.samples import BlobFinder, set_creation_time, upload, write_images, write_video
+from tests.tasks.scanning.test_scan import outcomes, rows, whole
+
+START = datetime(2026, 11, 22, 3, 15, tzinfo=UTC)
+
+GPX = """<?xml version="1.0"?>
+<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1"><trk><trkseg>
+<trkpt lat="48.0" lon="11.0"><ele>5</ele><time>2026-11-22T03:15:00Z</time></trkpt>
+<trkpt lat="0" lon="0"><time>2026-11-22T03:15:00.5Z</time></trkpt>
+<trkpt lat="48.1"><time>2026-11-22T03:15:00.7Z</time></trkpt>
+<trkpt lat="48.2" lon="11.4"><time>2026-11-22T04:15:02+01:00</time></trkpt>
+</trkseg></trk></gpx>"""
+CSV = "Timestamp;Lat;Lon;speed\n2026-11-22 03:15:00;48.0;11.0;1\n2026-11-22 03:15:01;;;\n1795317302;48.2;11.4;2\n"
+CSV_SECONDS = "seconds,latitude,longitude\n0,48.0,11.0\n2,48.2,11.4\n"
+JSON = json.dumps(
+    {"track": [{"time": "2026-11-22T03:15:00", "lat": 48, "lon": 11}, {"seconds": 2, "lat": 48.2, "lng": 11.4}]}
+)
+TRACKS = [("gpx", GPX), ("csv", CSV), ("csv", CSV_SECONDS), ("json", JSON)]
+
+
+@pytest.mark.parametrize(("suffix", "text"), TRACKS)
+@pytest.mark.parametrize("stem", ["20261122_031500", "20261122_031500.mp4"])
+def test_every_frame_has_its_place(tmp_path: Path, record: ScanRecord, suffix: str, text: str, stem: str) -> None:
+    write_video(tmp_path / "a" / "20261122_031500.mp4")
+    (tmp_path / "a" / f"{stem}.{suffix}").write_text(text)
+    listing = list_sources(str(tmp_path / "a"))
+    assert listing.ignored == () and listing.sources[0].captured == START
+    scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
+    for table in ("frames", "instances"):
+        for row in rows(tmp_path / "T", table, record):
+            share = float(str(row["frame_index"])) / 20  # of 2 s at 10 frames a second
+            assert row["latitude"] == pytest.approx(48 + 0.2 * share)
+            assert row["longitude"] == pytest.approx(11 + 0.4 * share)
+
+
+def test_tracks_from_s3_and_of_folders(tmp_path: Path, s3: str) -> None:
+    write_images(tmp_path / "a" / "photos")
+    (tmp_path / "a" / "photos.gpx").write_text(GPX)
+    [source] = list_sources(upload(tmp_path / "a", f"{s3}/a")).sources
+    assert source.track == f"{s3}/a/photos.gpx"
+    track = read_track(source)
+    assert track is not None and track.at(START + timedelta(seconds=1)) == Position(
+        pytest.approx(48.1), pytest.approx(11.2)
+    )
+
+
+def test_positions_between_fixes() -> None:
+    def fix(second: float, latitude: float, longitude: float) -> Fix:
+        return Fix(START + timedelta(seconds=second), latitude, longitude)
+
+    track = Track([fix(10, 2, 179), fix(0, 1, 179), fix(20, 2, -179), fix(500, 5, 5)])
+    at = {second: track.at(START + timedelta(seconds=second)) for second in (-3, -1, 0, 5, 15, 16, 20, 300, 501, 503)}
+    assert at == {
+        -3: None,  # before the track
+        -1: Position(1, 179),
+        0: Position(1, 179),
+        5: Position(1.5, 179),
+        15: Position(2, 180),  # over the 180th meridian the short way
+        16: Position(2, pytest.approx(-179.8)),
+        20: Position(2, -179),
+        300: None,  # a guess between fixes eight minutes apart
+        501: Position(5, 5),
+        503: None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [
+        ("gpx", b"<gpx><trk>"),
+        ("gpx", b'<!DOCTYPE g [<!ENTITY a "aaaa">]><gpx>&a;</gpx>'),
+        ("gpx", b"<gpx/>"),
+        ("csv", b"one,two\n1,2\n"),
+        ("csv", b"\xff\xfe\x00"),
+        ("csv", b""),
+        ("csv", b"time,lat,lon\n2026-11-22,999,1\nnonsense,1,1\n1e300,1,1\n"),
+        ("json", b'{"track": [1, null, {"lat": "x"}]}'),
+    ],
+)
+def test_a_track_that_is_none_is_noted_and_costs_nothing(
+    tmp_path: Path, record: ScanRecord, suffix: str, data: bytes
+) -> None:
+    write_video(tmp_path / "a" / "20261122_031500.mp4")
+    (tmp_path / "a" / f"20261122_031500.{suffix}").write_bytes(data)
+    result = scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
+    assert outcomes(result)["20261122_031500.mp4"] == (Outcome.OK, None)
+    [commit] = read_commits(str(tmp_path / "T"), record.scan_id)
+    [note] = commit.notes
+    assert f"20261122_031500.{suffix} not used: " in note and "\n" not in note
+    assert all(row["latitude"] is None for row in rows(tmp_path / "T", "frames", record))
+
+
+def test_zones() -> None:
+    [fix] = parse_track("x.csv", b"time,lat,lon\n2026-11-22T04:15:00+01:00,1,2\n", START)
+    assert fix == Fix(START, 1, 2)
+    [fix] = parse_track("x.csv", b"time,lat,lon\n2026-11-22T03:15:00,1,2\n", START)
+    assert fix == Fix(START, 1, 2)
+
+
+@pytest.mark.parametrize("year", [1904, 1970, 1999, 2039])
+def test_a_clock_that_is_wrong_is_not_believed(tmp_path: Path, record: ScanRecord, year: int) -> None:
+    """A header in 2039 of a file written in 2026, and headers of clocks that were never set."""
+    video = write_video(tmp_path / "a" / "clip.mp4")
+    set_creation_time(video, datetime(year, 1, 1, tzinfo=UTC))
+    os.utime(video, (START.timestamp(), START.timestamp()))
+    [source] = list_sources(str(tmp_path / "a")).sources
+    assert (source.captured, source.captured_from) == (START, TimestampSource.MTIME)
+    scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
+    [commit] = read_commits(str(tmp_path / "T"), record.scan_id)
+    said = [note for note in commit.notes if f"the container says {year}-01-01" in note]
+    assert len(said) == (year > 2026)
+    assert {str(row["dt"]) for row in rows(tmp_path / "T", "frames", record)} == {"2026-11-22"}
+
+
+@pytest.mark.parametrize("written", [-1e9, 0, 1, 7_258_118_400])  # 1938, 1970, 2200
+def test_files_of_any_age(tmp_path: Path, record: ScanRecord, written: float) -> None:
+    video = write_video(tmp_path / "a" / "clip.mp4")
+    photos = write_images(tmp_path / "a" / "photos")
+    for path in (video, *photos.iterdir()):
+        os.utime(path, (written, written))
+    sources: tuple[Source, ...] = list_sources(str(tmp_path / "a")).sources
+    expected = datetime.fromtimestamp(max(written, 0), UTC)
+    assert {source.captured for source in sources} == {expected}
+    result = scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
+    assert {outcome for outcome, _ in outcomes(result).values()} == {Outcome.OK}
+    assert len(rows(tmp_path / "T", "frames", record)) == 7
+    # A name is believed where the age of the file says nothing.
+    video.rename(tmp_path / "a" / "20261122_031500.mp4")
+    assert START in {source.captured for source in list_sources(str(tmp_path / "a")).sources}
+
+
+def test_no_track(tmp_path: Path) -> None:
+    [source] = list_sources(str(write_video(tmp_path / "clip.mp4"))).sources
+    assert source.track is None and read_track(source) is None
+    (tmp_path / "clip.gpx").write_text(GPX)
+    [source] = list_sources(str(tmp_path / "clip.mp4")).sources
+    (tmp_path / "clip.gpx").unlink()
+    with pytest.raises(BadTrack, match="cannot be read"):
+        read_track(source)

@@ -1,0 +1,243 @@
+"""The nightly report: what it counts, and the page as a browser shows and prints it."""
+
+import dataclasses
+import json
+import os
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from schemas.records import CommitRecord, Outcome, ScanRecord
+from schemas.review import Box
+from tasks.errors import UsageError, UserError
+from tasks.footage.archive import list_sources
+from tasks.reporting.comparison import Judged, JudgedChange, compare_scans
+from tasks.reporting.page import render_comparison, render_report
+from tasks.reporting.report import make_report
+from tasks.scanning.plan import plan
+from tasks.scanning.scan_record import make_scan_record
+from tasks.scanning.shard import scan_shard
+from tasks.tables.parts import open_table
+from tests.tasks.samples import BlobFinder, description, write_video
+
+HOSTILE = "red <img src=x> $x_1$"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+COMMIT = TypeAdapter(CommitRecord)
+
+
+class Namer(BlobFinder):
+    """The blob finder with a name that a page must not take for markup."""
+
+    vocabulary = ("road", HOSTILE, "green thing", "blue thing")
+
+
+def scan(archive: Path, tables: Path, record: ScanRecord, model: BlobFinder, at: datetime) -> None:
+    """Scan what is not scanned yet, as if it had been committed ``at``."""
+    listing = list_sources(str(archive))
+    folder = tables / "_commits" / record.scan_id
+    before = set(folder.glob("*.json"))
+    from tasks.tables.commits import read_commits, write_scan_record
+
+    write_scan_record(str(tables), record)
+    for shard in plan(listing.sources, read_commits(str(tables), record.scan_id), 1):
+        scan_shard(shard, record, str(tables), model)
+    for file in set(folder.glob("*.json")) - before:
+        commit = COMMIT.validate_json(file.read_bytes())
+        file.write_bytes(COMMIT.dump_json(dataclasses.replace(commit, committed=at)))
+
+
+NIGHT = datetime(2026, 11, 23, 3, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Green things for two weeks; then a night with red ones, positions, a broken clip and a stray file."""
+    root = tmp_path_factory.mktemp("report")
+    archive, tables = root / "archive", root / "tables"
+    record = make_scan_record(description(), fps=10)
+    for day in (date(2026, 11, 5), date(2026, 11, 18)):
+        _clip(archive / "old" / f"{day:%Y%m%d}_080000.mp4", first=1, frames=1)
+    scan(archive, tables, record, Namer(), NIGHT - timedelta(days=4))
+    drive = archive / "night <b>&drive"
+    for number in range(3):
+        clip = _clip(drive / f"20261122_0{number}0000.mp4", first=0, frames=6)
+        position = {"latitude": 48.1 + 0.01 * number, "longitude": 11.5 + 0.02 * number}
+        clip.with_suffix(".json").write_text(json.dumps(position))
+    (drive / "broken.mp4").write_text("no video")
+    (drive / "notes.txt").write_text("of no known kind")
+    os.utime(drive / "broken.mp4", (NIGHT.timestamp() - 7200,) * 2)
+    scan(archive, tables, record, Namer(), NIGHT)
+    _clip(archive / "tomorrow" / "20261123_070000.mp4", first=0, frames=2)
+    return archive, tables
+
+
+def _clip(path: Path, first: int, frames: int) -> Path:
+    """Discs of the samples from number ``first`` on: 0 is red, 1 green, 2 blue."""
+    import cv2
+
+    from tests.tasks.samples import draw
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (64, 48))
+    for number in range(first, first + frames):
+        writer.write(cv2.cvtColor(draw(number), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def test_the_night_is_told_from_what_came_before(fleet):
+    archive, tables = fleet
+    report = make_report(str(tables), listing=list_sources(str(archive)))
+    assert report.ended == NIGHT
+    assert report.days == (date(2026, 11, 22), date(2026, 11, 22))
+    assert report.outcomes == {Outcome.OK: 3, Outcome.FAILED: 1}
+    assert report.has_before
+    truth = open_table(str(tables), "instances").to_table().to_pandas()
+    night = truth[truth.dt == date(2026, 11, 22)]
+    frames = open_table(str(tables), "frames").to_table().to_pandas()
+    scanned = (frames.dt == date(2026, 11, 22)).sum()
+    assert {line.name: line.instances for line in report.names} == night.name.value_counts().to_dict()
+    for line in report.names:
+        assert line.rate == pytest.approx(1000 * line.instances / scanned)
+    lines = {line.name: line for line in report.names}
+    assert lines[HOSTILE].is_new
+    assert not lines["green thing"].is_new
+    # 18 November is within the week before, 5 November in the third; of the other weeks nothing is scanned.
+    assert lines["green thing"].weeks == (1000.0, None, 1000.0, None)
+    assert lines[HOSTILE].weeks == (0.0, None, 0.0, None)
+    assert sum(report.scores) == pytest.approx(1)
+    assert [source.uri.rsplit("/", 1)[-1] for source in report.troubles] == ["broken.mp4"]
+    assert len(report.scanned_positions) == 3
+    assert report.unscanned is not None
+    assert [uri.rsplit("/", 1)[-1] for uri in report.unscanned.sources] == ["20261123_070000.mp4"]
+    assert [uri.rsplit("/", 1)[-1] for uri in report.unscanned.ignored] == ["notes.txt"]
+
+
+def test_a_first_night_has_no_before_and_no_new_kinds(fleet):
+    report = make_report(str(fleet[1]), hours=24 * 30)
+    assert not report.has_before
+    assert report.new_names == ()
+    assert report.scores_before == ()
+    assert "every name is new" in render_report(report)
+
+
+def test_a_frame_that_is_gone_leaves_its_reason(fleet, tmp_path):
+    archive, tables = fleet
+    moved = archive / "night <b>&drive"
+    moved.rename(tmp_path / "away")
+    try:
+        report = make_report(str(tables))
+    finally:
+        (tmp_path / "away").rename(moved)
+    assert all(shown.jpeg is None and shown.error for shown in report.finds)
+    assert "cannot be read" in render_report(report)
+
+
+def test_names_and_addresses_are_never_markup(fleet):
+    html = render_report(make_report(str(fleet[1])), "http://127.0.0.1:8400/")
+    assert "<img src=x" not in html
+    assert "night <b>" not in html
+    assert "<script" not in html
+    assert "http://127.0.0.1:8400/?name=green+thing" in html
+
+
+def test_no_tables_and_wrong_hours_say_so(fleet, tmp_path):
+    with pytest.raises(UserError, match="Nothing is scanned"):
+        make_report(str(tmp_path))
+    with pytest.raises(UsageError, match="hours"):
+        make_report(str(fleet[1]), hours=0)
+
+
+@pytest.fixture(scope="module")
+def two_scans(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The same clip scanned twice: the second time reds are called otherwise and blues are not found."""
+    root = tmp_path_factory.mktemp("compare")
+    archive, tables = root / "archive", root / "tables"
+    write_video(archive / "drive" / "20261122_031500.mp4", frames=9)
+
+    class Later(BlobFinder):
+        vocabulary = ("road", "scarlet thing", "green thing", "blue thing")
+
+        def find(self, frame):
+            result = super().find(frame)
+            kept = tuple(instance for instance in result.instances if instance.name != "blue thing")
+            return dataclasses.replace(result, instances=kept)
+
+    first = make_scan_record(description(), fps=10)
+    second = make_scan_record(description(weights_sha256="2" * 64), fps=10)
+    scan(archive, tables, first, BlobFinder(), NIGHT)
+    scan(archive, tables, second, Later(), NIGHT + timedelta(days=1))
+    return tables, first.scan_id, second.scan_id
+
+
+def test_two_scans_are_compared_object_by_object(two_scans):
+    tables, a, b = two_scans
+    before = open_table(str(tables), "instances", scan_id=a).to_table().to_pandas()
+    counts = before.name.value_counts()
+
+    def judged(name: str, real: bool) -> list[Judged]:
+        return [
+            Judged(row.instance_id, row.source_uri, row.frame_index, _box(row), real)
+            for row in before[before.name == name].itertuples()
+        ]
+
+    comparison = compare_scans(str(tables), a, b, judged("blue thing", False) + judged("red thing", True))
+    assert comparison.names_gained == ("scarlet thing",)
+    assert set(comparison.names_lost) == {"red thing", "blue thing"}
+    assert (comparison.matched, comparison.renamed) == (len(before) - counts["blue thing"], counts["red thing"])
+    assert (comparison.only_before, comparison.only_after) == (counts["blue thing"], 0)
+    assert comparison.false_alarms == JudgedChange(kept=0, lost=counts["blue thing"], gained=0, missed=0)
+    assert comparison.real == JudgedChange(kept=counts["red thing"], lost=0, gained=0, missed=0)
+    html = render_comparison(comparison)
+    assert "scarlet thing" in html
+    assert "weights" in html
+    undone = compare_scans(str(tables), b, a)
+    assert (undone.only_before, undone.only_after) == (0, counts["blue thing"])
+    assert "No decisions" in render_comparison(undone)
+
+
+def _box(row) -> Box:
+    return Box(row.bbox_x, row.bbox_y, row.bbox_width, row.bbox_height)
+
+
+def test_scans_that_cannot_be_compared_say_why(two_scans):
+    tables, a, _ = two_scans
+    with pytest.raises(UsageError, match="different"):
+        compare_scans(str(tables), a, a)
+    with pytest.raises(UserError, match="no scan nothing"):
+        compare_scans(str(tables), a, "nothing")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_the_page_opens_without_a_network_and_fits(fleet, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    page_file = tmp_path / "night.html"
+    page_file.write_text(render_report(make_report(str(fleet[1])), "http://127.0.0.1:9"), "utf-8")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        for scheme in ("light", "dark"):
+            context = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": 390, "height": 800})
+            page = context.new_page()
+            said, asked = [], []
+            page.on("console", lambda message, said=said: said.append(message.text))
+            page.on("pageerror", lambda error, said=said: said.append(str(error)))
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.goto(page_file.as_uri())
+            assert said == []
+            assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+            for width in (390, 1366):
+                page.set_viewport_size({"width": width, "height": 800})
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            pictures = page.locator(".finds img")
+            assert pictures.count() > 0
+            assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
+            assert page.locator("svg[role=img]").count() == 3
+            assert page.locator("svg text", has_text="$x_1$").count() == 1
+            ink = page.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
+            assert (sum(map(int, ink[4:-1].split(","))) > 380) == (scheme == "dark"), ink
+            assert page.pdf()[:5] == b"%PDF-"
+            context.close()
+        browser.close()
