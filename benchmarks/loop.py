@@ -27,7 +27,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.discovery import Item, judge
 from benchmarks.results import write_results
-from clipomaly.cli.rendering.promotion import run_promote
 from clipomaly_core.lemma import lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
@@ -35,12 +34,13 @@ from demo_fleet import KINDS, write_archive
 from flows.mine import run_mine
 from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
+from flows.promote import propose_from_queue
 from review import Queue
 from schemas.review import State, Verdict
 from tasks.mining.mine import MiningOptions
 from tasks.reporting.comparison import Comparison, compare_scans
 from tasks.tables.parts import open_table
-from tasks.vocabularies.promote import Promotion
+from tasks.vocabularies.promote import Promotion, write_promotion
 
 OTHERS = ("mattress", "wild boar", "barrel", "boulder")
 REJECTED = 5
@@ -159,7 +159,8 @@ def run(
     one = scan(folder / "one", tables, words, fps)
     run_mine(tables, queue, MiningOptions(count=500))
     said = decide(queue, one, rejected)
-    promotion = run_promote(queue, tables, str(words), str(promoted), least, [])
+    promotion = propose_from_queue(queue, tables, str(words), least)
+    write_promotion(promotion, str(promoted))
     before = scan(folder / "two", tables, words, fps)
     after = scan(folder / "two", tables, promoted, fps)
     return Loop(one, before, after, said, promotion, compare_scans(tables, before.scan_id, after.scan_id))

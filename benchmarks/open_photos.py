@@ -13,7 +13,7 @@ from clipomaly_core.scores import SCORES
 from tasks.evaluation.evaluate import EvaluationSettings, evaluate
 from tasks.evaluation.results import Evaluation
 from tasks.method_options import Value
-from tasks.model import ModelSettings
+from tasks.model_settings import ModelSettings
 
 Method = tuple[tuple[str, Value], ...]
 

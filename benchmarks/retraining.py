@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.loop import decide, scan
 from benchmarks.results import run_command, write_results
 from demo_fleet import write_archive
-from flows.build_dataset import DatasetRequest, run_build
+from flows.build_dataset import DatasetRequest, build_from_queue
 from flows.mine import run_mine
 from schemas.dataset_format import DatasetFormat
 from tasks.datasets.build import DatasetOptions
@@ -58,7 +58,7 @@ def judged(folder: Path, seed: int, seconds: float, fps: float) -> Counter[str]:
 def built(folder: Path) -> Manifest:
     """The dataset of these decisions."""
     options = DatasetOptions(str(folder / "tables"), DatasetFormat.CITYSCAPES, seed=HALVES, shares=(0.5, 0.5, 0.0))
-    return run_build(DatasetRequest(str(folder / "queue.db"), str(folder / "dataset"), options)).manifest
+    return build_from_queue(DatasetRequest(str(folder / "queue.db"), str(folder / "dataset"), options)).manifest
 
 
 def beside_scenes(folder: Path, scenes: int) -> Path:

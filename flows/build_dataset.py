@@ -1,11 +1,9 @@
 """Build a dataset of what the reviewers of a queue decided."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from prefect import flow
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from review import Queue
 from schemas.review import JUDGED, QueuedItem
@@ -22,40 +20,21 @@ class DatasetRequest:
     skip_missing: bool = False
 
 
-def run_build(request: DatasetRequest) -> Built:
-    """Build a dataset with a progress bar; what ``clipomaly dataset build`` does.
+def build_from_queue(request: DatasetRequest, progress: Callable[[int, int], None] = lambda done, total: None) -> Built:
+    """Build a dataset of the judged items of a queue. ``progress`` gets frames done and all, now and then.
 
     Raises:
         UserError: as ``tasks.datasets.build.build_dataset``; ReviewError for a queue that cannot be read.
     """
-    console = Console(stderr=True)
-    with (
-        Queue.open(request.queue, create=False) as queue,
-        Progress(
-            TextColumn("frames"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-            transient=True,
-        ) as bar,
-    ):
-        task = bar.add_task("frames", total=None)
+    with Queue.open(request.queue, create=False) as queue:
 
         def judged() -> Iterator[QueuedItem]:
             return queue.walk(JUDGED)
 
-        return build_dataset(
-            judged,
-            request.out,
-            request.options,
-            skip_missing=request.skip_missing,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+        return build_dataset(judged, request.out, request.options, skip_missing=request.skip_missing, progress=progress)
 
 
 @flow(name="build-dataset", persist_result=False, validate_parameters=False)
 def build_dataset_flow(request: DatasetRequest) -> Built:
     """The same as a Prefect flow, for a schedule."""
-    return run_build(request)
+    return build_from_queue(request)

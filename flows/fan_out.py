@@ -19,7 +19,7 @@ from flows.runners import start_task_runner, window_of
 from flows.shard_task import scan_shard_task
 from schemas.records import ScanRecord, Shard, ShardResult
 from tasks.errors import UserError
-from tasks.model import ModelSettings
+from tasks.model_settings import ModelSettings
 
 # A server grows slow over flows of more than 2,000 task runs. Half of that, so that shards that are lost with a
 # worker can be submitted again in the same flow.

@@ -23,7 +23,8 @@ from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutco
 from tasks.errors import UserError
 from tasks.footage.archive import Listing, find_sources
 from tasks.footage.sources import Sources
-from tasks.model import ModelSettings, describe_model, get_model
+from tasks.model import describe_model, get_model
+from tasks.model_settings import ModelSettings
 from tasks.scanning.footage_length import expected_frames, with_footage
 from tasks.scanning.plan import Plan, plan
 from tasks.scanning.plan_record import write_plan
@@ -96,13 +97,7 @@ class Summary:
 
 def model_settings(parameters: ScanParameters) -> ModelSettings:
     """The part of the parameters that a worker needs to load the model."""
-    return ModelSettings(
-        parameters.model,
-        parameters.weights,
-        parameters.vocabulary,
-        parameters.device,
-        tuple(sorted(parameters.method.items())),
-    )
+    return parameters.model_settings()
 
 
 def prepare(parameters: ScanParameters) -> Night:

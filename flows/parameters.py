@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks.method_options import present_options
+from tasks.model_settings import ModelSettings
 
 
 class Runner(StrEnum):
@@ -58,3 +59,8 @@ class ScanParameters(BaseModel):
     def _present_names(cls, method: object) -> object:
         """Options may have the names of earlier versions, and lists of numbers."""
         return present_options(method) if isinstance(method, dict) else method
+
+    def model_settings(self) -> ModelSettings:
+        """The part that a worker needs to load the model."""
+        method = tuple(sorted(self.method.items()))
+        return ModelSettings(self.model, self.weights, self.vocabulary, self.device, method)

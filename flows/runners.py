@@ -14,7 +14,8 @@ from prefect.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTa
 from flows.clusters import dask_runner, ray_runner
 from flows.parameters import Runner, ScanParameters
 from tasks.errors import UsageError, UserError
-from tasks.model import ModelSettings, get_model
+from tasks.model import get_model
+from tasks.model_settings import ModelSettings
 
 _AHEAD = 4  # shards under way for each worker: one being scanned, some on their way to it
 _AHEAD_ON_CLUSTERS = 512  # whose size is theirs to know

@@ -4,7 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.records import ScanRecord, Shard, ShardResult
-from tasks.model import ModelSettings, get_model
+from tasks.model import get_model
+from tasks.model_settings import ModelSettings
 from tasks.scanning.shard import scan_shard
 
 

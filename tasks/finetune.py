@@ -24,7 +24,8 @@ from tasks.evaluation.data import read_dataset
 from tasks.evaluation.formats import EvaluationFrame
 from tasks.evaluation.open_world import Coverage, cover
 from tasks.footage.images import Rgb, read_image
-from tasks.model import ModelSettings, method_options
+from tasks.model import method_options
+from tasks.model_settings import ModelSettings
 from tasks.storage import locate, replace_file
 
 FORMATS: Final = ("cityscapes", "camvid-like")

@@ -16,23 +16,10 @@ from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
 from tasks.method_options import Value, plain_value, present_options
+from tasks.model_settings import ModelSettings
 
 OPTION_NAMES = tuple(field.name for field in fields(Options) if field.name != "method_version")
 """The options of the method that a user may set."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """Everything needed to load a model again in another process.
-
-    ``method`` holds the options that differ from the model's defaults, sorted by name.
-    """
-
-    model: str = "nano"
-    weights: str | None = None
-    vocabulary: str | None = None
-    device: str = "auto"
-    method: tuple[tuple[str, Value], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +134,10 @@ def method_options(settings: ModelSettings) -> Options:
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else "value"
         raise UsageError(f"Option {option} of the method is {values.get(option)!r}: {first['msg']}.") from error
+
+
+def pretrained_models() -> list[str]:
+    """The names of open_clip's ViT architectures that it has pretrained weights of."""
+    import open_clip
+
+    return sorted({name for name, _ in open_clip.list_pretrained() if name.startswith("ViT-") and "SigLIP" not in name})

@@ -24,7 +24,14 @@ def compact(
     """
     from datetime import timedelta
 
-    from clipomaly.cli.rendering.compaction import run_compact
+    from clipomaly.cli.rendering.compact import print_day
+    from tasks.tables import compact as compaction
 
-    if not run_compact(tables, timedelta(hours=grace)):
+    days = troubles = 0
+    for day in compaction.compact(tables, timedelta(hours=grace)):
+        print_day(day)
+        days, troubles = days + 1, troubles + (day.trouble is not None)
+    if not days:
+        print("nothing to do: every day is compacted")
+    if troubles:
         raise typer.Exit(1)

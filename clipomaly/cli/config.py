@@ -26,7 +26,7 @@ def show(
 
     Example: CLIPOMALY_FPS=2 clipomaly config show
     """
-    from clipomaly.cli.rendering.terminal import print_settings
+    from clipomaly.cli.rendering.config import print_settings
     from clipomaly.cli.settings import settings_in_force
 
     print_settings(settings_in_force(file), as_json)

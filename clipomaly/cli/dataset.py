@@ -65,8 +65,9 @@ def build(
 
     Example: clipomaly dataset build --queue queue.db --tables tables --out dataset --format coco
     """
+    from clipomaly.cli.rendering.console import progress_bar
     from clipomaly.cli.rendering.dataset import print_built
-    from flows.build_dataset import DatasetRequest, run_build
+    from flows.build_dataset import DatasetRequest, build_from_queue
     from tasks.datasets.build import DatasetOptions
     from tasks.datasets.selection import Wanted
     from tasks.datasets.split import read_shares
@@ -84,4 +85,10 @@ def build(
         fully_labelled=fully_labelled,
     )
     options = DatasetOptions(tables, form, wanted, seed, read_shares(split), near, tuple(sorted(set(blur or ()))))
-    print_built(run_build(DatasetRequest(queue, out, options, skip_missing)), out)
+    with progress_bar("frames") as bar:
+        task = bar.add_task("frames", total=None)
+        built = build_from_queue(
+            DatasetRequest(queue, out, options, skip_missing),
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    print_built(built, out)

@@ -8,6 +8,14 @@ import typer
 from clipomaly.cli.arguments import one_of
 from flows.parameters import Runner
 
+_FINDS = 24
+_FPS = 2.0
+_LEAST_METRES = 0.4
+_BY_NAME = """
+SELECT name, count(*) AS instances, count(DISTINCT source_uri) AS clips, round(max(anomaly_score), 2) AS best_score
+FROM instances GROUP BY name ORDER BY instances DESC, name
+"""
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the clips, tables and pictures.")] = Path("demo"),
@@ -19,7 +27,47 @@ def demo(
 
     Example: clipomaly demo --out demo
     """
-    from clipomaly.cli.demo_night import run_demo
+    from clipomaly.cli.arguments import Format
+    from clipomaly.cli.rendering.console import stdout
+    from clipomaly.cli.rendering.models import say_nano
+    from clipomaly.cli.rendering.query import print_answer
+    from clipomaly.cli.rendering.scan import print_summary
+    from flows.nightly_scan import run_scan
+    from flows.parameters import ScanParameters
+    from flows.progress import TerminalProgress
+    from tasks.reporting.finds import write_finds
+    from tasks.tables.query import run_query
 
-    if not run_demo(out, runner):
+    console = stdout()
+    archive, tables, finds = out / "archive", out / "tables", out / "finds"
+    if not archive.exists():
+        console.print(f"making dashcam clips in {archive} …")
+        planted = _draw(archive)
+        console.print(f"planted {planted} unusual objects; their truth is in {archive}.truth")
+    say_nano("nano", None)
+    parameters = ScanParameters(
+        archive=str(archive), tables=str(tables), fps=_FPS, runner=runner, report=str(out / "report")
+    )
+    with TerminalProgress():
+        summary = run_scan(parameters)
+    print_summary(summary, parameters)
+    console.print("\n[bold]What was found, by name[/] (asked with DuckDB)")
+    print_answer(run_query(str(tables), _BY_NAME), Format.TABLE)
+    write_finds(str(tables), finds, _FINDS)
+    console.print(f"\nbest finds: {finds / 'best.png'} and one picture each beside it")
+    if not summary.succeeded:
         raise typer.Exit(1)
+
+
+def _draw(archive: Path) -> int:
+    """Draw the clips; how many unusual objects are in them. Raises UserError for a folder that cannot be written."""
+    from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
+    from tasks.errors import UserError
+
+    # What the built-in model was never shown is for judging it, not for showing what the pipeline does.
+    seen = [kind.name for kind in KINDS if kind.name not in HELD_OUT_KINDS and kind.size_m >= _LEAST_METRES]
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        return len(write_archive(archive, kinds=seen))
+    except OSError as error:
+        raise UserError(f"{archive} cannot be written ({error.strerror}); give --out another folder.") from error

@@ -7,6 +7,8 @@ import typer
 
 from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights
 
+_NOT_OF_SCAN = {"archive", "tables", "queue", "model", "weights", "vocabulary", "device", "method"}
+
 
 def evaluate(
     dataset: Annotated[Path, typer.Option("--dataset", help="The dataset's folder, as it was unpacked.")],
@@ -54,11 +56,39 @@ def evaluate(
 
     Example: clipomaly evaluate --dataset RoadAnomaly --format roadanomaly --set score=entropy --out report
     """
-    from clipomaly.cli.rendering.evaluation import EvaluationRequest, run_evaluate
+    from clipomaly.cli.rendering.console import progress_bar
+    from clipomaly.cli.rendering.evaluate import print_evaluation
+    from clipomaly.cli.rendering.models import say_nano
+    from clipomaly.cli.settings import scan_parameters
+    from tasks.errors import UsageError
+    from tasks.evaluation.evaluate import EvaluationSettings
+    from tasks.evaluation.evaluate import evaluate as judge
 
-    run_evaluate(
-        EvaluationRequest(dataset, dataset_format, out, scores, names, split, limit, calibrate, as_json),
-        {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device, "fps": fps},
-        method or [],
-        config,
+    if scores and (method or model or weights or vocabulary or device):
+        raise UsageError("--scores judges maps on disk: leave out --model, --weights, --vocabulary and --set.")
+    given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device, "fps": fps}
+    parameters = scan_parameters(str(dataset), str(out), given, method or [], config)
+    # What a scan reads back with --config, beside the threshold that calibration finds.
+    of_scan = parameters.model_dump(mode="json", exclude_unset=True, exclude=_NOT_OF_SCAN)
+    settings = EvaluationSettings(
+        dataset,
+        dataset_format,
+        out,
+        parameters.model_settings(),
+        scores=scores,
+        names=names,
+        split=split,
+        limit=limit,
+        calibrate=calibrate,
+        fps=parameters.fps,
+        config=tuple(sorted(of_scan.items())),
     )
+    if scores is None:
+        say_nano(parameters.model, parameters.weights)
+    with progress_bar("judging") as bar:
+        task = bar.add_task("judging", total=None)
+        evaluation = judge(settings, lambda done, total: bar.update(task, completed=done, total=total))
+    if as_json:
+        print(evaluation.to_json())
+    else:
+        print_evaluation(evaluation, out)

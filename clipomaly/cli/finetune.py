@@ -34,15 +34,17 @@ def finetune(
 
     Example: clipomaly finetune --data cityscapes --format cityscapes --model ViT-B-16-quickgelu/openai --out tuned
     """
-    from clipomaly.cli.rendering.finetuning import run_finetune
+    from clipomaly.cli.rendering.finetune import print_finetuned, show_training
     from clipomaly.cli.settings import method_values
     from tasks.finetune import FinetuneSettings
-    from tasks.model import ModelSettings
+    from tasks.finetune import finetune as train
+    from tasks.model_settings import ModelSettings
 
     values = tuple(sorted(method_values(method or []).items()))
-    settings = ModelSettings(model or "nano", weights, vocabulary, device or "auto", values)
-    run_finetune(
-        FinetuneSettings(
-            data, data_format, out, settings, epochs, batch, learning_rate, blocks, seed, limit, held_out, workers
-        )
+    model_settings = ModelSettings(model or "nano", weights, vocabulary, device or "auto", values)
+    settings = FinetuneSettings(
+        data, data_format, out, model_settings, epochs, batch, learning_rate, blocks, seed, limit, held_out, workers
     )
+    with show_training() as shown:
+        result = train(settings, shown.on_step, shown.on_epoch)
+    print_finetuned(result, settings)

@@ -4,7 +4,6 @@ import os
 import sys
 
 import typer
-from rich.console import Console
 
 from clipomaly.cli.compact import compact
 from clipomaly.cli.config import config
@@ -68,6 +67,8 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> int:
+    from rich.console import Console
+
     from review.errors import BadInputError, ReviewError
     from tasks.errors import UsageError, UserError
 
@@ -83,7 +84,9 @@ def _explain(error: Exception) -> int:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("[", r"\[")
+    from rich.markup import escape
+
+    return escape(" ".join(text.split()))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def mine(
 
     Example: clipomaly mine tables --queue queue.db --count 100
     """
-    from clipomaly.cli.rendering.finds import print_mining
+    from clipomaly.cli.rendering.mine import print_mining
     from flows.mine import run_mine
     from tasks.mining.mine import MiningOptions
 

@@ -6,6 +6,8 @@ def models() -> None:
 
     Example: clipomaly models
     """
-    from clipomaly.cli.rendering.terminal import print_models
+    from clipomaly.cli.rendering.models import print_models
+    from tasks.model import describe_model, pretrained_models
+    from tasks.model_settings import ModelSettings
 
-    print_models()
+    print_models(describe_model(ModelSettings()), pretrained_models())

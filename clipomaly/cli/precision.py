@@ -19,6 +19,17 @@ def precision(
 
     Example: clipomaly review precision --queue queue.db --precision 0.8
     """
-    from clipomaly.cli.rendering.precision import run_precision
+    import json
+    from dataclasses import asdict
 
-    run_precision(queue, wished, bands, as_json)
+    from clipomaly.cli.rendering.precision import print_precision
+    from review import Queue
+    from schemas.review import JUDGED
+    from tasks.evaluation.precision import calibrate
+
+    with Queue.open(queue, create=False) as opened:
+        found = calibrate(opened.walk(JUDGED, with_pictures=False), wished, bands)
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        print_precision(found, wished)

@@ -30,6 +30,14 @@ def promote(
 
     Example: clipomaly vocabulary promote --queue queue.db --tables tables --out words-2.yaml
     """
-    from clipomaly.cli.rendering.promotion import run_promote
+    from clipomaly.cli.rendering.promote import print_promotion
+    from flows.promote import propose_from_queue
+    from tasks.vocabularies.promote import write_promotion
 
-    run_promote(queue, tables, file, out, at_least, leave_out or [])
+    promotion = propose_from_queue(queue, tables, file, at_least, leave_out or [])
+    print_promotion(promotion, file, out)
+    if tables is None:
+        print("note: without --tables nothing is suppressed by looks")
+    if out is not None and promotion.changes:
+        write_promotion(promotion, out)
+        print(f"written: {out}\nnext: clipomaly scan ARCHIVE --out TABLES --vocabulary {out}")

@@ -16,7 +16,7 @@ def query(
 
     Example: clipomaly query tables "SELECT name, count(*) FROM instances GROUP BY name ORDER BY 2 DESC"
     """
-    from clipomaly.cli.rendering.terminal import print_answer
+    from clipomaly.cli.rendering.query import print_answer
     from tasks.tables.query import run_query
 
     print_answer(run_query(tables, sql), output)

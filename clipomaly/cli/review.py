@@ -88,7 +88,7 @@ def stats(queue: QueueUrl, as_json: Json = False) -> None:
 
     Example: clipomaly review stats --queue queue.db
     """
-    from clipomaly.cli.rendering.queue import print_stats
+    from clipomaly.cli.rendering.review import print_stats
 
     with _open(queue) as opened:
         print_stats(opened.stats(), as_json)
@@ -129,7 +129,7 @@ def reviewers(queue: QueueUrl, as_json: Json = False) -> None:
 
     Example: clipomaly review reviewers --queue queue.db
     """
-    from clipomaly.cli.rendering.queue import print_reviewers
+    from clipomaly.cli.rendering.review import print_reviewers
     from review.reviewers import list_reviewers
 
     with _open(queue) as opened:
@@ -153,7 +153,7 @@ def list_items(
 
     Example: clipomaly review list --queue queue.db --state decided --name mattress
     """
-    from clipomaly.cli.rendering.queue import print_items
+    from clipomaly.cli.rendering.review import print_items
     from schemas.review import OPEN
 
     with _open(queue) as opened:
@@ -172,7 +172,7 @@ def groups(
 
     Example: clipomaly review groups --queue queue.db
     """
-    from clipomaly.cli.rendering.queue import print_groups
+    from clipomaly.cli.rendering.review import print_groups
 
     with _open(queue) as opened:
         print_groups(opened.clusters(chosen, count), as_json)
@@ -192,7 +192,7 @@ def show(
 
     Example: clipomaly review show 1f0c9a --queue queue.db --pictures look
     """
-    from clipomaly.cli.rendering.queue import print_item
+    from clipomaly.cli.rendering.review import print_item
     from flows.review import write_pictures
 
     with _open(queue) as opened:
@@ -215,7 +215,7 @@ def next_items(
 
     Example: clipomaly review next --queue queue.db --count 10 --json
     """
-    from clipomaly.cli.rendering.queue import print_items
+    from clipomaly.cli.rendering.review import print_items
 
     with _open(queue) as opened:
         print_items(opened.lease(_who(reviewer), chosen, count), as_json)
@@ -259,7 +259,7 @@ def decide(
 
     Example: clipomaly review decide relabel 1f0c9a --name mattress --queue queue.db
     """
-    from clipomaly.cli.rendering.queue import print_decisions
+    from clipomaly.cli.rendering.review import print_decisions
     from schemas.review import Verdict as Said
 
     with _open(queue) as opened:
@@ -294,7 +294,7 @@ def undo(
 
     Example: clipomaly review undo --queue queue.db
     """
-    from clipomaly.cli.rendering.queue import print_items
+    from clipomaly.cli.rendering.review import print_items
 
     with _open(queue) as opened:
         print_items(opened.undo(_who(reviewer), item), as_json)
@@ -311,7 +311,7 @@ def names(
 
     Example: clipomaly review names matt --queue queue.db
     """
-    from clipomaly.cli.rendering.queue import print_names
+    from clipomaly.cli.rendering.review import print_names
     from review.names import complete_name
 
     with _open(queue) as opened:

@@ -31,8 +31,8 @@ def search(
 
     Example: clipomaly search tables "a mattress on the road" --since 2026-11-01
     """
-    from clipomaly.cli.rendering.finds import print_hits
-    from clipomaly.cli.rendering.terminal import say_nano
+    from clipomaly.cli.rendering.models import say_nano
+    from clipomaly.cli.rendering.search import print_hits
     from tasks.tables.search import SearchFilters
     from tasks.tables.text_search import run_search
 

@@ -22,13 +22,17 @@ def segment(
 
     Example: clipomaly segment photos/*.jpg --out segmented
     """
-    from clipomaly.cli.image_segmentation import segment_images
-    from clipomaly.cli.rendering.terminal import say_nano
+    from clipomaly.cli.rendering.models import say_nano
+    from clipomaly.cli.rendering.segment import print_segmented
     from clipomaly.cli.settings import scan_parameters
-    from flows.nightly_scan import model_settings
+    from tasks.segmentation import segment_images
 
     given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device}
-    settings = model_settings(scan_parameters("", str(out), given, method or [], config))
+    settings = scan_parameters("", str(out), given, method or [], config).model_settings()
     say_nano(settings.model, settings.weights)
-    if not segment_images(images, out, settings):
+    written = 0
+    for segmented in segment_images(images, out, settings):
+        print_segmented(segmented)
+        written += segmented.error is None
+    if not written:
         raise typer.Exit(1)

@@ -95,7 +95,8 @@ def settings_in_force(config: Path | None) -> list[Setting]:
     Raises:
         UsageError: as ``scan_parameters``.
     """
-    from tasks.model import ModelSettings, method_options
+    from tasks.model import method_options
+    from tasks.model_settings import ModelSettings
 
     file = config_file(config)
     parameters = _load(file, archive="", tables="")

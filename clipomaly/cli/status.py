@@ -17,7 +17,7 @@ def status(
 
     Example: clipomaly status s3://fleet/tables
     """
-    from clipomaly.cli.rendering.terminal import print_status, print_status_json
+    from clipomaly.cli.rendering.status import print_status, print_status_json
     from tasks.scanning.status import read_status
 
     scans = read_status(tables)

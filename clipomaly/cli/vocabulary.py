@@ -30,7 +30,7 @@ def show(
     """
     from clipomaly.cli.rendering.vocabulary import print_names
     from clipomaly.cli.settings import method_values
-    from tasks.model import ModelSettings
+    from tasks.model_settings import ModelSettings
     from tasks.vocabularies.edit import list_names
 
     values = tuple(sorted(method_values(method or []).items()))

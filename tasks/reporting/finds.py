@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from schemas.review import NameScore
 from schemas.tables import Table
-from tasks.drawing import ASPECT, Picture, outline, window
+from tasks.drawing import ASPECT, Picture, contact_sheet, outline, window
+from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
 from tasks.tables.query import Connection, connect
@@ -91,3 +93,26 @@ def find_picture(find: Find, change: Callable[[Picture], Picture] | None = None)
     picture = cv2.resize(part, (_WIDTH, round(_WIDTH / ASPECT)), interpolation=cv2.INTER_CUBIC)
     outlined = cv2.resize(mask.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
     return outline(np.asarray(picture, np.uint8), outlined, find.name, find.anomaly_score)
+
+
+def write_finds(tables: str, folder: Path, count: int) -> None:
+    """Write a picture of each of the best finds, and ``best.png`` with all of them, into ``folder``.
+
+    Raises:
+        UserError: no tables there, or a folder that cannot be written.
+    """
+    pictures: dict[str, Picture] = {}
+    tiles = []
+    for number, find in enumerate(best_finds(tables, count), start=1):
+        picture = find_picture(find)
+        tiles.append((picture, f"{find.name} {find.anomaly_score:.2f}  {find.drive}  {find.timestamp}"))
+        pictures[f"{number:02d}-{find.name.replace(' ', '-')}.png"] = picture
+    if tiles:
+        pictures["best.png"] = contact_sheet(tiles, columns=4)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            _, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+            (folder / name).write_bytes(png.tobytes())
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); give another folder.") from error

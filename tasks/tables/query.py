@@ -1,10 +1,11 @@
 """DuckDB over the tables of a scan."""
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import duckdb
-import pandas as pd
 
 from schemas.tables import Table
 from tasks.errors import UsageError, UserError
@@ -47,7 +48,19 @@ def _view(connection: Connection, table: Table, files: LocalFiles) -> None:
         raise UserError(f"The table {table.value} cannot be read: {str(error).splitlines()[0]}") from error
 
 
-def run_query(tables: str, sql: str) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a query answers: the names of its columns, which of them are numbers, and its rows as Python values."""
+
+    columns: tuple[str, ...]
+    numbers: tuple[bool, ...]
+    rows: list[tuple[object, ...]]
+
+
+_NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
+
+
+def run_query(tables: str, sql: str) -> Answer:
     """Run one SQL statement over the tables.
 
     Raises:
@@ -56,7 +69,11 @@ def run_query(tables: str, sql: str) -> pd.DataFrame:
     """
     with connect(tables) as connection:
         try:
-            return connection.sql(sql).df()
+            asked = connection.sql(sql)
+            if asked is None:  # a statement that answers nothing
+                return Answer((), (), [])
+            numbers = tuple(_NUMBER.fullmatch(str(kind)) is not None for kind in asked.types)
+            return Answer(tuple(asked.columns), numbers, asked.fetchall())
         except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
             raise UsageError(f"That SQL does not work here: {str(error).splitlines()[0]}") from error
         except duckdb.Error as error:

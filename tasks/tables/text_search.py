@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from tasks.model import ModelSettings, embed_text
+from tasks.model import embed_text
+from tasks.model_settings import ModelSettings
 from tasks.tables.search import Hit, SearchFilters, rank, select
 
 

@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 from clipomaly_core import Clipomaly, Vocabulary
 from clipomaly_core.lemma import lemma
 from clipomaly_core.names import NameSource
-from tasks.model import ModelSettings, method_options
+from tasks.model import method_options
+from tasks.model_settings import ModelSettings
 from tasks.storage import exists, locate, read_file, replace_file
 
 _NEW = "extends: builtin\ndictionary: {}\n"

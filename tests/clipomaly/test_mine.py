@@ -118,7 +118,8 @@ def test_search_ranks_objects_by_text(clipomaly, scanned):
     assert [line.split()[0] for line in piped[1:]] == [f"{hit['score']:.3f}" for hit in hits]  # a line each
 
     # The same by hand: the text's embedding against each instance's.
-    from tasks.model import ModelSettings, embed_text
+    from tasks.model import embed_text
+    from tasks.model_settings import ModelSettings
     from tasks.tables.commits import read_scan_records
 
     [scan] = read_scan_records(str(scanned))

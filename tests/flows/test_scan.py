@@ -51,7 +51,8 @@ def test_every_mask_is_the_one_its_row_tells_of(scanned):
 def test_masks_are_those_of_the_model(scanned):
     """The row's mask against the model run again on the same frame."""
     from tasks.footage.frames import read_frame
-    from tasks.model import ModelSettings, get_model
+    from tasks.model import get_model
+    from tasks.model_settings import ModelSettings
 
     instances = open_table(str(scanned), "instances").to_table().to_pandas()
     (uri, index), of_frame = next(iter(instances.groupby(["source_uri", "frame_index"])))

@@ -16,7 +16,7 @@ from clipomaly_core.weights import find_checkpoint
 from tasks.errors import UsageError, UserError
 from tasks.evaluation.evaluate import EvaluationSettings, evaluate
 from tasks.finetune import REPORT, STATE, WEIGHTS, Epoch, FinetuneSettings, finetune
-from tasks.model import ModelSettings
+from tasks.model_settings import ModelSettings
 
 COLOURS = ((90, 140, 220), (110, 110, 110), (200, 40, 40))  # of sky, road and car
 SHORT = (("logit_scale", 20.0), ("score", "entropy"), ("short_side", 64))

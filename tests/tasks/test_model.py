@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from tasks.model import ModelSettings, describe_model
+from tasks.model import describe_model
+from tasks.model_settings import ModelSettings
 
 
 def test_other_weights_of_the_tagger_are_another_model(tmp_path: Path) -> None:

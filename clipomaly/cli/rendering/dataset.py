@@ -1,16 +1,15 @@
 """What ``clipomaly dataset build`` prints."""
 
-from rich.console import Console
 from rich.table import Table
 
-from clipomaly.cli.rendering.rows import plural
+from clipomaly.cli.rendering.console import plural, stdout
 from schemas.dataset import Role, Split
 from tasks.datasets.build import Built
 
 
 def print_built(built: Built, out: str) -> None:
     """The dataset in numbers: splits and the balance of its classes."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = stdout()
     manifest = built.manifest
     if built.there:
         console.print(f"{out} holds this very dataset already: nothing to do", markup=False)
@@ -20,8 +19,8 @@ def print_built(built: Built, out: str) -> None:
     for column in ("class", "role", *Split):
         table.add_column(str(column), justify="right" if column in list(Split) else "left")
     cells: dict[tuple[str, Role], dict[Split, int]] = {}
-    for one in manifest.counts.classes:
-        cells.setdefault((one.name or "-", one.role), {})[one.split] = one.instances
+    for counted in manifest.counts.classes:
+        cells.setdefault((counted.name or "-", counted.role), {})[counted.split] = counted.instances
     for (name, role), by_split in cells.items():
         table.add_row(name.replace("[", r"\["), role, *(str(by_split.get(split, 0)) for split in Split))
     console.print(table)

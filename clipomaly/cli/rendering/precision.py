@@ -1,27 +1,17 @@
 """What ``clipomaly review precision`` prints."""
 
-import json
-from dataclasses import asdict
-
-from rich.console import Console
 from rich.table import Table
 
-from review import Queue
-from schemas.review import JUDGED
-from tasks.evaluation.precision import Calibration, calibrate
+from clipomaly.cli.rendering.console import stdout
+from tasks.evaluation.precision import Calibration
 
 
-def run_precision(queue_url: str, wished: float, bands: int, as_json: bool) -> Calibration:
-    """Read the queue, calibrate, print. Raises UsageError for a wish that is none, ReviewError for the queue."""
-    with Queue.open(queue_url, create=False) as queue:
-        found = calibrate(queue.walk(JUDGED, with_pictures=False), wished, bands)
-    if as_json:
-        print(json.dumps(asdict(found)))
-        return found
-    console = Console(soft_wrap=True, highlight=False)
+def print_precision(found: Calibration, wished: float) -> None:
+    """How often each band of scores is right, and the threshold for the wished precision."""
+    console = stdout()
     if not found.judged:
         console.print("none of the judged items was drawn at random: there is nothing to estimate from yet")
-        return found
+        return
     table = Table("score", "judged", "real", "precision", "95 % interval", box=None, header_style="dim", pad_edge=False)
     for band in found.bands:
         score = f"{band.low:.3f} to {band.high:.3f}"
@@ -42,4 +32,3 @@ def run_precision(queue_url: str, wished: float, bands: int, as_json: bool) -> C
             f"from score {cut.score:.3f} on {cut.share:.0%} are real, at least {cut.least:.0%} with 97.5 % confidence "
             f"({cut.judged} judged); that keeps {cut.kept:.0%} of the real objects among the judged"
         )
-    return found

@@ -63,8 +63,3 @@ def _width(widths: Sequence[int]) -> int:
 def _printable(text: str) -> str:
     # People typed names, and files were named: neither may steer the terminal.
     return "".join(character if character.isprintable() else " " for character in text)
-
-
-def plural(count: float) -> str:
-    """The ending of a noun that so many are of."""
-    return "" if count == 1 else "s"

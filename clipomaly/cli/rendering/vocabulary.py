@@ -4,8 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.console import Console
-
+from clipomaly.cli.rendering.console import stdout
 from clipomaly.cli.rendering.rows import print_rows
 from tasks.vocabularies.edit import Extension, NameEntry
 
@@ -29,7 +28,7 @@ def print_names(entries: Sequence[NameEntry], as_json: bool) -> None:
 
 def print_extension(extension: Extension, file: str) -> None:
     """What became of each name."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = stdout(markup=False)
     if extension.added:
         console.print(f"added to {file}: {', '.join(extension.added)}")
     if extension.present:

@@ -32,7 +32,7 @@ from tasks.evaluation.evaluate import (
 )
 from tasks.evaluation.lexicon import AcceptedNames, Lexicon, Match, read_accepted_names
 from tasks.evaluation.open_world import OpenWorld
-from tasks.model import ModelSettings
+from tasks.model_settings import ModelSettings
 from tests.tasks.evaluation.test_evaluation_data import SIZE, label_map, make_streethazards, write_image, write_map
 
 NAMES = Path(__file__).parents[2] / "data" / "roadanomaly_open_names.yaml"

@@ -8,7 +8,7 @@ import pytest
 from clipomaly_core import Vocabulary
 from clipomaly_core.names import NameSource
 from tasks.errors import UsageError
-from tasks.model import ModelSettings
+from tasks.model_settings import ModelSettings
 from tasks.vocabularies.edit import extend_file, list_names
 
 

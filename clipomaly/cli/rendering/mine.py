@@ -1,15 +1,13 @@
-"""What mining and search print."""
+"""What ``clipomaly mine`` prints."""
 
 import json
 import sys
 from dataclasses import asdict
 
-from rich.console import Console
 from rich.markup import escape
 
-from clipomaly.cli.rendering.rows import plural, print_rows
+from clipomaly.cli.rendering.console import plural, stdout
 from flows.mine import MiningSummary
-from tasks.tables.text_search import SearchResult
 
 
 def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> None:
@@ -22,7 +20,7 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
     if not summary.candidates:
         print("nothing to hand in: the tables hold no finds")
         return
-    console = Console(soft_wrap=True, highlight=False)
+    console = stdout()
     done = summary.enqueued
     console.print(
         f"[bold]{done.added}[/] item{plural(done.added)} handed in of "
@@ -42,31 +40,3 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
         console.print(f"[yellow]{summary.lost} left out[/]: {escape(summary.reason)}")
     if done.added:
         console.print(f"next: clipomaly review serve --queue {queue}", markup=False)
-
-
-def print_hits(result: SearchResult, as_json: bool = False) -> None:
-    """What a search found, as a table or as JSON lines."""
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
-    if as_json:
-        for hit in result.hits:
-            print(json.dumps(asdict(hit) | {"timestamp": hit.timestamp.isoformat()}))
-        return
-    if not result.hits:
-        print("nothing: no instance of these tables meets the filters", file=sys.stderr)
-        return
-    print_rows(
-        ("score", "time", "name", "drive", "frame", "source"),
-        [
-            (
-                f"{hit.score:.3f}",
-                f"{hit.timestamp:%Y-%m-%d %H:%M:%S}",
-                hit.name,
-                hit.drive,
-                str(hit.frame_index),
-                hit.source_uri,
-            )
-            for hit in result.hits
-        ],
-        right=("score", "frame"),
-    )

@@ -1,99 +1,17 @@
-"""What ``clipomaly evaluate`` does: judge, print, or print as JSON."""
+"""What ``clipomaly evaluate`` prints: the report as tables."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from clipomaly.cli.rendering.terminal import say_nano
-from clipomaly.cli.settings import scan_parameters
-from tasks.errors import UsageError
-from tasks.evaluation.evaluate import OUTPUTS, EvaluationSettings, evaluate
+from clipomaly.cli.rendering.console import percent, stdout
+from tasks.evaluation.evaluate import OUTPUTS
 from tasks.evaluation.results import Evaluation, NamingScore
-from tasks.model import ModelSettings
-
-_OF_MODEL = ("model", "weights", "vocabulary", "device", "method")
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationRequest:
-    """The options of the command that are not the model's."""
-
-    dataset: Path
-    format: str
-    out: Path
-    scores: Path | None = None
-    names: Path | None = None
-    split: str | None = None
-    limit: int | None = None
-    calibrate: float | None = None
-    as_json: bool = False
-
-
-def run_evaluate(
-    request: EvaluationRequest, flags: Mapping[str, object], method: Sequence[str], config: Path | None
-) -> Evaluation:
-    """Judge a model or score maps, write the report, and print a table or JSON.
-
-    Args:
-        request: what to judge against.
-        flags: ``model``, ``weights``, ``vocabulary``, ``device`` and ``fps``; ``None`` where not given.
-        method: ``NAME=VALUE`` options of the method.
-        config: TOML file as for a scan; flags win over it.
-
-    Raises:
-        UserError: as ``tasks.evaluation.evaluate.evaluate``; UsageError also for a model given beside score maps.
-    """
-    if request.scores and (method or any(flags.get(name) for name in _OF_MODEL)):
-        raise UsageError("--scores judges maps on disk: leave out --model, --weights, --vocabulary and --set.")
-    parameters = scan_parameters(str(request.dataset), str(request.out), flags, method, config)
-    others = parameters.model_dump(mode="json", exclude_unset=True, exclude={"archive", "tables", "queue", *_OF_MODEL})
-    settings = EvaluationSettings(
-        request.dataset,
-        request.format,
-        request.out,
-        ModelSettings(
-            parameters.model,
-            parameters.weights,
-            parameters.vocabulary,
-            parameters.device,
-            tuple(sorted(parameters.method.items())),
-        ),
-        scores=request.scores,
-        names=request.names,
-        split=request.split,
-        limit=request.limit,
-        calibrate=request.calibrate,
-        fps=parameters.fps,
-        config=tuple(sorted(others.items())),
-    )
-    if request.scores is None:
-        say_nano(parameters.model, parameters.weights)
-    console = Console(stderr=True)
-    with Progress(
-        TextColumn("judging"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    ) as bar:
-        task = bar.add_task("judging", total=None)
-        evaluation = evaluate(settings, lambda done, total: bar.update(task, completed=done, total=total))
-    if request.as_json:
-        print(evaluation.to_json())
-    else:
-        print_evaluation(evaluation, request.out)
-    return evaluation
 
 
 def print_evaluation(evaluation: Evaluation, out: Path) -> None:
     """The report as tables, rates in per cent."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = stdout()
     data = evaluation.dataset
     judged = evaluation.model.name if evaluation.model else f"maps in {evaluation.scores}"
     console.print(f"{judged} on {data.format}, {data.frames} frames", markup=False)
@@ -106,7 +24,7 @@ def print_evaluation(evaluation: Evaluation, out: Path) -> None:
         table = _table("pixels, %", "AuPRC", "FPR95", "best F1", "at score")
         for name, metrics in (("every threshold", report.exact), ("harness bins", report.smiyc)):
             rates = (metrics["auprc"], metrics["fpr95"], metrics["best_f1"])
-            table.add_row(name, *map(_percent, rates), f"{metrics['best_f1_threshold']:.4g}")
+            table.add_row(name, *map(percent, rates), f"{metrics['best_f1_threshold']:.4g}")
         console.print(table)
     if segments := evaluation.segments:
         table = _table("segments, %", "sIoU_gt", "PPV", "F1*")
@@ -114,7 +32,7 @@ def print_evaluation(evaluation: Evaluation, out: Path) -> None:
             if found is None:
                 table.add_row(name, "no true component is large enough")
             else:
-                table.add_row(name, *map(_percent, (found["siou_gt"], found["ppv"], found["f1_mean"])))
+                table.add_row(name, *map(percent, (found["siou_gt"], found["ppv"], found["f1_mean"])))
         console.print(table)
     if evaluation.unknown or evaluation.unknown_at_best_f1:
         table = _table("unknown IoU, %", "anomaly", "normal", "mean")
@@ -122,13 +40,13 @@ def print_evaluation(evaluation: Evaluation, out: Path) -> None:
         for name, iou in rows:
             if iou is not None:
                 values = (iou["anomaly_iou"], iou["normal_iou"], iou["two_class_miou"])
-                table.add_row(name, *map(_percent, values))
+                table.add_row(name, *map(percent, values))
         console.print(table)
     if known := evaluation.known:
         table = _table("known classes, %", "IoU")
         for entry in known.classes:
-            table.add_row(entry.name, _percent(entry.iou))
-        table.add_row("[bold]mean[/]", f"[bold]{_percent(known.miou)}[/]")
+            table.add_row(entry.name, percent(entry.iou))
+        table.add_row("[bold]mean[/]", f"[bold]{percent(known.miou)}[/]")
         console.print(table)
         if known.not_covered:
             console.print(f"not judged, because no known class covers them: {', '.join(known.not_covered)}")
@@ -163,8 +81,8 @@ def _naming_row(score: NamingScore) -> tuple[str, ...]:
     return (
         score.category,
         str(score.judged),
-        _percent(score.hit1),
-        _percent(score.hit5),
+        percent(score.hit1),
+        percent(score.hit5),
         *(str(count) for count in counts),
     )
 
@@ -175,8 +93,3 @@ def _table(first: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
-
-
-def _percent(value: float | None) -> str:
-    # NaN is what the metrics give for a class that is neither true nor predicted.
-    return "-" if value is None or value != value else f"{100 * value:.2f}"

@@ -1,0 +1,27 @@
+"""What ``clipomaly doctor`` prints."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from clipomaly.cli.rendering.console import stdout
+
+if TYPE_CHECKING:
+    from clipomaly.cli.doctor import Check
+
+_MARKS = {True: "[green]ok  [/]", False: "[bold red]BAD [/]", None: "[dim]-   [/]"}
+
+
+def print_checks(checks: "Sequence[Check]", as_json: bool) -> None:
+    """What each check found, and how to mend what is wrong."""
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+        return
+    console = stdout()
+    for check in checks:
+        console.print(f"{_MARKS[check.good]} [bold]{check.what}[/]: {escape(check.found)}")
+        if check.mend:
+            console.print(f"     {'to mend it' if check.good is False else 'to use it'}: {escape(check.mend)}")

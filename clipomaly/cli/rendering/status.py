@@ -1,0 +1,56 @@
+"""What ``clipomaly status`` prints."""
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.markup import escape
+
+from clipomaly.cli.rendering.console import MOST_LINES, plural, stdout
+from schemas.records import Outcome
+from tasks.scanning.plan_record import LeftShard
+from tasks.scanning.status import ScanStatus
+
+
+def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
+    """The state of the tables in a few lines."""
+    console = stdout()
+    for scan in scans:
+        console.print(
+            f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frame{plural(scan.fps)} a second, "
+            f"begun {scan.created:%Y-%m-%d %H:%M} UTC"
+        )
+        shards = ", ".join(f"{scan.shards[outcome]} {outcome.value}" for outcome in Outcome)
+        sources = ", ".join(f"{scan.outcomes[outcome]} {outcome.value}" for outcome in Outcome)
+        console.print(f"  shards: {scan.shards.total()} done ({shards}), {len(scan.left)} left; sources: {sources}")
+        speed = f", {scan.frames_per_second:.1f} frames a second of a worker" if scan.frames_per_second else ""
+        console.print(
+            f"  {scan.frames} frames, {scan.instances} instances{speed}; seconds reading "
+            f"{scan.seconds.reading:.1f}, inferring {scan.seconds.inferring:.1f}, "
+            f"writing {scan.seconds.writing:.1f}"
+        )
+        _list(
+            console,
+            [f"[yellow]{t.outcome.value}[/] {escape(t.uri)}: {escape(t.error or '')}" for t in scan.troubles],
+        )
+        _list(console, [f"[dim]note[/] {escape(note)}" for note in scan.notes])
+        _list(console, [f"[red]left[/] {escape(_left(shard))}" for shard in scan.left])
+    if not scans:
+        console.print(f"no scan has written to {tables} yet", markup=False)
+
+
+def print_status_json(scans: Sequence[ScanStatus]) -> None:
+    """The state of the tables as one JSON array, for programs."""
+    print(TypeAdapter(list[ScanStatus]).dump_json(list(scans), indent=1).decode())
+
+
+def _list(console: Console, lines: Sequence[str]) -> None:
+    for line in lines[:MOST_LINES]:
+        console.print(f"  {line}")
+    if len(lines) > MOST_LINES:
+        console.print(f"  … and {len(lines) - MOST_LINES} more: --json has them all")
+
+
+def _left(shard: LeftShard) -> str:
+    more = f" and {shard.sources - 1} more" if shard.sources > 1 else ""
+    return f"{shard.first}{more}: {shard.error or 'not scanned yet'}"

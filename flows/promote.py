@@ -1,0 +1,34 @@
+"""What a queue decided → a proposal for the next version of a vocabulary."""
+
+from collections.abc import Sequence
+
+from review import Queue
+from schemas.review import JUDGED, State
+from tasks.errors import UserError
+from tasks.vocabularies.promote import Promotion, propose
+from tasks.vocabularies.verdicts import Space, read_spaces
+
+
+def propose_from_queue(
+    queue_url: str, tables: str | None, vocabulary: str | None, least: int, leave_out: Sequence[str] = ()
+) -> Promotion:
+    """Propose the next version of a vocabulary; nothing is written.
+
+    Args:
+        queue_url: the review queue.
+        tables: those that it was mined from; without them nothing is suppressed by looks.
+        vocabulary: the present version, file or URL; the built-in one if None.
+        least: decisions that a change needs.
+        leave_out: names that are not to change.
+
+    Raises:
+        UserError: a vocabulary or tables that cannot be read; ReviewError for the queue.
+    """
+    spaces: dict[str, Space] = {}
+    if tables is not None:
+        spaces = read_spaces(tables)
+        if not spaces:
+            raise UserError(f"There are no tables at {tables}. Name those that the queue was mined from.")
+    with Queue.open(queue_url, create=False) as queue:
+        items = queue.walk((*JUDGED, State.DUPLICATE), with_pictures=False)
+        return propose(items, vocabulary, spaces, least, leave_out)
