@@ -121,7 +121,8 @@ def test_options_of_earlier_versions_are_understood(empty_folder, monkeypatch):
 
 @pytest.mark.parametrize("text", ["scales = [1, 1.5]", 'scales = "1,1.5"'])
 def test_lists_are_read_from_files_and_flags(empty_folder, text):
-    from tasks.model import ModelSettings, method_options
+    from tasks.model import method_options
+    from tasks.model_settings import ModelSettings
 
     (empty_folder / "clipomaly.toml").write_text(f"[method]\n{text}\n")
     for found in (parameters().method, parameters(method=[text.replace('"', "")]).method):
@@ -130,7 +131,8 @@ def test_lists_are_read_from_files_and_flags(empty_folder, text):
 
 
 def test_a_list_of_no_numbers_is_one_line():
-    from tasks.model import ModelSettings, method_options
+    from tasks.model import method_options
+    from tasks.model_settings import ModelSettings
 
     with pytest.raises(UsageError, match="scales"):
         method_options(ModelSettings(method=(("scales", "wide,narrow"),)))
