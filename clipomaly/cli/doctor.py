@@ -2,29 +2,19 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipomaly.cli.arguments import Device, Json, Model, VocabularyFile, Weights
+from clipomaly.cli.rendering.doctor import Check, print_checks
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
     from flows.parameters import ScanParameters
 
 _OPENED = 64  # sources of an archive, however large
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at and found. ``good`` is None where nothing was asked for; ``mend`` says what to do."""
-
-    what: str
-    found: str
-    good: bool | None
-    mend: str = ""
 
 
 def doctor(
@@ -46,7 +36,6 @@ def doctor(
 
     Example: clipomaly doctor --archive s3://fleet/2026-11-22 --tables s3://fleet/tables
     """
-    from clipomaly.cli.rendering.doctor import print_checks
     from clipomaly.cli.settings import scan_parameters
 
     given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device}

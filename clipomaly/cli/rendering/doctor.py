@@ -2,20 +2,26 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
 
 from rich.markup import escape
 
 from clipomaly.cli.rendering.console import stdout
 
-if TYPE_CHECKING:
-    from clipomaly.cli.doctor import Check
-
 _MARKS = {True: "[green]ok  [/]", False: "[bold red]BAD [/]", None: "[dim]-   [/]"}
 
 
-def print_checks(checks: "Sequence[Check]", as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at and found. ``good`` is None where nothing was asked for; ``mend`` says what to do."""
+
+    what: str
+    found: str
+    good: bool | None
+    mend: str = ""
+
+
+def print_checks(checks: Sequence[Check], as_json: bool) -> None:
     """What each check found, and how to mend what is wrong."""
     if as_json:
         print(json.dumps([asdict(check) for check in checks], indent=2))
