@@ -32,7 +32,9 @@ class Change:
     undoes: int | None = None
 
 
-def apply_changes(connection: Connection, action: str, actor: str, at: datetime, changes: Sequence[Change]) -> None:
+def apply_changes(
+    connection: Connection, action: str, actor: str, at: datetime, changes: Sequence[Change], note: str | None = None
+) -> None:
     """Write the changes of one call and their events."""
     moved = [change for change in changes if change.before is not None]
     if moved:
@@ -54,6 +56,7 @@ def apply_changes(connection: Connection, action: str, actor: str, at: datetime,
                     "before": status_json(change.before) if change.before else None,
                     "after": status_json(change.after),
                     "undoes": change.undoes,
+                    "note": note,
                 }
                 for change in changes
             ],

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,26 +90,33 @@ class Database:
         if not self.is_sqlite:
             yield
             return
-        if not self._one_writer.acquire(timeout=max(self.patience, _BUSY_SECONDS)):
-            raise UnavailableError(f"{self._name} is busy with another change. Try again in a moment.")
+        deadline = time.monotonic() + max(self.patience, _BUSY_SECONDS)
+        if not self._one_writer.acquire(timeout=deadline - time.monotonic()):
+            raise self._busy()
         try:
-            with self._turn_of_process():
+            with self._turn_of_process(deadline):
                 yield
         finally:
             self._one_writer.release()
 
     @contextmanager
-    def _turn_of_process(self) -> Iterator[None]:
-        turnstile = -1
-        if fcntl is not None and self._turnstile is not None:
-            with suppress(OSError):  # not ours to open: SQLite's own waiting has to do
-                turnstile = os.open(self._turnstile, os.O_RDONLY | os.O_CREAT, 0o644)
-                fcntl.flock(turnstile, fcntl.LOCK_EX)
+    def _turn_of_process(self, deadline: float) -> Iterator[None]:
+        turnstile = _open_turnstile(self._turnstile) if self._turnstile else -1
+        if turnstile < 0:
+            yield
+            return
+        if not _lock_file(turnstile, deadline):
+            raise self._busy()
         try:
             yield
         finally:
-            if turnstile >= 0:
-                os.close(turnstile)  # gives the turn to the next; so does being killed
+            os.close(turnstile)  # gives the turn to the next; so does being killed
+
+    def _busy(self) -> UnavailableError:
+        return UnavailableError(
+            f"{self._name} is busy: another process has been changing it for more than "
+            f"{max(self.patience, _BUSY_SECONDS):.0f} seconds. Nothing was changed; try again in a moment."
+        )
 
     def _retrying(self, attempt: Callable[[], Result]) -> Result:
         deadline = time.monotonic() + self.patience
@@ -175,6 +182,51 @@ class Database:
         # PostgreSQL databases are often shared; an SQLite file with tables of its own is something else.
         if self.is_sqlite and connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar():
             raise ReviewError(f"{self._name} is an SQLite file of something else. Name another file.")
+
+
+def _open_turnstile(path: Path) -> int:
+    """The file that writers of all processes queue at; -1 where there is none, and SQLite's own waiting has to do."""
+    if fcntl is None:
+        return -1
+    try:
+        # Whoever may open it can hold it, so nobody but the owner of the queue may.
+        turnstile = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if os.fstat(turnstile).st_mode & 0o077:
+            os.fchmod(turnstile, 0o600)
+        return turnstile
+    except OSError:  # another user's, or a file system without locks
+        return -1
+
+
+def _lock_file(file: int, deadline: float) -> bool:
+    """Lock an open file before ``deadline``, in the order in which processes came. It is closed when that fails.
+
+    The kernel wakes who waits in order, but without a limit: so a thread waits, and gives up for us.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        pass
+    except OSError:
+        return True  # a file system without locks
+    handing_over = threading.Lock()
+    locked, given_up = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with handing_over:
+            if given_up.is_set():
+                os.close(file)
+            else:
+                locked.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    locked.wait(max(0.0, deadline - time.monotonic()))
+    with handing_over:
+        if not locked.is_set():
+            given_up.set()
+        return locked.is_set()
 
 
 def database_time(connection: Connection) -> datetime:

@@ -4,14 +4,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, RowMapping, exists, func, select, update
 
 from review.changes import Change, apply_changes, check_open, insert_into, is_done, lock_items, read_rows
 from review.errors import BadInputError, ConflictError
+from review.names import check_class_name
 from review.reads import read_chosen, read_items
 from review.rows import event_of, status_of
-from review.tables import events, names
-from schemas.review import Decision, Event, EventKind, ItemStatus, QueuedItem, State, Verdict
+from review.tables import contents, events, items, names
+from schemas.review import UNKNOWN_NAME, Decision, Event, EventKind, ItemStatus, QueuedItem, Second, State, Verdict
+
+# What happens to a decision and leaves it the reviewer's own.
+_BESIDE = (
+    EventKind.EXPORTED,
+    EventKind.RENAMED,
+    EventKind.COMMENTED,
+    EventKind.MASK,
+    EventKind.SECOND,
+    EventKind.OPINION,
+)
+
+
+def check_verdict(verdict: Verdict, name: str | None) -> str | None:
+    """The name that goes with a verdict, cleaned. Raises BadInputError when one is missing, too many or no name."""
+    if verdict.is_named:
+        if name is None:
+            raise BadInputError(f"The verdict {verdict.value!r} needs a name.")
+        return check_class_name(name)
+    if name is not None:
+        raise BadInputError(f"The verdict {verdict.value!r} takes no name.")
+    return None
 
 
 def decide(
@@ -30,19 +52,36 @@ def decide(
         changes = []
         for item_id in wanted:
             row = check_open(rows, item_id, reviewer, now)
-            same = verdict is Verdict.RELABEL and name == row["name"]
-            accepted = same or verdict is Verdict.ACCEPT
+            said, given = verdict, name
+            if verdict in (Verdict.ACCEPT, Verdict.RELABEL):
+                suggestion = _suggestion(connection, row)
+                if verdict is Verdict.ACCEPT and suggestion is None:
+                    raise BadInputError(
+                        f"Item {item_id} has no suggestion to accept. Type what it is, or choose unsure."
+                    )
+                if verdict is Verdict.ACCEPT or name == suggestion:
+                    said, given = Verdict.ACCEPT, suggestion
             after = ItemStatus(
                 State.DECIDED,
-                verdict=Verdict.ACCEPT if same else verdict,
-                name=row["name"] if accepted else name,
+                verdict=said,
+                name=given,
                 decided_by=reviewer,
                 decided_at=now,
             )
             changes.append(Change(item_id, EventKind.DECIDED, status_of(row), after))
         apply_changes(connection, action, reviewer, now, changes)
+        reopened = update(items).where(items.c.item_id.in_(wanted), items.c.second == Second.DISAGREED)
+        connection.execute(reopened.values(second=Second.SETTLED.value))
     done = connection.execute(select(events).where(events.c.action_id == action).order_by(events.c.event_id))
     return tuple(_decided(event_of(row)) for row in done.mappings())
+
+
+def _suggestion(connection: Connection, row: RowMapping) -> str | None:
+    """What accepting an item records: its name, or the likeliest one where no name is clear."""
+    if row["name"] != UNKNOWN_NAME:
+        return str(row["name"])
+    guesses = connection.scalar(select(contents.c.names).where(contents.c.item_id == row["item_id"])) or ()
+    return next((str(name) for name, _ in guesses if name != UNKNOWN_NAME), None)
 
 
 def _settle_name(connection: Connection, verdict: Verdict, name: str | None) -> tuple[Verdict, str | None]:
@@ -94,11 +133,11 @@ def undo(
         again = select(events.c.item_id).where(events.c.action_id == action).order_by(events.c.event_id)
         return read_chosen(connection, again)
     later = events.alias("later")
-    # What happened to the item since, exports aside, leaves nothing to take back: an undo, a snooze's end.
+    # What moved the item since leaves nothing to take back: an undo, a snooze's end.
     still_last = ~exists().where(
         later.c.item_id == events.c.item_id,
         later.c.event_id > events.c.event_id,
-        later.c.kind != EventKind.EXPORTED,
+        later.c.kind.not_in(_BESIDE),
     )
     done = events.c.kind.in_((EventKind.DECIDED, EventKind.SNOOZED))
     last = (

@@ -2,14 +2,22 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from rapidfuzz.distance import Levenshtein
+
 from review.errors import BadInputError
+from schemas.review import UNKNOWN_NAME, ReviewItem, Unclear, Verdict
 
 LONGEST = 100
 
 MOST_OFFERED = 12
+
+_ALIKE = 0.7  # likeness of two spellings from which one may be a slip of the other: one letter in four
+
+NO_NAMES = frozenset({UNKNOWN_NAME, f"{UNKNOWN_NAME}s", "unknown", "unnamed"})
+VERDICTS = frozenset({Verdict.NOT_AN_OBJECT.value, Verdict.UNSURE.value})
 
 _REVIEWER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,62}[A-Za-z0-9])?")
 _ITEM = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -23,8 +31,11 @@ class KnownName:
     known: bool
 
 
-def complete_name(names: Iterable[KnownName], typed: str, known: bool = False) -> list[KnownName]:
-    """Names that begin with what was typed, then those with a word that does, then those that hold it.
+def complete_name(
+    names: Iterable[KnownName], typed: str, known: bool = False, suggested: Collection[str] = ()
+) -> list[KnownName]:
+    """Names that begin with what was typed, then those with a word that does, those that hold it, and those that are
+    spelt nearly so, the nearest first. Among equals the ``suggested`` ones of the item come first.
 
     At most 12; with ``known`` only, and all, the classes of the known vocabulary that fit.
     """
@@ -32,10 +43,34 @@ def complete_name(names: Iterable[KnownName], typed: str, known: bool = False) -
     ranked = []
     for offered in names:
         name = offered.name.lower()
-        if wanted in name and (offered.known or not known):
-            place = 0 if name.startswith(wanted) else 1 if f" {wanted}" in name else 2
-            ranked.append((place, name, offered))
-    return [offered for *_, offered in sorted(ranked, key=lambda one: one[:2])[: None if known else MOST_OFFERED]]
+        if known and not offered.known:
+            continue
+        if wanted in name:
+            place = 0.0 if name.startswith(wanted) else 1.0 if f" {wanted}" in name else 2.0
+        elif (likeness := _likeness(wanted, name)) >= _ALIKE:
+            place = 3.0 + 1 - likeness
+        else:
+            continue
+        ranked.append((place, offered.name not in suggested, name, offered))
+    return [offered for *_, offered in sorted(ranked, key=lambda one: one[:3])[: None if known else MOST_OFFERED]]
+
+
+def nearest_names(names: Iterable[str], typed: str, count: int = 3) -> list[str]:
+    """The names that are spelt nearly as what was typed, nearest first: what a slip of the finger may have meant."""
+    wanted = " ".join(typed.lower().split())
+    ranked = sorted((-_likeness(wanted, name.lower()), name) for name in names if name.lower() != wanted)
+    return [name for likeness, name in ranked[:count] if -likeness >= _ALIKE]
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are one but for capitals and spaces."""
+    return " ".join(one.casefold().split()) == " ".join(other.casefold().split())
+
+
+def _likeness(one: str, other: str) -> float:
+    """How alike two spellings are, in [0, 1], spaces and hyphens aside."""
+    bare = [name.replace(" ", "").replace("-", "") for name in (one, other)]
+    return Levenshtein.normalized_similarity(*bare, score_cutoff=_ALIKE) if all(bare) else 0.0
 
 
 def clean_name(name: str) -> str:
@@ -51,6 +86,34 @@ def clean_name(name: str) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") for character in cleaned):
         raise BadInputError("The name holds characters that cannot be seen. Type it by hand.")
     return cleaned
+
+
+def check_class_name(name: str) -> str:
+    """The name that a person gave to a thing, cleaned as ``clean_name`` does.
+
+    Raises BadInputError as well for words that name nothing ("unknown object") and for verdicts ("unsure"): each
+    would become a class of a dataset.
+    """
+    cleaned = clean_name(name)
+    plain = " ".join(cleaned.casefold().replace("-", " ").split())
+    if plain in NO_NAMES:
+        raise BadInputError(f"{cleaned!r} is no name of a thing. Say what it is, or choose 'unsure'.")
+    if plain in VERDICTS:
+        raise BadInputError(f"{cleaned!r} is a verdict and no name. Choose it as the verdict.")
+    return cleaned
+
+
+def unclear_reason(item: ReviewItem) -> str | None:
+    """Why an item has no clear name, in words; None where it has one."""
+    if item.is_clear:
+        return None
+    best = f"The likeliest is “{item.suggestion}”" if item.suggestion else "There is none to suggest"
+    match item.unclear:
+        case Unclear.MARGIN:
+            return f"{best}, but the next is nearly as likely."
+        case Unclear.DISTANCE:
+            return f"{best}, but the object does not look like any name of the vocabulary."
+    return f"{best}, but the model was not sure of any name."
 
 
 def check_reviewer(name: str) -> str:

@@ -7,13 +7,15 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, select
 
-from review import decisions, enqueue, leases, reads
+from review import decisions, enqueue, leases, opinions, reads, revisions
+from review.audit import Audit, audit
 from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, read_rows, unique_ids, unknown_item
 from review.database import Database, database_time
 from review.enqueue import Enqueued as Enqueued
 from review.errors import BadInputError
 from review.filters import Filters
-from review.names import KnownName, check_reviewer, clean_name
+from review.names import NO_NAMES, KnownName, check_class_name, check_reviewer
+from review.opinions import Agreement, Disagreement
 from review.reads import Cluster as Cluster
 from review.rows import event_of
 from review.statistics import Stats, read_stats
@@ -21,7 +23,7 @@ from review.tables import events, names
 from review.validation import check_item
 from schemas.review import JUDGED as JUDGED
 from schemas.review import OPEN as OPEN
-from schemas.review import Decision, Event, QueuedItem, ReviewItem, State, Verdict
+from schemas.review import Decision, Event, QueuedItem, ReviewItem, Second, State, Verdict
 
 EVERYTHING = Filters()
 
@@ -104,9 +106,9 @@ class Queue:
         self.database.write(lambda c: enqueue.set_vocabulary(c, *both))
 
     def vocabulary(self) -> tuple[KnownName, ...]:
-        """All names that are offered, in alphabetical order."""
+        """All names that are offered, in alphabetical order; words that name nothing are not."""
         rows = self.database.read(partial(read_rows, query=select(names).order_by(names.c.name)))
-        return tuple(KnownName(row["name"], row["known"]) for row in rows)
+        return tuple(KnownName(row["name"], row["known"]) for row in rows if row["name"].casefold() not in NO_NAMES)
 
     # Leases
 
@@ -161,23 +163,19 @@ class Queue:
     ) -> tuple[Decision, ...]:
         """Judge one item, or several alike: all of them or none.
 
-        ``relabel`` and ``known`` need a name; ``accept`` takes the suggested one, the others none. Calling
-        it the suggested name is an ``accept``, and relabelling to a known class is ``known``. An item need
-        not be leased, but nobody else may hold it. The same ``action_id`` twice decides once.
+        ``relabel`` and ``known`` need a name; ``accept`` takes each item's own suggestion (its name, or the
+        likeliest where none is clear), the others none. Calling it the suggested name is an ``accept``, and
+        relabelling to a known class is ``known``. An item need not be leased, but nobody else may hold it. The
+        same ``action_id`` twice decides once.
 
-        Raises UnknownItemError, BadInputError for a name that cannot be taken, and ConflictError when
+        Raises UnknownItemError, BadInputError for a name that cannot be taken or where there is none to accept
+        ("unknown object" is no name), and ConflictError when
         another reviewer holds an item or it is judged already.
         """
         check_reviewer(reviewer)
-        wanted = unique_ids(item_ids)
-        if verdict.is_named:
-            if name is None:
-                raise BadInputError(f"The verdict {verdict.value!r} needs a name.")
-            name = clean_name(name)
-        elif name is not None:
-            raise BadInputError(f"The verdict {verdict.value!r} takes no name.")
+        wanted, said = unique_ids(item_ids), decisions.check_verdict(verdict, name)
         action = check_action(action_id)
-        return self._write(lambda c, now: decisions.decide(c, now, reviewer, wanted, verdict, name, action))
+        return self._write(lambda c, now: decisions.decide(c, now, reviewer, wanted, verdict, said, action))
 
     def snooze(
         self,
@@ -212,6 +210,104 @@ class Queue:
             return decisions.undo(connection, now, now + self.lease_time, reviewer, item_id, action)
 
         return self._write(work)
+
+    def undo_items(self, reviewer: str, item_ids: Sequence[str]) -> tuple[QueuedItem, ...]:
+        """Take back the reviewer's decisions or snoozes on these items, each with what was decided together with it.
+
+        Raises ConflictError when nothing of it is theirs to take back; nothing is taken back then.
+        """
+        check_reviewer(reviewer)
+        wanted = unique_ids(item_ids)
+
+        def work(connection: Connection, now: datetime) -> tuple[QueuedItem, ...]:
+            back: dict[str, QueuedItem] = {}
+            for item_id in wanted:
+                if item_id not in back:
+                    action, until = new_action(), now + self.lease_time
+                    taken = decisions.undo(connection, now, until, reviewer, item_id, action)
+                    back |= {queued.item.item_id: queued for queued in taken}
+            return tuple(back.values())
+
+        return self._write(work)
+
+    def reopen(self, actor: str, item_ids: str | Sequence[str], note: str) -> None:
+        """Put judged items back into the queue, whoever judged them, and say why in ``note``.
+
+        Raises UnknownItemError, ConflictError for what is not judged, and BadInputError without a reason.
+        """
+        check_reviewer(actor)
+        wanted, why, action = unique_ids(item_ids), revisions.check_note(note), new_action()
+        self._write(lambda c, now: revisions.reopen(c, now, actor, wanted, why, action))
+
+    def comment(self, actor: str, item_id: str, note: str) -> None:
+        """Write a remark into an item's history. Raises UnknownItemError and BadInputError."""
+        check_reviewer(actor)
+        said, action = revisions.check_note(note), new_action()
+        self._write(lambda c, now: revisions.comment(c, now, actor, item_id, said, action))
+
+    def rename(self, actor: str, old: Iterable[str], new: str) -> int:
+        """Give the decisions under the names ``old`` the name ``new``, with an event each; how many they were.
+
+        The old names are offered no longer. A name that is there keeps its spelling; where ``new`` is a known class
+        the verdicts become ``known``. Raises BadInputError for what is no name, and for an old name that is a known
+        class.
+        """
+        check_reviewer(actor)
+        renamed = 0
+        target = self.database.read(partial(revisions.spelling, name=check_class_name(new)))
+        for name in dict.fromkeys(old):
+            if name == target:
+                continue
+            self.database.write(partial(revisions.replace_name, old=name, new=target))
+            step = partial(revisions.rename_some, actor=actor, old=name, new=target)
+            while count := self._write(partial(step, action=new_action())):
+                renamed += count
+        return renamed
+
+    # Second opinions
+
+    def ask_second(self, actor: str, item_ids: str | Sequence[str]) -> int:
+        """Ask for a second opinion on judged items; how many had not been asked for. Raises ConflictError."""
+        wanted, action = unique_ids(item_ids), new_action()
+        return self._write(lambda c, now: opinions.ask(c, now, check_reviewer(actor), wanted, action))
+
+    def ask_second_share(self, actor: str, share: float) -> int:
+        """Ask for a second opinion on a ``share`` in (0, 1] of all judged items, the same ones each time."""
+        if not 0 < share <= 1:
+            raise BadInputError(f"A share lies between 0 and 1, such as 0.1, and not at {share}.")
+        asked, after = 0, ""
+        while found := self.database.read(partial(opinions.unasked_after, after=after, count=CHUNK)):
+            chosen = [item_id for item_id in found if opinions.is_in_share(item_id, share)]
+            asked += self.ask_second(actor, chosen) if chosen else 0
+            after = found[-1]
+        return asked
+
+    def next_second(self, reviewer: str, count: int = 1) -> tuple[QueuedItem, ...]:
+        """Items that wait for this reviewer's opinion, highest rank first. What the first said is not to be shown."""
+        return self.database.read(partial(opinions.next_for, reviewer=check_reviewer(reviewer), count=count))
+
+    def give_opinion(self, reviewer: str, item_id: str, verdict: Verdict, name: str | None = None) -> Second:
+        """Record a second opinion; whether it agrees with the decision, which stays as it is.
+
+        Raises as ``decide`` does, and ConflictError where nobody asked, or the reviewer judged it already.
+        """
+        check_reviewer(reviewer)
+        said, action = decisions.check_verdict(verdict, name), new_action()
+        return self._write(lambda c, now: opinions.give(c, now, reviewer, item_id, verdict, said, action))
+
+    def settle(self, actor: str, item_id: str, note: str) -> None:
+        """Let a decision stand in spite of another opinion, and say why. Raises ConflictError without one."""
+        check_reviewer(actor)
+        why, action = revisions.check_note(note), new_action()
+        self._write(lambda c, now: opinions.settle(c, now, actor, item_id, why, action))
+
+    def disagreements(self) -> tuple[Disagreement, ...]:
+        """What reviewers disagree on and nobody settled, highest rank first; at most 500."""
+        return self.database.read(opinions.disagreements)
+
+    def agreement(self) -> Agreement:
+        """How far reviewers agree on what more than one of them judged."""
+        return self.database.read(opinions.agreement)
 
     def mark_exported(self, item_ids: Iterable[str], *, actor: str) -> int:
         """Note that decided items were handed over; how many of them had not been before."""
@@ -281,6 +377,10 @@ class Queue:
     def clusters(self, filters: Filters = EVERYTHING, limit: int = 48) -> tuple[Cluster, ...]:
         """The groups of look-alikes with the most items waiting."""
         return self.database.read(lambda c: reads.clusters(c, filters, limit))
+
+    def audit(self) -> Audit:
+        """What would become a wrong class of a dataset: decisions that name nothing, names spelt two ways."""
+        return self.database.read(audit)
 
     def stats(self) -> Stats:
         """How far the review is: states, nights, reviewers, names, and what the random share says."""

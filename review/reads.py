@@ -1,7 +1,7 @@
 """Looking at the queue: items, groups and decisions. Nothing here changes a row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -9,19 +9,33 @@ from sqlalchemy import Connection, Select, func, select
 from review.changes import CHUNK
 from review.errors import BadInputError
 from review.filters import Filters
-from review.rows import decision_of, queued_item
-from review.tables import contents, items, pictures
-from schemas.review import JUDGED, Decision, QueuedItem, State
+from review.rows import decision_of, queued_item, repaired_mask
+from review.tables import contents, items, pictures, repaired_masks
+from schemas.review import JUDGED, UNKNOWN_NAME, Decision, MaskState, QueuedItem, State
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Two or more look-alikes that wait: the name of one, how many there are, and one to show for all."""
+    """Two or more look-alikes that wait: what they hold by suggested name, the commonest first, and one to show."""
 
     cluster: str
-    name: str
-    items: int
+    names: tuple[tuple[str, int], ...]
     example: str
+
+    @property
+    def name(self) -> str:
+        """The commonest name."""
+        return self.names[0][0]
+
+    @property
+    def items(self) -> int:
+        """How many wait."""
+        return sum(count for _, count in self.names)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether they may be different things: several names, or none that is clear."""
+        return len(self.names) > 1 or self.name == UNKNOWN_NAME
 
 
 def read_items(connection: Connection, item_ids: Sequence[str], with_pictures: bool = True) -> tuple[QueuedItem, ...]:
@@ -33,6 +47,11 @@ def read_items(connection: Connection, item_ids: Sequence[str], with_pictures: b
         joined = joined.join(table, table.c.item_id == items.c.item_id)
     rows = connection.execute(joined.where(items.c.item_id.in_(item_ids)))
     found = {row["item_id"]: queued_item(row) for row in rows.mappings()}
+    repaired = [item_id for item_id, one in found.items() if one.mask_state is MaskState.REPAIRED]
+    if repaired and with_pictures:
+        masks = select(repaired_masks).where(repaired_masks.c.item_id.in_(repaired))
+        for row in connection.execute(masks).mappings():
+            found[row["item_id"]] = replace(found[row["item_id"]], repaired=repaired_mask(row))
     return tuple(found[item_id] for item_id in item_ids if item_id in found)
 
 
@@ -87,12 +106,23 @@ def count_items(connection: Connection, filters: Filters, states: Sequence[State
 def clusters(connection: Connection, filters: Filters, limit: int) -> tuple[Cluster, ...]:
     """The groups of look-alikes with the most items waiting."""
     waiting = func.count()
-    query = (
-        select(items.c.cluster, func.min(items.c.name), waiting, func.min(items.c.item_id))
-        .where(items.c.state == State.PENDING, items.c.cluster.is_not(None), *filters.conditions())
+    of_groups = (items.c.state == State.PENDING, items.c.cluster.is_not(None), *filters.conditions())
+    largest = (
+        select(items.c.cluster, func.min(items.c.item_id))
+        .where(*of_groups)
         .group_by(items.c.cluster)
         .having(waiting > 1)
         .order_by(waiting.desc(), items.c.cluster)
         .limit(limit)
     )
-    return tuple(Cluster(*row) for row in connection.execute(query))
+    examples = {cluster: example for cluster, example in connection.execute(largest)}
+    held = (
+        select(items.c.cluster, items.c.name, waiting)
+        .where(*of_groups, items.c.cluster.in_(examples))
+        .group_by(items.c.cluster, items.c.name)
+        .order_by(waiting.desc(), items.c.name)
+    )
+    names: dict[str, list[tuple[str, int]]] = {cluster: [] for cluster in examples}
+    for cluster, name, count in connection.execute(held):
+        names[cluster].append((name, count))
+    return tuple(Cluster(cluster, tuple(names[cluster]), example) for cluster, example in examples.items())

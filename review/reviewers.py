@@ -6,14 +6,17 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from review.changes import insert_into
+from review.database import database_time
 from review.errors import BadInputError, ConflictError, ReviewError
 from review.names import check_reviewer
 from review.queue import Queue
+from review.tables import ended_sessions as ended
 from review.tables import reviewers
 
 # 16 MiB and about 50 ms a try.
@@ -74,10 +77,36 @@ def check_token(queue: Queue, name: str, token: str) -> Reviewer | None:
     """The reviewer when name and token belong together. Takes as long whether or not there is such a name."""
     query = select(reviewers).where(reviewers.c.name == name)
     row = queue.database.read(lambda connection: connection.execute(query).mappings().first())
-    kept = row["token_hash"] if row else _hash("", b"no reviewer here")
+    kept = row["token_hash"] if row else _NOBODY
     salt = base64.b64decode(kept.split("$")[1])
     matches = hmac.compare_digest(kept, _hash(token[:_LONGEST_TOKEN], salt))
     return Reviewer(row["name"], row["created_at"], _fingerprint(kept)) if row and matches else None
+
+
+# Belongs to no token, and costs as much to compare with as anybody's.
+_NOBODY = (
+    f"scrypt-{_COST}-{_BLOCK}-{_LANES}${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
+)
+
+
+def end_session(queue: Queue, session: str) -> None:
+    """Note that a session was signed out; ``session`` is a hash of up to 64 characters."""
+
+    def work(connection: Connection) -> None:
+        row = {"session": session, "ended_at": database_time(connection)}
+        connection.execute(insert_into(connection, ended).values(row).on_conflict_do_nothing())
+
+    queue.database.write(work)
+
+
+def ended_sessions(queue: Queue, since: timedelta) -> frozenset[str]:
+    """The sessions that were signed out in the time before now; older ones ended with their cookies."""
+
+    def work(connection: Connection) -> frozenset[str]:
+        recent = ended.c.ended_at > database_time(connection) - since
+        return frozenset(connection.scalars(select(ended.c.session).where(recent)))
+
+    return queue.database.read(work)
 
 
 def _hash(token: str, salt: bytes) -> str:

@@ -12,11 +12,16 @@ from schemas.review import (
     Event,
     EventKind,
     ItemStatus,
+    MaskState,
     NameScore,
+    Opinion,
     QueuedItem,
+    RepairedMask,
     ReviewItem,
+    Second,
     State,
     TrackFrame,
+    Unclear,
     Verdict,
 )
 
@@ -59,6 +64,9 @@ def content_columns(item: ReviewItem) -> dict[str, Any]:
         "latitude": item.latitude,
         "longitude": item.longitude,
         "embedding": item.embedding,
+        "timestamp_source": item.timestamp_source,
+        "unclear": item.unclear.value if item.unclear else None,
+        "anomaly_percentile": item.anomaly_percentile,
     }
 
 
@@ -129,8 +137,26 @@ def queued_item(row: Row) -> QueuedItem:
         cluster=row["cluster"],
         drawn_at_random=row["drawn_at_random"],
         duplicate_of=row["duplicate_of"],
+        unclear=Unclear(row["unclear"]) if row["unclear"] else None,
+        anomaly_percentile=row["anomaly_percentile"],
+        timestamp_source=row["timestamp_source"],
     )
-    return QueuedItem(item, status_of(row))
+    return QueuedItem(
+        item,
+        status_of(row),
+        MaskState(row["mask_state"]) if row["mask_state"] else None,
+        second=Second(row["second"]) if row["second"] else None,
+    )
+
+
+def repaired_mask(row: Row) -> RepairedMask:
+    """A row of ``repaired_masks``."""
+    return RepairedMask(bytes(row["mask_rle"]), tuple(row["edits"]), row["repaired_by"], row["repaired_at"])
+
+
+def opinion_of(row: Row) -> Opinion:
+    """A row of ``opinions``."""
+    return Opinion(row["item_id"], row["reviewer"], Verdict(row["verdict"]), row["name"], row["at"])
 
 
 def status_json(status: ItemStatus) -> dict[str, str]:
@@ -161,6 +187,7 @@ def event_of(row: Row) -> Event:
         _status_from_json(row["before"]) if row["before"] is not None else None,
         _status_from_json(row["after"]),
         row["undoes"],
+        row["note"],
     )
 
 

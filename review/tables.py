@@ -64,6 +64,8 @@ items = Table(
     Column("decided_by", String(100)),
     Column("decided_at", Utc),
     Column("duplicate_of", String(64), ForeignKey("items.item_id")),
+    Column("mask_state", String(16)),
+    Column("second", String(16)),
 )
 Index("items_by_rank", items.c.state, items.c.rank.desc(), items.c.item_id)
 Index("items_by_name", items.c.state, items.c.name, items.c.rank.desc(), items.c.item_id)
@@ -72,6 +74,7 @@ Index("items_by_cluster", items.c.state, items.c.cluster, items.c.rank.desc(), i
 Index("items_by_until", items.c.state, items.c.until)
 Index("items_by_night", items.c.night, items.c.state)
 Index("items_by_reviewer", items.c.decided_by, items.c.decided_at)
+Index("items_by_second", items.c.second, items.c.state)
 
 # What only showing or exporting one item reads.
 contents = Table(
@@ -91,6 +94,9 @@ contents = Table(
     Column("latitude", Float),
     Column("longitude", Float),
     Column("embedding", LargeBinary),
+    Column("timestamp_source", String(16)),
+    Column("unclear", String(16)),
+    Column("anomaly_percentile", Float),
 )
 
 # Most of the bytes of a queue: whoever goes through all items leaves them alone.
@@ -100,6 +106,28 @@ pictures = Table(
     Column("item_id", String(64), ForeignKey("items.item_id"), primary_key=True),
     Column("mask_rle", LargeBinary, nullable=False),
     Column("crop_jpeg", LargeBinary, nullable=False),
+)
+
+# Masks that a person repaired; those of the scan stay in ``pictures``.
+repaired_masks = Table(
+    "repaired_masks",
+    metadata,
+    Column("item_id", String(64), ForeignKey("items.item_id"), primary_key=True),
+    Column("mask_rle", LargeBinary, nullable=False),
+    Column("edits", JSON, nullable=False),
+    Column("repaired_by", String(100), nullable=False),
+    Column("repaired_at", Utc, nullable=False),
+)
+
+# What second reviewers said; the decision that stands is in ``items``.
+opinions = Table(
+    "opinions",
+    metadata,
+    Column("item_id", String(64), ForeignKey("items.item_id"), primary_key=True),
+    Column("reviewer", String(100), primary_key=True),
+    Column("verdict", String(16), nullable=False),
+    Column("name", String(100)),
+    Column("at", Utc, nullable=False),
 )
 
 # Append-only: triggers refuse UPDATE and DELETE.
@@ -115,6 +143,7 @@ events = Table(
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON, nullable=False),
     Column("undoes", BigInteger, ForeignKey("events.event_id"), unique=True),
+    Column("note", Text),
     sqlite_autoincrement=True,
 )
 Index("events_by_item", events.c.item_id, events.c.event_id)
@@ -135,4 +164,12 @@ reviewers = Table(
     Column("name", String(100), primary_key=True),
     Column("token_hash", Text, nullable=False),
     Column("created_at", Utc, nullable=False),
+)
+
+# Sessions that were signed out before their cookies end, by a hash of their token.
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("session", String(64), primary_key=True),
+    Column("ended_at", Utc, nullable=False),
 )

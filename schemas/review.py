@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from schemas.geometry import Box as Box
 
+UNKNOWN_NAME = "unknown object"
+"""The name of an item that has no clear one. It is never a name that a person gave."""
+
 
 class State(StrEnum):
     """Where an item of the queue stands."""
@@ -56,9 +59,38 @@ class Verdict(StrEnum):
         return self in (Verdict.RELABEL, Verdict.KNOWN)
 
 
+class Unclear(StrEnum):
+    """Why the model gave no name: the best two are too alike (``margin``), or no name is near (``distance``)."""
+
+    MARGIN = "margin"
+    DISTANCE = "distance"
+
+
+class MaskState(StrEnum):
+    """What people said of a mask: it fits, it is wrong, or somebody repaired it. Nobody vouched for any other."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    REPAIRED = "repaired"
+
+    @property
+    def is_vouched(self) -> bool:
+        """Whether a person answers for the mask."""
+        return self in (MaskState.RIGHT, MaskState.REPAIRED)
+
+
+class Second(StrEnum):
+    """Where the second opinion on an item stands: asked for, the same as the first, another, or settled by a person."""
+
+    WANTED = "wanted"
+    AGREED = "agreed"
+    DISAGREED = "disagreed"
+    SETTLED = "settled"
+
+
 @dataclass(frozen=True, slots=True)
 class NameScore:
-    """A suggested name and its score in [0, 1]."""
+    """A suggested name and its probability among the candidates, in [0, 1]."""
 
     name: str
     score: float
@@ -78,7 +110,8 @@ class ReviewItem:
     """One object for a person to judge, with all that is needed to judge it when the archive is gone.
 
     ``item_id`` is 1 to 64 of ``A-Z a-z 0-9 _ -`` and stays the same when the same object is handed in again.
-    ``rank`` orders the queue, highest first; ``score`` is the anomaly score in [0, 1]. ``box`` is the object
+    ``rank`` orders the queue, highest first; ``score`` is the anomaly score in [0, 1], the greatest of its track;
+    ``anomaly_percentile`` is the share of the fleet's objects with no greater one, in [0, 1]. ``box`` is the object
     on the frame and ``mask_rle`` its mask: COCO compressed run lengths of the whole frame
     (``frame_height`` x ``frame_width``). ``crop_jpeg`` shows ``crop_box`` of the frame, at any resolution.
     ``track`` lists the frames of the object in order of time, the item's own included. ``embedding`` is a
@@ -87,6 +120,9 @@ class ReviewItem:
 
     ``duplicate_of`` names the item that shows the same object already. ``supersedes`` names items of older
     scans that this one replaces as long as nobody judged or holds them.
+
+    ``unclear`` says why ``name`` is "unknown object", where that is known. ``timestamp_source`` says where the time
+    comes from: a ``TimestampSource``, or None where that is not recorded.
     """
 
     item_id: str
@@ -114,6 +150,26 @@ class ReviewItem:
     drawn_at_random: bool = False
     duplicate_of: str | None = None
     supersedes: tuple[str, ...] = ()
+    unclear: Unclear | None = None
+    anomaly_percentile: float | None = None
+    timestamp_source: str | None = None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the model committed to a name."""
+        return self.name != UNKNOWN_NAME
+
+    @property
+    def suggestion(self) -> str | None:
+        """The name that accepting it records: its own, or the likeliest where none is clear. None: there is none."""
+        if self.is_clear:
+            return self.name
+        return next((guess.name for guess in self.names if guess.name != UNKNOWN_NAME), None)
+
+    @property
+    def name_score(self) -> float | None:
+        """The probability of the suggestion, in [0, 1]."""
+        return next((guess.score for guess in self.names if guess.name == self.suggestion), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +193,32 @@ class ItemStatus:
 
 @dataclass(frozen=True, slots=True)
 class QueuedItem:
-    """An item as it stands in the queue."""
+    """An item as it stands in the queue.
+
+    ``mask_state`` is what people said of its mask, ``repaired`` the mask that takes the place of the item's, and
+    ``second`` where a second opinion stands.
+    """
 
     item: ReviewItem
     status: ItemStatus
+    mask_state: MaskState | None = None
+    repaired: "RepairedMask | None" = None
+    second: Second | None = None
+
+    @property
+    def mask_rle(self) -> bytes:
+        """The mask that counts: the repaired one, or that of the scan."""
+        return self.repaired.mask_rle if self.repaired else self.item.mask_rle
+
+
+@dataclass(frozen=True, slots=True)
+class RepairedMask:
+    """A mask that a person repaired, as ``ReviewItem.mask_rle``; ``edits`` are the steps, in words, by which."""
+
+    mask_rle: bytes
+    edits: tuple[str, ...]
+    reviewer: str
+    repaired_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +245,25 @@ class EventKind(StrEnum):
     SNOOZED = "snoozed"
     UNDONE = "undone"
     EXPORTED = "exported"
+    REOPENED = "reopened"
+    RENAMED = "renamed"
+    COMMENTED = "commented"
+    MASK = "mask"
+    SECOND = "second"
+    OPINION = "opinion"
+
+    @property
+    def is_of_leases(self) -> bool:
+        """Whether it only tells who held the item: noise to whoever reads what was decided."""
+        return self in (EventKind.LEASED, EventKind.RELEASED, EventKind.EXPIRED, EventKind.WOKEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Who changed an item, when, from what to what.
 
-    The events of one call share an ``action_id``. ``undoes`` is the ``event_id`` that an undo takes back.
+    The events of one call share an ``action_id``. ``undoes`` is the ``event_id`` that an undo takes back. ``note`` is
+    a comment, or what a mask or a second opinion became.
     ``before`` is None for the first event of an item.
     """
 
@@ -186,3 +276,15 @@ class Event:
     before: ItemStatus | None
     after: ItemStatus
     undoes: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a second reviewer said of an item, without having been told what the first did."""
+
+    item_id: str
+    reviewer: str
+    verdict: Verdict
+    name: str | None
+    at: datetime

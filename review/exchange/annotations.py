@@ -109,7 +109,7 @@ def take_in(
             if status.state.is_judged and one.label.casefold() == stands.casefold():
                 unchanged += 1
                 continue
-            verdict = VERDICT_LABELS.get(one.label, Verdict.RELABEL)
+            verdict = VERDICT_LABELS.get(one.label.casefold(), Verdict.RELABEL)
             queue.decide(reviewer, one.item_id, verdict, one.label if verdict is Verdict.RELABEL else None)
             decided += 1
         except (UnknownItemError, ConflictError, BadInputError) as error:

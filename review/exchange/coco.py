@@ -76,14 +76,21 @@ def import_coco(queue: Queue, path: Path, reviewer: str) -> Imported:
 
 def _labels(document: Any, path: Path) -> Iterator[Label]:
     try:
-        names = {category["id"]: str(category["name"]) for category in document["categories"]}
-        item_of = {image["id"]: PurePosixPath(str(image["file_name"])).stem for image in document["images"]}
+        names = {_id(category["id"]): str(category["name"]) for category in document["categories"]}
+        item_of = {_id(image["id"]): PurePosixPath(str(image["file_name"])).stem for image in document["images"]}
         for annotation in document["annotations"]:
-            yield Label(item_of[annotation["image_id"]], names[annotation["category_id"]])
+            yield Label(item_of[_id(annotation["image_id"])], names[_id(annotation["category_id"])])
     except (KeyError, TypeError) as error:
         raise BadInputError(
             f"{path} is not COCO: it lacks images, categories or annotations that fit together ({error})."
         ) from error
+
+
+def _id(value: object) -> int:
+    # True equals 1 and 1.0 equals 1: a file that mixes them would give an image another's label.
+    if type(value) is not int:
+        raise TypeError(f"the id {value!r} is not an integer")
+    return value
 
 
 def _image(number: int, one: HandedOut) -> dict[str, object]:
@@ -117,7 +124,8 @@ def _annotation(number: int, category: int, one: HandedOut, rle: bool) -> dict[s
             "verdict": status.verdict.value if one.judged and status.verdict else "",
             "reviewer": status.decided_by or "",
             "suggested": item.name,
-            "score": item.score,
+            "name_score": item.name_score,
+            "anomaly_score": item.score,
             "drive": item.drive,
             "source_uri": item.source_uri,
             "frame_index": item.frame_index,

@@ -23,6 +23,7 @@ from review.web.messages import (
     ItemsRequest,
     LeaseAnswer,
     LeaseRequest,
+    Name,
     NamesAnswer,
     OfferedName,
     ProgressAnswer,
@@ -109,10 +110,17 @@ def offer_names(
     session: Signed,
     typed: Annotated[str, Query(max_length=200)] = "",
     known: bool = False,
+    suggested: Annotated[tuple[Name, ...], Query(max_length=20)] = (),
 ) -> NamesAnswer:
-    """Names that begin with what was typed, then those with a word that does, then those that hold it."""
-    offered = complete_name(site.names(), typed, known)
-    return NamesAnswer(names=[OfferedName(name=one.name, known=one.known) for one in offered])
+    """Names that begin with what was typed, then those with a word that does, those that hold it, and those that are
+    spelt nearly so; the suggested ones of an item first. ``exists`` says whether what was typed is one of them."""
+    names = site.names()
+    offered = complete_name(names, typed, known, suggested)
+    wanted = " ".join(typed.casefold().split())
+    return NamesAnswer(
+        names=[OfferedName(name=one.name, known=one.known) for one in offered],
+        exists=any(one.name.casefold() == wanted for one in names),
+    )
 
 
 @api.get("/api/progress")

@@ -1,5 +1,6 @@
 """What the server refuses before any of its own code looks at it."""
 
+import asyncio
 import math
 import threading
 import time
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 64 * 1024
+BODY_SECONDS = 30.0
 _MOST_KEYS = 10_000
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -58,7 +60,13 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send_guarded)
             return
-        body = await _read_body(receive)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await _read_body(receive)
+        except TimeoutError:
+            slow = JSONResponse({"message": "The request took too long to arrive."}, 408, {"Connection": "close"})
+            await slow(scope, receive, send_guarded)
+            return
         if body is None:
             await _too_large()(scope, receive, send_guarded)
             return

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from review.filters import Filters
+from review.names import unclear_reason
 from schemas.review import Event, ItemStatus, QueuedItem, State, Verdict
 
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -131,18 +132,26 @@ class StatusAnswer(BaseModel):
 
 
 class ItemAnswer(BaseModel):
-    """An item as the page shows it. Whether it was drawn at random is not told: it must not sway anybody."""
+    """An item as the page shows it. Whether it was drawn at random is not told: it must not sway anybody.
+
+    ``suggestion`` is what accepting records; ``unclear`` says in words why the model gave no name. ``score`` and
+    ``anomaly_percentile`` tell how unusual the object is, and nothing of its name.
+    """
 
     item_id: str
     name: str
     names: list[NameAnswer]
+    suggestion: str | None
+    unclear: str | None
     score: float
+    anomaly_percentile: float | None
     drive: str
     source: str
     frame_index: int
     frame_width: int
     frame_height: int
     timestamp: datetime
+    timestamp_source: str | None
     box: BoxAnswer
     crop_box: BoxAnswer
     track: list[TrackFrameAnswer]
@@ -206,6 +215,7 @@ class NamesAnswer(BaseModel):
     """Names that match what was typed, best first."""
 
     names: list[OfferedName]
+    exists: bool
 
 
 class EventAnswer(BaseModel):
@@ -241,13 +251,17 @@ def item_answer(queued: QueuedItem, has_frames: bool) -> ItemAnswer:
         item_id=item.item_id,
         name=item.name,
         names=[NameAnswer(name=name.name, score=name.score) for name in item.names],
+        suggestion=item.suggestion,
+        unclear=unclear_reason(item),
         score=item.score,
+        anomaly_percentile=item.anomaly_percentile,
         drive=item.drive,
         source=item.source_uri,
         frame_index=item.frame_index,
         frame_width=item.frame_width,
         frame_height=item.frame_height,
         timestamp=item.timestamp,
+        timestamp_source=item.timestamp_source,
         box=BoxAnswer.model_validate(item.box, from_attributes=True),
         crop_box=BoxAnswer.model_validate(item.crop_box, from_attributes=True),
         track=[

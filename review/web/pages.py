@@ -84,10 +84,11 @@ def sign_in(
 
 
 @pages.post("/sign-out")
-def sign_out(session: Signed, csrf: Annotated[str, Form(max_length=200)] = "") -> Response:
-    """End the session of this browser."""
+def sign_out(site: TheSite, session: Signed, csrf: Annotated[str, Form(max_length=200)] = "") -> Response:
+    """End the session of this browser, here and wherever its cookie was copied to."""
     if not session.allows(csrf):
         raise ForgedError
+    site.sessions.end(session)
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(COOKIE)
     return answer

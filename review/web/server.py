@@ -13,8 +13,10 @@ from review.pictures import FrameSource
 from review.queue import Queue
 from review.reviewers import list_reviewers
 from review.web.app import create_app
+from review.web.protocol import limited_protocol
 
 SECRET_VARIABLE = "CLIPOMALY_SESSION_SECRET"
+_IDLE_SECONDS = 30  # between two requests of a connection: the page asks for its numbers every 8
 _PATIENCE = 2.0  # the page itself tries again; a thread that waits longer only keeps others waiting
 
 
@@ -44,7 +46,14 @@ def serve(
         check_address(queue, host, https)
         app = create_app(queue, frames, secret=secret, https=https)
         config = uvicorn.Config(
-            app, host=host, port=port, log_level="warning", server_header=False, proxy_headers=https
+            app,
+            host=host,
+            port=port,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=https,
+            http=limited_protocol(most=None) if https else limited_protocol(),
+            timeout_keep_alive=_IDLE_SECONDS,
         )
         with listen(host, port) as listening:
             shown = f"[{host}]" if ":" in host else host

@@ -1,15 +1,17 @@
 """Who is at the page: signed cookies, and the token that every change must carry."""
 
+import hashlib
 import hmac
 import secrets
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from review.queue import Queue
-from review.reviewers import Reviewer, list_reviewers
+from review.reviewers import Reviewer, end_session, ended_sessions, list_reviewers
 
 COOKIE = "clipomaly_session"
 LIFETIME = 12 * 3600  # seconds
@@ -38,6 +40,7 @@ class Sessions:
         self._serializer = URLSafeTimedSerializer(secret, salt="clipomaly review session")
         self._queue = queue
         self._reviewers: dict[str, Reviewer] = {}
+        self._ended: frozenset[str] = frozenset()
         self._read_at = float("-inf")
         self._lock = threading.Lock()
         self.open_to = open_to
@@ -62,6 +65,8 @@ class Sessions:
         session = Session(*kept)
         if session.reviewer and session.reviewer != self.open_to:
             reviewer = self._current().get(session.reviewer)
+            if _key(session) in self._ended:
+                return None
             if reviewer is None or reviewer.credential != session.credential:
                 return None
         return session
@@ -70,10 +75,21 @@ class Sessions:
         with self._lock:
             if time.monotonic() - self._read_at > 5:
                 self._reviewers = {reviewer.name: reviewer for reviewer in list_reviewers(self._queue)}
+                self._ended = ended_sessions(self._queue, timedelta(seconds=LIFETIME))
                 self._read_at = time.monotonic()
             return self._reviewers
+
+    def end(self, session: Session) -> None:
+        """Let nobody use this session's cookie any more, on any server of this queue."""
+        end_session(self._queue, _key(session))
+        self.forget()
 
     def forget(self) -> None:
         """Read the reviewers afresh: somebody signed in who may be new."""
         with self._lock:
             self._read_at = float("-inf")
+
+
+def _key(session: Session) -> str:
+    """What the queue keeps of a session: enough to know it again, too little to make its cookie."""
+    return hashlib.sha256(session.csrf.encode()).hexdigest()

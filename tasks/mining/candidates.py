@@ -191,12 +191,13 @@ class Shown:
     drive: str
     names: tuple[tuple[str, float], ...]
     mask_rle: bytes
+    timestamp_source: str
 
 
 def read_shown(tables_url: str, instance_ids: list[str]) -> dict[str, Shown]:
-    """Drive, names and masks of a few instances, by their ids."""
+    """What only showing a few instances needs, by their ids."""
     table = open_table(tables_url, Table.INSTANCES).to_table(
-        columns=["instance_id", "drive", "names", "mask_rle"],
+        columns=["instance_id", "drive", "names", "mask_rle", "timestamp_source"],
         filter=ds.field("instance_id").isin(pa.array(instance_ids, pa.string())),
     )
     return {
@@ -205,6 +206,7 @@ def read_shown(tables_url: str, instance_ids: list[str]) -> dict[str, Shown]:
             row["drive"],
             tuple((name["name"], float(name["score"])) for name in row["names"] or ()),
             row["mask_rle"],
+            row["timestamp_source"],
         )
         for row in table.to_pylist()
     }

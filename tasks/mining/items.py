@@ -4,10 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.images import encode_jpeg, shrink_to_width
+<<<<<<< HEAD
 from schemas.review import Box, NameScore, ReviewItem, TrackFrame
 from tasks.drawing import window
+=======
+from schemas.review import UNKNOWN_NAME, Box, NameScore, ReviewItem, TrackFrame, Unclear
+>>>>>>> cd75243 (Record no class without a name, tell what every button records, ask for second opinions)
 from tasks.errors import UserError
 from tasks.footage.frames import Rgb, read_frame
 from tasks.mining.candidates import Candidates, read_shown
@@ -39,6 +44,8 @@ def make_items(tables_url: str, candidates: Candidates, chosen: Sequence[Chosen]
 
     What cannot be cut from the archive any more is left out and told in ``lost``, with what points to it.
     """
+    percentiles = _percentiles(candidates.score)
+    margins = {scan.scan_id: scan.options.get("margin") for scan in candidates.scans}
     for start in range(0, len(chosen), _AT_A_TIME):
         part = chosen[start : start + _AT_A_TIME]
         ids = candidates.rows["instance_id"].take(candidates.best[[one.candidate for one in part]]).to_pylist()
@@ -84,6 +91,9 @@ def make_items(tables_url: str, candidates: Candidates, chosen: Sequence[Chosen]
                 drawn_at_random=one.drawn_at_random,
                 duplicate_of=one.duplicate_of,
                 supersedes=one.supersedes,
+                unclear=_why_unclear(row.name, rest.names, margins.get(row.scan_id)),
+                anomaly_percentile=float(percentiles[one.candidate]),
+                timestamp_source=rest.timestamp_source,
             )
 
 
@@ -92,6 +102,19 @@ def _crop(frame: Rgb, box: Box) -> tuple[Box, bytes]:
     left, top, right, bottom = window((box.x, box.y, box.width, box.height), frame.shape[0], frame.shape[1])
     part = frame[top:bottom, left:right]
     return Box(left, top, right - left, bottom - top), encode_jpeg(shrink_to_width(part, _WIDEST))
+
+
+def _percentiles(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """For each of the fleet's objects the share of them whose anomaly score is no greater: (N,) float64 in (0, 1]."""
+    return np.searchsorted(np.sort(scores), scores, side="right") / max(len(scores), 1)
+
+
+def _why_unclear(name: str, names: Sequence[tuple[str, float]], margin: object) -> Unclear | None:
+    """Which rule of naming left an object without a name; None where it has one, or the scan does not tell."""
+    if name != UNKNOWN_NAME or not names or not isinstance(margin, int | float):
+        return None
+    close = len(names) > 1 and names[0][1] - names[1][1] < margin
+    return Unclear.MARGIN if close else Unclear.DISTANCE
 
 
 def _thinned(track: tuple[TrackFrame, ...], shown: int) -> tuple[TrackFrame, ...]:

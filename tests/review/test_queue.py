@@ -411,7 +411,17 @@ def test_a_queue_of_the_first_version_is_upgraded_with_all_that_is_in_it(url: st
         contents = Table("contents", MetaData(), autoload_with=connection)
         status = ItemStatus(State.PENDING)
         connection.execute(insert(items), [item_columns(item, status, clock.now) for item in kept])
-        connection.execute(insert(contents), [content_columns(item) | picture_columns(item) for item in kept])
+        connection.execute(
+            insert(contents),
+            [
+                {
+                    name: value
+                    for name, value in (content_columns(item) | picture_columns(item)).items()
+                    if name in contents.c
+                }
+                for item in kept
+            ],
+        )
     engine.dispose()
     with Queue.open(url, clock=clock) as queue:
         assert [queued.item for queued in queue.walk([State.PENDING])] == kept

@@ -18,7 +18,7 @@ def check_trail(queue: Queue, item_id: str) -> int:
         assert _without_lease(event.before) == _without_lease(status), event
         if event.kind is EventKind.DECIDED:
             standing.add(event.event_id)
-        if event.undoes is not None:
+        if event.undoes is not None:  # taken back, or opened again
             standing.discard(event.undoes)
         status = event.after
     assert _without_lease(queue.item(item_id).status) == _without_lease(status)

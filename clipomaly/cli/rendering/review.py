@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pydantic import BaseModel, TypeAdapter
 
 from clipomaly.cli.rendering.rows import print_block, print_rows
-from review.names import KnownName
+from review.names import KnownName, unclear_reason
 from review.queue import Cluster
 from review.reviewers import Reviewer
 from review.statistics import Stats
@@ -23,14 +23,17 @@ def print_items(queued: Sequence[QueuedItem], as_json: bool) -> None:
         _dump([item_answer(one, has_frames=True) for one in queued])
         return
     _print(
-        ("item", "name", "score", "drive", "captured (UTC)", "state"),
+        ("item", "name", "likely", "anomaly", "drive", "captured (UTC)", "state"),
         [
             (
                 one.item.item_id,
-                one.item.name,
-                f"{one.item.score:.2f}",
+                one.item.name
+                if one.item.is_clear or not one.item.suggestion
+                else f"{one.item.name} ({one.item.suggestion}?)",
+                _share(one.item.name_score),
+                _share(one.item.anomaly_percentile),
                 one.item.drive,
-                f"{one.item.timestamp:%Y-%m-%d %H:%M:%S}",
+                f"{one.item.timestamp:%Y-%m-%d %H:%M:%S}" + " (file time)" * (one.item.timestamp_source == "mtime"),
                 _told(one.status),
             )
             for one in queued
@@ -46,15 +49,19 @@ def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> No
         print(json.dumps(item_answer(queued, has_frames=True).model_dump(mode="json") | {"events": history}, indent=2))
         return
     item = queued.item
-    names = ", ".join(f"{name.name} {name.score:.2f}" for name in item.names)
+    names = ", ".join(f"{name.name} {_share(name.score)}" for name in item.names)
+    rank = "not ranked"
+    if item.anomaly_percentile is not None:
+        rank = f"more unusual than {_share(item.anomaly_percentile)} of the finds (score {item.score:.3f})"
     place = "not recorded" if item.latitude is None else f"{item.latitude:.5f}, {item.longitude:.5f}"
     facts = (
         ("item", item.item_id),
         ("name", item.name),
         ("suggested", names),
-        ("score", f"{item.score:.2f}"),
+        *((("no clear name", reason),) if (reason := unclear_reason(item)) else ()),
+        ("anomaly", rank),
         ("drive", item.drive),
-        ("when", f"{item.timestamp:%Y-%m-%d %H:%M:%S} UTC"),
+        ("when", f"{item.timestamp:%Y-%m-%d %H:%M:%S} UTC, from: {item.timestamp_source or 'not recorded'}"),
         ("where", place),
         ("footage", f"frame {item.frame_index} of {item.source_uri}"),
         ("track", f"{len(item.track)} frame{'' if len(item.track) == 1 else 's'}"),
@@ -89,11 +96,14 @@ def print_decisions(decisions: Sequence[Decision], as_json: bool) -> None:
 def print_groups(groups: Sequence[Cluster], as_json: bool) -> None:
     """Groups of look-alikes, a line each."""
     if as_json:
-        _dump_records(groups)
+        print(json.dumps([asdict(one) | {"name": one.name, "items": one.items} for one in groups], indent=2))
         return
     _print(
-        ("cluster", "name", "items", "one of them"),
-        [(one.cluster, one.name, str(one.items), one.example) for one in groups],
+        ("cluster", "names", "items", "one of them"),
+        [
+            (one.cluster, ", ".join(f"{count} {name}" for name, count in one.names), str(one.items), one.example)
+            for one in groups
+        ],
         "no look-alikes wait",
     )
 
@@ -150,6 +160,15 @@ def print_stats(stats: Stats, as_json: bool) -> None:
         print(f"… and {len(stats.names) - _MOST_NAMES:,} more names")
 
 
+def _share(share: float | None) -> str:
+    """A share in [0, 1] in per cent: never 0 or 100 where it is neither."""
+    if share is None:
+        return "-"
+    if 0 < share < 0.01:
+        return "<1 %"
+    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
 def _told(status: ItemStatus) -> str:
     parts = [status.state.value]
     if status.holder:
@@ -167,12 +186,12 @@ def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str | N
     if not rows and empty:
         print(empty)
         return
-    print_rows(columns, rows, right=("score", "items", "judged", "open", "today", "in all"))
+    print_rows(columns, rows, right=("likely", "anomaly", "items", "judged", "open", "today", "in all"))
 
 
 def _dump(answers: Sequence[BaseModel]) -> None:
     print(json.dumps([answer.model_dump(mode="json") for answer in answers], indent=2))
 
 
-def _dump_records(records: Sequence[Cluster] | Sequence[KnownName]) -> None:
+def _dump_records(records: Sequence[KnownName]) -> None:
     print(json.dumps([asdict(record) for record in records], indent=2))

@@ -188,14 +188,15 @@ export function onKeys(press) {
   for (const button of document.querySelectorAll("button[data-key]")) button.addEventListener("click", () => press(button.dataset.key));
 }
 
-// Asks for a name, with completion; resolves to {name, known} or null.
+// Asks for a name, with completion; resolves to {name, known} or null. A name that nobody used yet is asked about once:
+// a slip of the finger must not become a class.
 export function askName({ known, hint, first = [] }) {
   const dialog = $("namer"), input = $("namer-input"), list = $("namer-list"), problem = $("namer-problem");
   $("namer-title").textContent = known ? "Which known class is it?" : "What is it?";
   $("namer-hint").textContent = hint;
   input.value = "";
   problem.textContent = "";
-  let offered = [], at = -1, asked = 0;
+  let offered = [], at = -1, asked = 0, exists = null, confirmed = null;
 
   const mark = (index) => {
     at = index;
@@ -211,7 +212,8 @@ export function askName({ known, hint, first = [] }) {
       const row = document.createElement("li");
       row.id = `namer-${place}`;
       row.role = "option";
-      row.textContent = one.name;
+      row.textContent = one.fresh ? `New name: ${one.name}` : one.name;
+      if (one.fresh) row.className = "fresh";
       if (one.known && !known) row.append(Object.assign(document.createElement("small"), { textContent: "known class" }));
       row.addEventListener("mousedown", (event) => { event.preventDefault(); mark(place); take(); });
       return row;
@@ -219,11 +221,16 @@ export function askName({ known, hint, first = [] }) {
     mark(known && names.length ? 0 : -1);
   };
   const complete = async () => {
-    const mine = ++asked;
-    if (!input.value.trim() && !known) return show(first.map((name) => ({ name, known: false })));
+    const mine = ++asked, typed = input.value.trim();
+    exists = null;
+    if (!typed && !known) return show(first.map((name) => ({ name, known: false })));
+    const asking = new URLSearchParams({ typed: typed.slice(0, 200), known });
+    for (const name of first.slice(0, 20)) asking.append("suggested", name);
     try {
-      const { names } = await call(`/api/names?typed=${encodeURIComponent(input.value.slice(0, 200))}&known=${known}`);
-      if (mine === asked) show(names);
+      const answer = await call(`/api/names?${asking}`);
+      if (mine !== asked) return;
+      exists = answer.exists;
+      show(known || exists || typed.length > 100 ? answer.names : [...answer.names, { name: typed, known: false, fresh: true }]);
     } catch (failure) {
       if (mine !== asked) return;
       show([]);
@@ -238,18 +245,23 @@ export function askName({ known, hint, first = [] }) {
     done(answer);
   };
   const take = () => {
-    const chosen = offered[at] ?? offered.find((one) => one.name.toLowerCase() === input.value.trim().toLowerCase());
+    const chosen = offered[at] ?? offered.find((one) => one.name.toLowerCase() === input.value.trim().toLowerCase() && !one.fresh);
     const name = chosen?.name ?? input.value.trim();
     if (!name) problem.textContent = "Type a name, or press Esc.";
     else if (name.length > 100) problem.textContent = `The name has ${name.length.toLocaleString("en")} characters; at most 100 are kept. Shorten it.`;
     else if (known && !chosen && offered.length + asked > 0 && !offered.some((one) => one.name === name)) problem.textContent = "That is no known class. Choose one, or press Esc and / for another name.";
-    else finish({ name, known: known || Boolean(chosen?.known) });
+    else if (!known && (!chosen || chosen.fresh) && exists !== true && confirmed !== name) {
+      confirmed = name;
+      const near = offered.filter((one) => !one.fresh).slice(0, 3).map((one) => `“${one.name}”`);
+      problem.textContent = `“${name}” is a new name. ${near.length ? `Did you mean ${near.join(" or ")}? ` : ""}Press Enter again to add it.`;
+      mark(offered.findIndex((one) => one.fresh));
+    } else finish({ name, known: known || Boolean(chosen?.known) });
   };
-  input.oninput = () => { problem.textContent = ""; complete(); };
+  input.oninput = () => { problem.textContent = ""; confirmed = null; complete(); };
   input.onkeydown = (event) => {
     if (event.key === "ArrowDown") mark(Math.min(at + 1, offered.length - 1));
     else if (event.key === "ArrowUp") mark(Math.max(at - 1, known ? 0 : -1));
-    else if (event.key === "Tab" && offered[Math.max(at, 0)] && !event.shiftKey && !known) { input.value = offered[Math.max(at, 0)].name; complete(); }
+    else if (event.key === "Tab" && offered[Math.max(at, 0)] && !offered[Math.max(at, 0)].fresh && !event.shiftKey && !known) { input.value = offered[Math.max(at, 0)].name; complete(); }
     else return;
     event.preventDefault();
   };
@@ -278,4 +290,15 @@ export function watchProgress() {
   setInterval(refresh, 8000);
 }
 
-export const describe = (body) => (body.name ? `${body.verdict}: ${body.name}` : body.verdict ?? "snoozed");
+// What a change records, in words; accepting records the item's own suggestion.
+export const describe = (body, suggestion) => {
+  const name = body.name ?? (body.verdict === "accept" ? suggestion : null);
+  return name ? `${body.verdict}: ${name}` : body.verdict ?? "snoozed";
+};
+
+// A share in [0, 1] in words: never 0 or 100 where it is neither.
+export const percent = (share) => {
+  if (share > 0 && share < 0.01) return "under 1 %";
+  if (share < 1 && share > 0.99) return "over 99 %";
+  return `${Math.round(100 * share)} %`;
+};

@@ -2,6 +2,15 @@
 import { $, Outbox, askName, call, describe, onKeys, toast, watchProgress } from "./common.js";
 
 const COUNT = 60;
+
+// What a group holds, by the name that accepting records, the commonest first.
+function count(items) {
+  const many = new Map();
+  for (const item of items) many.set(item.suggestion ?? "no name", (many.get(item.suggestion ?? "no name") ?? 0) + 1);
+  return [...many].sort((one, other) => other[1] - one[1]);
+}
+// Look-alikes with several suggestions, or without a clear one, may be different things: nobody judges them unseen.
+const mixed = (items) => count(items).length > 1 || items.some((item) => item.unclear);
 watchProgress();
 if ($("grid")) start();
 
@@ -23,7 +32,7 @@ function start() {
       retry = 0;
       if (outbox.idle) outbox.say();
       items = leased.items.filter((item) => !outbox.holds(item.item_id));
-      chosen = new Set(items.map((item) => item.item_id));
+      chosen = mixed(items) ? new Set() : new Set(items.map((item) => item.item_id));
       focus = 0;
       keepFor(leased.seconds);
       draw();
@@ -61,8 +70,9 @@ function start() {
       mask.src = `/items/${item.item_id}/mask.png`;
       crop.alt = mask.alt = "";
       crop.loading = mask.loading = "lazy";
-      label.textContent = `${item.name} · ${item.drive}`;
-      tile.setAttribute("aria-label", `${item.name}, ${item.drive}, score ${item.score.toFixed(2)}`);
+      const told = item.suggestion ? `${item.suggestion}${item.unclear ? "?" : ""}` : "no name";
+      label.textContent = `${told} · ${item.drive}`;
+      tile.setAttribute("aria-label", `${told}${item.unclear ? ` (${item.unclear})` : ""}, ${item.drive}`);
       tile.append(crop, mask, Object.assign(document.createElement("i"), { ariaHidden: "true" }), label);
       tile.addEventListener("click", () => { focus = place; toggle(place); });
       return tile;
@@ -77,7 +87,10 @@ function start() {
         Object.assign(document.createElement("a"), { className: "button", href: "/grid", textContent: "All groups" }),
       );
     } else {
-      $("grid-title").textContent = filters.name ?? items[0].name;
+      const held = count(items);
+      $("grid-title").textContent = held.length === 1 ? held[0][0] : `${held.length} different suggestions`;
+      $("grid-count").textContent = held.map(([name, many]) => `${many} ${name}`).join(" · ");
+      $("grid-mixed").hidden = !mixed(items);
       $("tiles").focus({ preventScroll: true });
     }
     mark();
@@ -91,6 +104,9 @@ function start() {
     if (items.length) $("tiles").setAttribute("aria-activedescendant", `tile-${focus}`);
     $("tiles").children[focus]?.scrollIntoView({ block: "nearest" });
     $("chosen").textContent = `${chosen.size} of ${items.length} chosen`;
+    const names = [...new Set(picked().map((item) => item.suggestion))];
+    $("accept").disabled = !names.length || names.includes(null);
+    $("accept-label").textContent = names.length > 1 ? "Accept each as its own name" : names[0] ? `Accept as “${names[0]}”` : "Accept";
     $("grid-count").textContent = items.length ? "Arrows and space choose; what is not chosen stays. One key judges all that are chosen." : "";
   }
 
@@ -101,14 +117,20 @@ function start() {
     mark();
   }
 
+  const picked = () => items.filter((item) => chosen.has(item.item_id));
+
   function judge(body, path = "/api/decide") {
-    const ids = items.filter((item) => chosen.has(item.item_id)).map((item) => item.item_id);
+    const ids = picked().map((item) => item.item_id);
     if (!ids.length) return toast("Choose at least one.", "warning");
+    if (body.verdict === "accept" && picked().some((item) => !item.suggestion)) {
+      return toast("Some of these have no suggestion to accept. Type a name for them.", "warning");
+    }
     // Accepting takes each item's own suggestion.
     outbox.add(path, { ...body, items: ids });
-    toast(`${ids.length} → ${describe(body)}`);
+    const told = body.verdict === "accept" ? count(picked()).map(([name, many]) => `${many} as ${name}`).join(", ") : `${ids.length} as ${describe(body)}`;
+    toast(`Recorded: ${told}`);
     items = items.filter((item) => !chosen.has(item.item_id));
-    chosen = new Set(items.map((item) => item.item_id));
+    chosen = mixed(items) ? new Set() : new Set(items.map((item) => item.item_id));
     focus = 0;
     if (items.length) draw();
     else $("tiles").replaceChildren();

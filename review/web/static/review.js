@@ -1,5 +1,5 @@
 // One item after the other. Entries are what this page has leased; `at` is the one on screen.
-import { $, Failure, Outbox, askName, call, describe, fromArchive, onKeys, toast, watchProgress } from "./common.js";
+import { $, Failure, Outbox, askName, call, describe, fromArchive, onKeys, percent, toast, watchProgress } from "./common.js";
 
 const AHEAD = 4;
 const MOST_OPEN = 60;
@@ -130,9 +130,16 @@ function judge(body, path = "/api/decide") {
   const entry = current();
   if (!entry || !open(entry)) return;
   outbox.add(path, { ...body, items: [entry.item.item_id] });
-  entry.done = { text: describe(body) };
-  toast(`${entry.item.name} → ${describe(body)}`);
+  entry.done = { text: describe(body, entry.item.suggestion) };
+  toast(`Recorded: ${entry.done.text}`);
   next();
+}
+
+function accept() {
+  const entry = current();
+  if (!entry || !open(entry)) return;
+  if (entry.item.suggestion) judge({ verdict: "accept" });
+  else toast("There is no suggestion to accept. Type a name, or choose unsure.", "warning");
 }
 
 async function name(known) {
@@ -182,7 +189,12 @@ function render() {
   $("stage-state").hidden = !done;
   $("stage-state").textContent = done ? `${done.lost ? "Not yours" : "Decided"} · ${done.text}` : "";
   $("stage-state").classList.toggle("lost", Boolean(done?.lost));
-  $("name").textContent = item.name;
+  $("name").textContent = item.unclear ? "No clear name" : item.name;
+  $("eyebrow").textContent = item.unclear ? "Not named" : "Suggested";
+  $("reason").hidden = !item.unclear;
+  $("reason").textContent = item.unclear ?? "";
+  $("accept").disabled = !item.suggestion;
+  $("accept-label").textContent = item.suggestion ? `Accept as “${item.suggestion}”` : "No suggestion to accept";
   $("names").replaceChildren(...item.names.slice(0, 5).map((one, place) => {
     const row = document.createElement("li"), button = document.createElement("button");
     const bar = document.createElement("span"), label = document.createElement("span"), share = document.createElement("span");
@@ -191,7 +203,8 @@ function render() {
     label.className = "label";
     label.textContent = one.name;
     share.className = "score";
-    share.textContent = one.score.toFixed(2);
+    share.textContent = percent(one.score);
+    share.title = "How likely this name is among the candidates";
     button.type = "button";
     button.append(bar, Object.assign(document.createElement("kbd"), { textContent: place + 1 }), label, share);
     button.addEventListener("click", () => press(String(place + 1)));
@@ -200,17 +213,23 @@ function render() {
   }));
   const left = entries.filter(open).indexOf(entry);
   $("place").textContent = done ? "judged" : left > 0 ? `${left} passed over` : "";
-  $("score").textContent = item.score.toFixed(2);
-  $("score-fill").style.width = `${100 * item.score}%`;
+  const rank = item.anomaly_percentile;
+  $("meter").hidden = rank === null;
+  $("score").textContent = rank === null ? "not ranked" : `more unusual than ${percent(rank)} of the finds`;
+  $("score").title = `Anomaly score ${item.score.toFixed(3)}: how unusual it looks, not how sure the name is`;
+  $("score-fill").style.width = `${100 * (rank ?? 0)}%`;
   const when = new Date(item.timestamp);
   $("when").textContent = `${when.toLocaleString("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: "UTC" })} UTC`;
+  const doubt = item.timestamp_source === "mtime" ? "the file's own time: it may be when the file was copied" : "";
+  $("when").append(...(doubt ? [Object.assign(document.createElement("small"), { className: "doubt", textContent: doubt })] : []));
+  $("when").title = `Time from: ${{ inventory: "the inventory", sidecar: "the file beside the footage", container: "the video file", filename: "the file's name", mtime: "the file's own date" }[item.timestamp_source] ?? "not recorded"}`;
   $("where").textContent = item.latitude === null ? "not recorded" : `${Math.abs(item.latitude).toFixed(5)}° ${item.latitude < 0 ? "S" : "N"}, ${Math.abs(item.longitude).toFixed(5)}° ${item.longitude < 0 ? "W" : "E"}`;
   $("drive").textContent = item.drive;
   $("source").textContent = `${item.frame_index.toLocaleString("en")} of ${item.source.split("/").pop()}`;
   $("source").title = item.source;
   $("history").href = `/items/${item.item_id}`;
   $("alike").href = alike(item);
-  $("announce").textContent = done ? `${item.name}, decided: ${done.text}` : `${item.name}. Suggested: ${item.names.slice(0, 5).map((one, place) => `${place + 1} ${one.name}`).join(", ")}`;
+  $("announce").textContent = done ? `${item.name}, decided: ${done.text}` : `${item.name}. ${item.unclear ?? ""} Suggested: ${item.names.slice(0, 5).map((one, place) => `${place + 1} ${one.name}`).join(", ")}`;
 }
 
 const alike = (item) => (item.cluster ? `/grid?cluster=${encodeURIComponent(item.cluster)}` : `/grid?name=${encodeURIComponent(item.name)}`);
@@ -307,8 +326,8 @@ function press(key) {
   const entry = current();
   if (/^[1-5]$/.test(key)) {
     const chosen = entry?.item.names[key - 1];
-    if (chosen) judge(chosen.name === entry.item.name ? { verdict: "accept" } : { verdict: "relabel", name: chosen.name });
-  } else if (key === "a") judge({ verdict: "accept" });
+    if (chosen) judge(chosen.name === entry.item.suggestion ? { verdict: "accept" } : { verdict: "relabel", name: chosen.name });
+  } else if (key === "a") accept();
   else if (key === "n") judge({ verdict: "not an object" });
   else if (key === "u") judge({ verdict: "unsure" });
   else if (key === "s") judge({ hours: 24 }, "/api/snooze");
