@@ -7,12 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.images import encode_jpeg, shrink_to_width
-<<<<<<< HEAD
-from schemas.review import Box, NameScore, ReviewItem, TrackFrame
-from tasks.drawing import window
-=======
 from schemas.review import UNKNOWN_NAME, Box, NameScore, ReviewItem, TrackFrame, Unclear
->>>>>>> cd75243 (Record no class without a name, tell what every button records, ask for second opinions)
+from tasks.drawing import window
 from tasks.errors import UserError
 from tasks.footage.frames import Rgb, read_frame
 from tasks.mining.candidates import Candidates, read_shown

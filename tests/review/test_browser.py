@@ -1,64 +1,32 @@
 """The page in a real Chromium: keyboard only, two reviewers, undo, a lease that runs out, a lost connection."""
 
-import os
 import re
-import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from review import Queue
-from review.pictures import FrameGoneError, FrameSource, Rgb
 from review.reviewers import add_reviewer
-from review.web.app import create_app
 from schemas.review import ReviewItem, State, TrackFrame, Verdict
-from tests.review.samples import KINDS, make_item, make_items, scene
+from tests.review.browser import (
+    LAPTOP,
+    READABLE,
+    TABLET,
+    Archive,
+    Server,
+    decisions,
+    needs_chromium,
+    playwright,
+    served,
+    shown,
+    toast,
+    wait_for,
+)
+from tests.review.samples import make_item, make_items
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright.expect.set_options(timeout=20_000)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-
-READABLE = (Path(__file__).parent / "readable.js").read_text("utf-8")
-LAPTOP, TABLET = (1366, 768), (820, 1180)
-
-
-class Archive:
-    """Every frame, until ``gone``."""
-
-    gone = False
-
-    def read(self, source_uri: str, frame_index: int) -> Rgb:
-        if self.gone:
-            raise FrameGoneError("The archive s3://fleet cannot be reached.")
-        number = round(frame_index / 30)
-        return scene(list(KINDS)[number % len(KINDS)], number % 12).frame
-
-
-class Server:
-    """The page on a port of loopback, in a thread."""
-
-    def __init__(self, queue: Queue, frames: FrameSource | None, port: int = 0, secret: str | None = None) -> None:
-        config = uvicorn.Config(create_app(queue, frames, secret=secret), port=port, log_level="error")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
-        deadline = time.monotonic() + 30
-        while not self._server.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def stop(self) -> None:
-        self._server.should_exit = self._server.force_exit = True
-        self._thread.join(20)
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -80,63 +48,6 @@ def _spread(number: int) -> ReviewItem:
     return make_item(number, track=tuple(track))
 
 
-@contextmanager
-def served(queue: Queue, frames: FrameSource | None = None) -> Iterator[Server]:
-    server = Server(queue, frames)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with playwright.sync_playwright() as driver:
-        # Chromium's sandbox needs privileges that a container's root does not have.
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(chromium) -> Iterator[Callable]:
-    """Opens a page as a person of their own would; any error of a script fails the test."""
-    with ExitStack() as open_contexts:
-        errors: list[str] = []
-
-        def visit(url: str, scheme: str = "light", size: tuple[int, int] = LAPTOP):
-            context = chromium.new_context(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
-            open_contexts.callback(context.close)
-            context.set_default_timeout(20_000)
-            page = context.new_page()
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
-            page.goto(url)
-            return page
-
-        yield visit
-        assert not errors
-
-
-def shown(page, name: str) -> None:
-    playwright.expect(page.locator("#name")).to_have_text(name)
-
-
-def toast(page, words: str) -> None:
-    playwright.expect(page.locator(".toast", has_text=words).last).to_be_visible()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def decisions(queue: Queue) -> list[tuple[str, str, str | None]]:
-    return [(one.item_id, one.verdict.value, one.name) for one in queue.decisions()]
-
-
 def test_late_names_do_not_fill_the_next_list(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)
@@ -146,6 +57,8 @@ def test_late_names_do_not_fill_the_next_list(queue: Queue, visit: Callable) -> 
         page.keyboard.press("/")
         page.keyboard.type("wild")
         wait_for(lambda: page.evaluate("true") and held)
+        page.keyboard.press("Enter")
+        playwright.expect(page.locator("#namer-problem")).to_contain_text("“wild” is a new name")
         page.keyboard.press("Enter")
         shown(page, "mattress")
         page.keyboard.press("k")
@@ -183,7 +96,7 @@ def test_a_night_by_keyboard_alone(queue: Queue, visit: Callable) -> None:
         shown(page, "tire")
         page.keyboard.press("/")
         page.keyboard.type("wild")
-        playwright.expect(page.locator("#namer-list li")).to_have_text(["wild boar"])
+        playwright.expect(page.locator("#namer-list li")).to_have_text(["wild boar", "New name: wild"])
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
         shown(page, "cardboard box")
@@ -218,7 +131,7 @@ def test_a_night_by_keyboard_alone(queue: Queue, visit: Callable) -> None:
         # Arrows look back at what was decided, and forward without deciding.
         shown(page, "tire")
         page.keyboard.press("ArrowLeft")
-        playwright.expect(page.locator("#stage-state")).to_have_text("Decided · accept")
+        playwright.expect(page.locator("#stage-state")).to_have_text("Decided · accept: mattress")
         page.keyboard.press("a")
         page.keyboard.press("ArrowRight")
         page.keyboard.press("ArrowRight")
@@ -258,6 +171,8 @@ def test_typed_names_are_refused_in_words_and_never_run(queue: Queue, visit: Cal
         evil = "<img src=x onerror=\"document.title='owned'\">"
         page.locator("#namer-input").fill(evil)
         page.keyboard.press("Enter")
+        playwright.expect(page.locator("#namer-problem")).to_contain_text("is a new name")
+        page.keyboard.press("Enter")
         wait_for(lambda: decisions(queue) == [("item000000", "relabel", evil)])
         shown(page, "mattress")  # the page learns of the decision after the queue has it
         page.keyboard.press("ArrowLeft")
@@ -265,7 +180,7 @@ def test_typed_names_are_refused_in_words_and_never_run(queue: Queue, visit: Cal
         page.keyboard.press("ArrowRight")
         page.keyboard.press("/")
         page.keyboard.type("img")
-        playwright.expect(page.locator("#namer-list li")).to_have_text([evil])
+        playwright.expect(page.locator("#namer-list li")).to_have_text([evil, "New name: img"])
         # The numbers are a few seconds old.
         wait_for(lambda: page.goto(f"{server.url}/progress") and page.get_by_text(evil).is_visible())
         assert "owned" not in page.title()
@@ -341,7 +256,7 @@ def test_a_lost_connection_loses_nothing(queue: Queue, visit: Callable) -> None:
 def test_look_alikes_are_judged_together(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(f"{server.url}/grid")
-        page.get_by_role("link", name="mattress").click()
+        page.get_by_role("link", name="mattress").click()  # all of one name: all are chosen
         playwright.expect(page.locator(".tile")).to_have_count(10)
         page.keyboard.press("ArrowRight")
         page.keyboard.press(" ")

@@ -1,0 +1,119 @@
+"""A page in a real Chromium: the server, the archive behind it, and how tests wait."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from review import Queue
+from review.pictures import FrameGoneError, FrameSource, Rgb
+from review.web.app import create_app
+from tests.review.samples import KINDS, scene
+
+try:
+    import playwright.sync_api as playwright
+except ImportError:  # an extra of development
+    playwright = None  # type: ignore[assignment]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+if playwright:
+    playwright.expect.set_options(timeout=20_000)
+needs_chromium = pytest.mark.skipif(not (playwright and CHROMIUM), reason="playwright or Chromium is not installed")
+
+READABLE = (Path(__file__).parent / "readable.js").read_text("utf-8")
+LAPTOP, TABLET, PHONE = (1366, 768), (820, 1180), (390, 844)
+
+
+class Archive:
+    """Every frame, until ``gone``."""
+
+    gone = False
+
+    def read(self, source_uri: str, frame_index: int) -> Rgb:
+        if self.gone:
+            raise FrameGoneError("The archive s3://fleet cannot be reached.")
+        number = round(frame_index / 30)
+        return scene(list(KINDS)[number % len(KINDS)], number % 12).frame
+
+
+class Server:
+    """The page on a port of loopback, in a thread."""
+
+    def __init__(self, queue: Queue, frames: FrameSource | None, port: int = 0, secret: str | None = None) -> None:
+        config = uvicorn.Config(create_app(queue, frames, secret=secret), port=port, log_level="error")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + 30
+        while not self._server.started and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> None:
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join(20)
+
+
+@contextmanager
+def served(queue: Queue, frames: FrameSource | None = None) -> Iterator[Server]:
+    server = Server(queue, frames)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        # Chromium's sandbox needs privileges that a container's root does not have.
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page as a person of their own would; any error of a script fails the test."""
+    with ExitStack() as open_contexts:
+        errors: list[str] = []
+
+        def visit(url: str, scheme: str = "light", size: tuple[int, int] = LAPTOP):
+            context = chromium.new_context(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
+            open_contexts.callback(context.close)
+            context.set_default_timeout(20_000)
+            page = context.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda said: errors.append(said.text) if "Content Security" in said.text else None)
+            page.goto(url)
+            return page
+
+        yield visit
+        assert not errors
+
+
+def shown(page, name: str) -> None:
+    playwright.expect(page.locator("#name")).to_have_text(name)
+
+
+def toast(page, words: str) -> None:
+    playwright.expect(page.locator(".toast", has_text=words).last).to_be_visible()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def decisions(queue: Queue) -> list[tuple[str, str, str | None]]:
+    return [(one.item_id, one.verdict.value, one.name) for one in queue.decisions()]
