@@ -1,5 +1,20 @@
-"""``python -m clipomaly``."""
+"""``clipomaly`` and ``python -m clipomaly``: see first that our own packages are found, then run the command."""
 
-from clipomaly.cli.main import main
+import sys
 
-main()
+from clipomaly.own_packages import HiddenPackageError, check_own_packages
+
+
+def main() -> None:
+    """Run the command."""
+    try:
+        check_own_packages()
+    except HiddenPackageError as error:
+        sys.exit(f"error: {error}")
+    from clipomaly.cli.main import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

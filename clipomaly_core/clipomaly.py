@@ -9,7 +9,6 @@ from functools import partial
 from itertools import groupby
 from threading import Lock
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from clipomaly_core.device import choose_device
 from clipomaly_core.errors import UserError
 from clipomaly_core.frame_candidates import allowed_candidates, new_names
 from clipomaly_core.frame_encoder import FrameEncoder
+from clipomaly_core.frame_input import FramesInput, to_frames
 from clipomaly_core.names import NameSource
 from clipomaly_core.options import Options, default_options
 from clipomaly_core.prompted_vocabulary import PromptedVocabulary, prompt_vocabulary
@@ -63,6 +63,8 @@ class Clipomaly:
         self.options = options
         self.encoder = FrameEncoder(tower, options, device)
         self._tower = tower
+        self._given: tuple[str | None, str] = (str(checkpoint.path), str(device))
+        self._given_tagger = tagger
         self._device = device
         templates = load_templates(options.templates)
         self._text = TextEncoder(tower, checkpoint.architecture, checkpoint.sha256, templates, cache_dir())
@@ -104,7 +106,19 @@ class Clipomaly:
         if not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary.load(vocabulary)
         options = options or default_options(model)
-        return cls(checkpoint, load_tower(checkpoint, target), vocabulary, options, target, tagger)
+        loaded = cls(checkpoint, load_tower(checkpoint, target), vocabulary, options, target, tagger)
+        loaded._given = (weights, device)
+        return loaded
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle and copy by what the model was loaded from, with its vocabulary as it is now.
+
+        The weights are not in the pickle, and a change of them is lost: whoever unpickles must reach the same file.
+        """
+        weights, device = self._given
+        return _load_again, (
+            self.name, weights, self.weights_sha256, self.vocabulary, device, self.options, self._given_tagger,
+        )  # fmt: skip
 
     @property
     def batch_size(self) -> int:
@@ -182,30 +196,36 @@ class Clipomaly:
             words = self._words
         return words, allowed_candidates(tags, words.vocabulary, self._device)
 
-    def __call__(self, frames: Sequence[Frame]) -> list[FrameResult]:
-        """Find and name what the known classes do not cover: one result for each frame, in order. See ``infer``."""
+    def __call__(self, frames: FramesInput) -> list[FrameResult]:
+        """Find and name what the known classes do not cover: one result for each frame, in order.
+
+        Args:
+            frames: one frame or many: (H, W, 3) uint8 RGB arrays, PIL images, or uint8 tensors, (H, W, 3) or
+                (3, H, W). One frame gives a list of one result. See ``infer``.
+
+        Raises:
+            UsageError: something that is no frame, or of which it is not clear what is meant.
+        """
         return [finish() for finish in self.infer(frames)]
 
     @torch.inference_mode()
-    def infer(self, frames: Sequence[Frame]) -> list[Finish]:
+    def infer(self, frames: FramesInput) -> list[Finish]:
         """Do what needs the network and its device.
 
         The rest, above all masks at the frame's size, runs on the CPU. Any thread may do it while the next frames are
         on the device.
 
         Args:
-            frames: (H, W, 3) uint8 RGB each. Sizes may differ; frames of one size are processed together.
+            frames: as in a call. Sizes may differ; frames of one size are processed together.
 
         Returns:
             A function for each frame, in order, that makes its result. The scores of a frame do not depend on the
             other frames of the call.
 
         Raises:
-            UserError: a frame that is not (H, W, 3) uint8.
+            UsageError: a frame that is not (H, W, 3) uint8.
         """
-        for frame in frames:
-            if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
-                raise UserError(f"A frame must be (height, width, 3) uint8 RGB, not {frame.shape} {frame.dtype}.")
+        frames = to_frames(frames)
         order = sorted(range(len(frames)), key=lambda index: (frames[index].shape, index))
         results: dict[int, Finish] = {}
         for _, group in groupby(order, key=lambda index: frames[index].shape):
@@ -278,3 +298,24 @@ class Clipomaly:
             )
             for index, frame in enumerate(frames)
         ]
+
+
+def _load_again(
+    model: str,
+    weights: str | None,
+    sha256: str,
+    vocabulary: Vocabulary,
+    device: str,
+    options: Options,
+    tagger: Tagger | None,
+) -> Clipomaly:
+    """A pickled model, loaded from where it was loaded before. Raises UserError when other weights are there now."""
+    loaded = Clipomaly.load(
+        model, weights=weights, vocabulary=vocabulary, device=device, options=options, tagger=tagger
+    )
+    if loaded.weights_sha256 != sha256:
+        raise UserError(
+            f"The weights of {model} are {loaded.weights_sha256[:8]}, those of the pickled model were {sha256[:8]}: "
+            "bring its weights back to where they were."
+        )
+    return loaded

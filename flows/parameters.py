@@ -1,9 +1,12 @@
 """What a scan is asked to do: the parameters of the flow and the options of the command."""
 
+import os
+from difflib import get_close_matches
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from tasks.errors import UsageError
 from tasks.method_options import present_options
 from tasks.model_settings import ModelSettings
 
@@ -64,3 +67,18 @@ class ScanParameters(BaseModel):
         """The part that a worker needs to load the model."""
         method = tuple(sorted(self.method.items()))
         return ModelSettings(self.model, self.weights, self.vocabulary, self.device, method)
+
+
+def make_parameters(**values: object) -> ScanParameters:
+    """Parameters from values by name; paths may be ``os.PathLike``. Raises UsageError for one that is wrong."""
+    unknown = [name for name in values if name not in ScanParameters.model_fields]
+    if unknown:
+        near = get_close_matches(unknown[0], ScanParameters.model_fields, 1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(ScanParameters.model_fields)}."
+        raise UsageError(f"A scan has no option {unknown[0]!r}: {hint}")
+    plain = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in values.items()}
+    try:
+        return ScanParameters.model_validate(plain)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error

@@ -1,5 +1,6 @@
 """The review queue: items in, leases out, decisions back. Every change is one transaction and leaves its events."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -45,7 +46,7 @@ class Queue:
     @classmethod
     def open(
         cls,
-        url: str,
+        url: str | os.PathLike[str],
         *,
         lease: timedelta = timedelta(minutes=5),
         patience: float = 15.0,
@@ -62,7 +63,7 @@ class Queue:
         """
         if lease <= timedelta(0):
             raise BadInputError("A lease must last longer than no time at all.")
-        return cls(Database(url, patience, create), lease, clock)
+        return cls(Database(os.fspath(url), patience, create), lease, clock)
 
     def close(self) -> None:
         """Give back the database's connections."""

@@ -162,8 +162,8 @@ class ScanRecord:
     """One generation of rows: everything that can change a row, and the ``scan_id`` hashed from it.
 
     ``options`` are the method's options by name; ``vocabulary_sha256`` covers every known class, candidate
-    name and synonym. ``keyframes`` says that only those were sampled. ``created`` and ``code_version`` are
-    told, not hashed.
+    name and synonym. ``keyframes`` says that only those were sampled. ``created``, ``code_version``
+    and ``code_commit`` (None where the code is no checkout) are told, not hashed.
     """
 
     scan_id: str
@@ -179,6 +179,7 @@ class ScanRecord:
     code_version: str
     created: datetime
     keyframes: bool = False
+    code_commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,13 @@ class Entry:
     captured: datetime | None = None
 
 
-def locate(url: str) -> Location:
+def locate(place: str | os.PathLike[str]) -> Location:
     """Open the filesystem of any fsspec URL or local path.
 
     Listings are not cached: other workers write while this one reads. Raises UserError for a URL that
     cannot be served.
     """
+    url = os.fspath(place)
     if _PASSWORD_IN_URL.match(url):
         raise UserError(
             "The URL holds a password, which would be written into every row. Give credentials by the "

@@ -17,8 +17,10 @@ def build(
     tables: Annotated[str, typer.Option("--tables", help="The tables that the queue was mined from: folder or URL.")],
     out: Annotated[str, typer.Option("--out", help="A new folder, or any fsspec URL.")],
     form: Annotated[
-        DatasetFormat,
-        typer.Option("--format", metavar="FORMAT", help=f"How the dataset is written: {one_of(DatasetFormat)}."),
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help=f"{one_of(DatasetFormat).capitalize()}, or what a plugin adds."
+        ),
     ],
     name: Annotated[list[str] | None, typer.Option(help="Only objects judged to be this; repeatable.")] = None,
     drive: Annotated[list[str] | None, typer.Option(help="Only this drive; repeatable.")] = None,
@@ -69,13 +71,13 @@ def build(
     from clipomaly.cli.rendering.dataset import print_built
     from flows.build_dataset import DatasetRequest, build_from_queue
     from tasks.datasets.build import DatasetOptions
-    from tasks.datasets.selection import Wanted
+    from tasks.datasets.selection import make_wanted
     from tasks.datasets.split import read_shares
 
-    wanted = Wanted(
-        names=tuple(sorted(name or ())),
-        drives=tuple(sorted(drive or ())),
-        reviewers=tuple(sorted(reviewer or ())),
+    wanted = make_wanted(
+        names=name or (),
+        drives=drive or (),
+        reviewers=reviewer or (),
         first_day=first_day.date() if first_day else None,
         last_day=last_day.date() if last_day else None,
         agreement=agreement,

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,16 @@ from clipomaly.cli.segment import segment
 from clipomaly.cli.serve import serve
 from clipomaly.cli.status import status
 from clipomaly.cli.vocabulary import vocabulary
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from schemas.version import VERSION, commit
+
+        built_from = commit()
+        typer.echo(f"clipomaly {VERSION}{f' ({built_from})' if built_from else ''}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="clipomaly",
@@ -49,6 +60,17 @@ for command in (
     demo,
 ):
     app.command()(command)
+
+
+@app.callback()
+def _clipomaly(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and commit.")
+    ] = False,
+) -> None:
+    """Find, name and collect what a fleet's dashcams met and no class list foresaw."""
+
+
 app.add_typer(dataset, name="dataset")
 app.add_typer(config, name="config")
 app.add_typer(review, name="review")
@@ -87,7 +109,3 @@ def _plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(" ".join(text.split()))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ detector of open-image-models, which fetches its model once. Neither finds all t
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from schemas.dataset_format import Blur
 from schemas.review import Box
-from tasks.errors import UserError
+from tasks.errors import UsageError, UserError
 from tasks.footage.images import Rgb
 from tasks.storage import reason
 
@@ -55,6 +55,14 @@ class Blurrer:
         with self._lock:
             boxes = [box for find in self._finders for box in find(image)]
         return (blur_boxes(image, boxes) if boxes else image), len(boxes)
+
+
+def read_blurs(words: Iterable[str]) -> tuple[Blur, ...]:
+    """What is to be blurred, each once. Raises UsageError for a word that is none of ``Blur``."""
+    try:
+        return tuple(sorted({Blur(word) for word in words}))
+    except ValueError as error:
+        raise UsageError(f"{error}: there are {', '.join(Blur)}.") from error
 
 
 def load_blurrer(wanted: Sequence[Blur]) -> Blurrer | None:

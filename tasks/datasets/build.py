@@ -19,26 +19,23 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import partial
-from importlib.metadata import version
 
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.dataset import DatasetFrame, NearPair, Split
 from schemas.dataset_format import Blur, DatasetFormat
 from schemas.review import QueuedItem
+from schemas.version import VERSION
 from tasks.datasets.blurring import Blurrer, Detector, load_blurrer
 from tasks.datasets.card import card, sample_sheet
-from tasks.datasets.cityscapes import CITYSCAPES, label_names
-from tasks.datasets.coco import COCO
+from tasks.datasets.cityscapes import label_names
 from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile
+from tasks.datasets.formats import format_named
 from tasks.datasets.image_store import JPEG_QUALITY, Content, gone_sources, read_pictures
 from tasks.datasets.label_tables import Placed, frame_rows, label_rows, read_frames_back
 from tasks.datasets.manifest import Blurring, Counts, FileHash, Manifest, ScanOfDataset, count
-from tasks.datasets.parquet import PARQUET
 from tasks.datasets.selection import Selection, Wanted, select
 from tasks.datasets.split import Shares, check_splits, near_pairs
-from tasks.datasets.webdataset import WEBDATASET
-from tasks.datasets.yolo import YOLO_SEG
 from tasks.errors import UserError
 from tasks.storage import (
     STORAGE_ERRORS,
@@ -53,13 +50,6 @@ from tasks.storage import (
 )
 from tasks.tables.commits import read_scan_records
 
-FORMATS = {
-    DatasetFormat.COCO: COCO,
-    DatasetFormat.YOLO_SEG: YOLO_SEG,
-    DatasetFormat.WEBDATASET: WEBDATASET,
-    DatasetFormat.CITYSCAPES: CITYSCAPES,
-    DatasetFormat.PARQUET: PARQUET,
-}
 EVERYTHING = Wanted()
 _BUILD = "_build"
 _WRITERS = 4
@@ -74,12 +64,13 @@ _LEFT_BEHIND = re.compile(r"\..+\.[0-9a-f]{32}")  # what a killed writer leaves 
 class DatasetOptions:
     """What decides the content of a dataset, beside the decisions themselves.
 
+    ``format`` is the name of one that is built in, a ``DatasetFormat``, or of one that a plugin adds.
     ``seed`` and ``shares`` are of the split by drive, see ``split_of``; objects of different splits with a cosine
     of at least ``near`` are reported. ``blur`` names what is made unrecognisable.
     """
 
     tables: str
-    format: DatasetFormat
+    format: str
     wanted: Wanted = EVERYTHING
     seed: int = 0
     shares: Shares = (0.8, 0.1, 0.1)
@@ -166,6 +157,7 @@ def build_dataset(
             There is no manifest then; the same command goes on where it ended.
     """
     out = locate(out_url)
+    format_named(options.format)  # raises before anything is read
     blur = load_blurrer(options.blur)
     detectors = blur.detectors if blur else ()
     resumed = exists(out.child(f"{_BUILD}/plan.json"))
@@ -241,7 +233,7 @@ def _plan(selection: Selection, options: DatasetOptions, detectors: tuple[Detect
         selection.known,
         scans[-1].vocabulary[: scans[-1].known_classes] if scans else (),
     )
-    if options.format is DatasetFormat.CITYSCAPES:
+    if options.format == DatasetFormat.CITYSCAPES:
         label_names(classes)  # raises when there are too many
     return _Plan(
         options,
@@ -366,7 +358,7 @@ def _write_parts(
 
 
 def _write_part(out: Location, part: _Part, plan: _Plan, blur: Blurrer | None) -> _Done:
-    form = FORMATS[plan.options.format]
+    form = format_named(plan.options.format)
     missing: list[Missing] = []
 
     def contents() -> Iterator[Content]:
@@ -417,7 +409,7 @@ def _hash(file: OutputFile) -> FileHash:
 def _finish(
     out: Location, plan: _Plan, frames: Sequence[DatasetFrame], done: Sequence[_Done], blur: Blurrer | None
 ) -> Manifest:
-    form = FORMATS[plan.options.format]
+    form = format_named(plan.options.format)
     placed = {one.frame_id: one for part in done for one in part.placed}
     kept = [Kept(frame, placed[frame.frame_id].path) for frame in frames if frame.frame_id in placed]
     hashes = [file for part in done for file in part.files]
@@ -425,7 +417,7 @@ def _finish(
         hashes.append(_hash(file))
     left = [one.frame for one in kept]
     manifest = Manifest(
-        clipomaly=version("clipomaly"),
+        clipomaly=VERSION,
         format=plan.options.format,
         selection=_digest(plan, frames),
         options=plan.options.wanted,
@@ -483,4 +475,4 @@ def _near_rows(pairs: Iterable[NearPair]) -> bytes:
     return text.getvalue().encode()
 
 
-__all__ = ["FORMATS", "Built", "Counts", "DatasetOptions", "Missing", "build_dataset", "read_manifest"]
+__all__ = ["Built", "Counts", "DatasetOptions", "Missing", "build_dataset", "read_manifest"]

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from schemas.dataset import DatasetFrame, Role, Split
-from schemas.dataset_format import DatasetFormat
 from tasks.datasets.blurring import Detector
 from tasks.datasets.format import Losses
 from tasks.datasets.selection import Wanted
@@ -79,7 +78,7 @@ class Manifest:
     cannot hold and ``losses`` how often that was so; ``missing`` are frames that were left out."""
 
     clipomaly: str
-    format: DatasetFormat
+    format: str
     selection: str
     options: Wanted
     tables: str

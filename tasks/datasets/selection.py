@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import duckdb
 import pyarrow as pa
@@ -56,6 +56,29 @@ class Wanted:
     known: bool = True
     background: bool = True
     fully_labelled: bool = False
+
+
+class Filters(TypedDict, total=False):
+    """The fields of ``Wanted``; names in any order."""
+
+    names: Iterable[str]
+    drives: Iterable[str]
+    reviewers: Iterable[str]
+    first_day: date | None
+    last_day: date | None
+    agreement: float
+    best: int | None
+    known: bool
+    background: bool
+    fully_labelled: bool
+
+
+def make_wanted(**filters: Unpack[Filters]) -> Wanted:
+    """The filters of a dataset; names, drives and reviewers are sorted, so that one selection has one record."""
+    values: dict[str, Any] = dict(filters)
+    for name in ("names", "drives", "reviewers"):
+        values[name] = tuple(sorted(values.get(name, ())))
+    return Wanted(**values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Frames of a source of any kind → RGB arrays with their times, one by one."""
 
+import os
 from collections.abc import Iterator
 
 from schemas.records import Source
@@ -45,11 +46,22 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
         raise SourceError(f"cannot be read: {reason(error)}") from error
 
 
-def read_frame(uri: str, index: int) -> Rgb:
+def read_frame(uri: str | os.PathLike[str], index: int) -> Rgb:
     """One frame of a source again, by the ``source_uri`` and ``frame_index`` of a row: (H, W, 3) uint8 RGB.
 
-    Raises UserError when it can no longer be read.
+    Args:
+        uri: a path or any fsspec URL: a video, a recording, a tar or folder of images.
+        index: its number in the source, from 0.
+
+    Raises:
+        UserError: it can no longer be read.
+
+    Example:
+        >>> import clipomaly
+        >>> clipomaly.read_frame("footage/drive-01/clip-01.mp4", 10).shape  # doctest: +SKIP
+        (360, 640, 3)
     """
+    uri = os.fspath(uri)
     place = locate(uri)
     try:
         [stored] = kind_of(uri).pictures(place, [index])

@@ -1,5 +1,6 @@
 """The kinds of source that an archive may hold, by how the names of their files end; a folder's ends in a slash."""
 
+from clipomaly_core.plugins import plugins
 from schemas.records import Source
 from tasks.errors import SourceError
 from tasks.footage.source_folder import FOLDER
@@ -18,16 +19,27 @@ KINDS: dict[str, SourceKind] = {
     "/": FOLDER,
     ".tar": TAR,
 }
+PLUGINS = "clipomaly.sources"
+"""Entry points of other packages: the name is how a file ends, without the dot, the object a ``SourceKind``."""
+
+
+def kinds() -> dict[str, SourceKind]:
+    """All kinds by how a name ends, in lower case: those that plugins add come after the built-in ones."""
+    return KINDS | {
+        suffix: kind
+        for suffix, kind in ((f".{name.lower()}", kind) for name, kind in plugins(PLUGINS, SourceKind).items())
+        if suffix not in KINDS
+    }
 
 
 def is_source(name: str) -> bool:
     """Whether a file or a folder of this name is a source."""
-    return name.lower().endswith(tuple(KINDS))
+    return name.lower().endswith(tuple(kinds()))
 
 
 def kind_of(uri: str) -> SourceKind:
     """Which kind a source is. Raises SourceError when it is none."""
-    for suffix, kind in KINDS.items():
+    for suffix, kind in kinds().items():
         if uri.lower().endswith(suffix):
             return kind
     raise SourceError("of no kind that is read")

@@ -5,12 +5,12 @@ import json
 import math
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import version
 from importlib.util import find_spec
 
 from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
 from schemas.tables import SCHEMA_VERSION
+from schemas.version import VERSION, commit
 from tasks.model import ModelDescription
 
 _ID_LENGTH = 12
@@ -44,9 +44,10 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
         known_classes=model.known_classes,
         fps=float(fps),
         options=options,
-        code_version=version("clipomaly"),
+        code_version=VERSION,
         created=datetime.now(UTC),
         keyframes=keyframes,
+        code_commit=commit(),
     )
 
 

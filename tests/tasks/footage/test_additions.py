@@ -11,8 +11,9 @@ import pytest
 from clipomaly_core import Clipomaly, Options
 from clipomaly_core.dense import ATTENTIONS
 from schemas.dataset_format import DatasetFormat
-from tasks.datasets.build import FORMATS, DatasetOptions, build_dataset
+from tasks.datasets.build import DatasetOptions, build_dataset
 from tasks.datasets.format import Classes, Format, OutputFile, annotated
+from tasks.datasets.formats import FORMATS
 from tasks.datasets.image_store import Content
 from tasks.errors import UsageError, UserError
 from tasks.footage.archive import find_sources
@@ -56,7 +57,7 @@ def test_an_export_format_is_one_record_of_functions(monkeypatch, tmp_path):
     archive = write_fleet(tmp_path / "archive", drives=2)
     fleet = judged_fleet(archive, scan_fleet(archive, tmp_path / "tables"))
     # In the place of another, since the names of the formats cannot grow while they are in use.
-    monkeypatch.setitem(FORMATS, DatasetFormat.PARQUET, Format(boxes, lambda kept, classes: iter(()), (), "csv"))
+    monkeypatch.setitem(FORMATS, "parquet", Format(boxes, lambda kept, classes: iter(()), (), "csv"))
     built = build_dataset(fleet.walk, str(tmp_path / "out"), DatasetOptions(fleet.tables, DatasetFormat.PARQUET))
     rows = [row for path in (tmp_path / "out").glob("*-*.csv") for row in csv.reader(path.open())]
     assert len(rows) == sum(split.instances for split in built.manifest.counts.splits) > 0

@@ -1,0 +1,172 @@
+"""The verbs of the public API: what the commands of the same names do, as functions. ``clipomaly`` offers them."""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
+
+if TYPE_CHECKING:
+    from flows.nightly_scan import Summary
+    from tasks.datasets.build import Built
+    from tasks.datasets.selection import Filters
+    from tasks.scanning.status import ScanStatus
+    from tasks.tables.text_search import SearchResult
+
+PathLike: TypeAlias = str | os.PathLike[str]
+Value: TypeAlias = str | float | int | bool | None
+
+
+class ScanOptions(TypedDict, total=False):
+    """The options of a scan, each as ``clipomaly scan --help`` has it; ``method`` holds those of the method."""
+
+    prefixes: Iterable[str]
+    inventory: PathLike | None
+    model: str
+    weights: PathLike | None
+    vocabulary: PathLike | None
+    fps: float
+    keyframes: bool
+    shard_minutes: float
+    runner: str
+    workers: int | None
+    address: str | None
+    device: str
+    report: PathLike | None
+    review_url: str | None
+    queue: PathLike | None
+    queue_items: int
+    method: Mapping[str, Value]
+
+
+def scan(archive: PathLike, out: PathLike, **options: Unpack[ScanOptions]) -> "Summary":
+    """Scan an archive of footage into tables. A second call scans only what is new or was cut off.
+
+    Args:
+        archive: where the footage is: a folder, a file or any fsspec URL.
+        out: where the Parquet tables go: a folder or any fsspec URL.
+        options: see ``ScanOptions``. Neither the environment nor ``clipomaly.toml`` is read.
+
+    Returns:
+        What was done: counts of frames, instances and names, and each source that could not be read whole.
+
+    Raises:
+        UserError: an archive or tables that cannot be reached; UsageError for an option that is wrong.
+
+    Example:
+        >>> import clipomaly
+        >>> summary = clipomaly.scan("footage", "tables", fps=2)  # doctest: +SKIP
+        >>> summary.names.most_common(1)                          # doctest: +SKIP
+        [('mattress', 4)]
+    """
+    from flows.nightly_scan import run_scan
+    from flows.parameters import make_parameters
+
+    return run_scan(make_parameters(archive=archive, tables=out, **options))
+
+
+def status(tables: PathLike) -> "list[ScanStatus]":
+    """What each scan of these tables did, which sources had trouble, and what is left; the oldest scan first.
+
+    Raises:
+        UserError: tables that cannot be read.
+
+    Example:
+        >>> import clipomaly
+        >>> [night.frames for night in clipomaly.status("tables")]  # doctest: +SKIP
+        [120]
+    """
+    from tasks.scanning.status import read_status
+
+    return read_status(os.fspath(tables))
+
+
+def search(
+    tables: PathLike,
+    text: str,
+    count: int = 20,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    drive: str | None = None,
+    name: str | None = None,
+    model: str | None = None,
+    weights: PathLike | None = None,
+    device: str = "auto",
+) -> "SearchResult":
+    """Rank everything that was scanned by a text. No pixel is read.
+
+    Args:
+        tables: where the tables are.
+        text: what to look for, in a few words.
+        count: how many hits, one for each object.
+        since: captured on this day (UTC) or later; ``until`` likewise, or earlier.
+        until: see ``since``.
+        drive: only of this drive.
+        name: only with this name.
+        model: the model that scanned; the tables say it where this is None.
+        weights: its weights, where the scan had a file or URL of weights.
+        device: where the text is embedded.
+
+    Raises:
+        UserError: no tables or embeddings there, or another model than the one that scanned.
+
+    Example:
+        >>> import clipomaly
+        >>> [hit.name for hit in clipomaly.search("tables", "a mattress on the road", 3).hits]  # doctest: +SKIP
+        ['mattress', 'mattress', 'sofa']
+    """
+    from tasks.tables.search import SearchFilters
+    from tasks.tables.text_search import run_search
+
+    place = None if weights is None else os.fspath(weights)
+    filters = SearchFilters(since, until, drive, name)
+    return run_search(os.fspath(tables), text, filters, count, model, place, device)
+
+
+def build_dataset(
+    queue: PathLike,
+    tables: PathLike,
+    out: PathLike,
+    format: str = "coco",
+    *,
+    split: str = "80/10/10",
+    seed: int = 0,
+    near: float = 0.95,
+    blur: Iterable[str] = (),
+    skip_missing: bool = False,
+    **wanted: "Unpack[Filters]",
+) -> "Built":
+    """Build a training dataset of what people judged. A build that was cut off goes on when it is called again.
+
+    Args:
+        queue: the review queue: a file, or ``postgresql://…`` of a database.
+        tables: the tables that the queue was mined from.
+        out: a new folder, or any fsspec URL.
+        format: ``coco``, ``yolo-seg``, ``webdataset``, ``cityscapes``, ``parquet``, or one that a plugin adds.
+        split: shares of train, val and test, by drive.
+        seed: of the split.
+        near: objects of different splits with at least this cosine, in [0, 1], are reported.
+        blur: ``faces`` and ``plates`` are made unrecognisable where they are found.
+        skip_missing: leave out frames that the archive does not have any more.
+        wanted: which items, by the fields of ``tasks.datasets.selection.Wanted``, such as ``names=["mattress"]``.
+
+    Raises:
+        UserError: tables, footage or a folder that cannot be used; UsageError for an option that is wrong;
+            ReviewError for the queue.
+
+    Example:
+        >>> import clipomaly
+        >>> built = clipomaly.build_dataset("queue.db", "tables", "dataset", "coco")  # doctest: +SKIP
+        >>> built.manifest.counts.splits[0].instances                                 # doctest: +SKIP
+        38
+    """
+    from flows.build_dataset import DatasetRequest, build_from_queue
+    from tasks.datasets.blurring import read_blurs
+    from tasks.datasets.build import DatasetOptions
+    from tasks.datasets.selection import make_wanted
+    from tasks.datasets.split import read_shares
+
+    options = DatasetOptions(
+        os.fspath(tables), format, make_wanted(**wanted), seed, read_shares(split), near, read_blurs(blur)
+    )
+    return build_from_queue(DatasetRequest(os.fspath(queue), os.fspath(out), options, skip_missing))

@@ -1,0 +1,56 @@
+"""What other installed packages add, found by their entry points: kinds of source, dataset formats, image towers."""
+
+import logging
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+Plugin = TypeVar("Plugin")
+
+logger = logging.getLogger(__name__)
+
+
+def plugins(group: str, kind: type[Plugin]) -> dict[str, Plugin]:
+    """What other packages registered in a group of entry points, by name, in alphabetical order.
+
+    A plugin that does not import or is of another kind is left out, and one line says so, once a process. Each process
+    looks for itself, so that workers have what their own environment has.
+
+    Args:
+        group: ``clipomaly.sources``, ``clipomaly.dataset_formats`` or ``clipomaly.image_towers``.
+        kind: the class whose instances are plugins of this group.
+
+    Example:
+        >>> from clipomaly_core.plugins import plugins
+        >>> plugins("clipomaly.nothing_is_registered_here", str)
+        {}
+    """
+    found = {}
+    for point in _entry_points(group):
+        loaded = _loaded(point)
+        if isinstance(loaded, kind):
+            found[point.name] = loaded
+        elif loaded is not None:
+            _say_once(f"plugin {point.name} of {group} is left out: {point.value} is no {kind.__name__}")
+    return found
+
+
+@lru_cache
+def _entry_points(group: str) -> tuple[EntryPoint, ...]:
+    return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
+
+
+@lru_cache
+def _loaded(point: EntryPoint) -> object:
+    """What an entry point names; None where it does not import."""
+    try:
+        return point.load()
+    except Exception as error:  # whatever a foreign package raises, ours goes on
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        _say_once(f"plugin {point.name} of {point.group} is left out: {reason}")
+        return None
+
+
+@lru_cache
+def _say_once(line: str) -> None:
+    logger.warning(line)
