@@ -1,9 +1,12 @@
 """The review queue with the archive behind it: what ``clipomaly review`` and scripts put together."""
 
+import os
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import unquote
 
 from review.exchange.annotations import Imported
 from review.exchange.coco import export_coco, import_coco
@@ -13,7 +16,9 @@ from review.queue import Queue
 from review.web.server import serve
 from tasks.errors import UserError
 from tasks.footage.frames import read_frame
-from tasks.storage import locate
+from tasks.storage import is_local, locate
+
+_MOST_ENCODED = 5  # times that a name may be percent-encoded over
 
 
 class ArchiveFrames:
@@ -27,16 +32,44 @@ class ArchiveFrames:
 
     def read(self, source_uri: str, frame_index: int) -> Rgb:
         """The frame as (H, W, 3) uint8 RGB. Raises FrameGoneError."""
-        if self._roots and not any(_lies_below(source_uri, root) for root in self._roots):
+        if self._roots and not _lies_below(source_uri, self._roots):
             raise FrameGoneError("Its footage lies outside of the archive that this page was given.")
         try:
+            if self._roots and _links_outside(source_uri, self._roots):
+                raise FrameGoneError(
+                    "A link leads from its footage to outside of the archive. Name where it leads as --archive too."
+                )
             return read_frame(source_uri, frame_index)
         except UserError as error:
             raise FrameGoneError(str(error)) from error
 
 
-def _lies_below(uri: str, root: str) -> bool:
-    return (uri == root or uri.startswith(f"{root}/")) and ".." not in uri.split("/")
+def _lies_below(uri: str, roots: Sequence[str]) -> bool:
+    """Whether a source lies in one of the archives: by its name, however its dots are written."""
+    for root in roots:
+        if uri != root and not uri.startswith(f"{root}/"):
+            continue
+        rest = uri[len(root) :]
+        for _ in range(_MOST_ENCODED):
+            if any(part in ("..", ".") for part in re.split(r"[/\\]", rest)):
+                return False
+            rest, before = unquote(rest), rest
+            if rest == before:
+                return True
+        return False
+    return False
+
+
+def _links_outside(uri: str, roots: Sequence[str]) -> bool:
+    """Whether a link on the way to a source of this machine, or in its folder of images, leads out of the archives."""
+    place = locate(uri)
+    if not is_local(place.fs):
+        return False
+    tops = [os.path.realpath(top.path) for top in map(locate, roots) if is_local(top.fs)]
+    paths = [Path(place.path)]
+    if paths[0].is_dir():
+        paths += [Path(entry.path) for entry in os.scandir(paths[0]) if entry.is_symlink()]
+    return not all(any(Path(os.path.realpath(path)).is_relative_to(top) for top in tops) for path in paths)
 
 
 def serve_page(

@@ -70,7 +70,7 @@ def audit(connection: Connection) -> Audit:
     spellings = []
     for name in sorted(typed):
         for near in nearest_names(times, name, count=1):
-            if (times[near], near) > (times[name], name):
+            if (-times[near], near) < (-times[name], name):  # of two given as often, one is told
                 spellings.append(Spelling(name, times[name], near, times[near]))
     unnamed = tuple(
         Unnamed(queued)

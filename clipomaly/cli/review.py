@@ -10,10 +10,13 @@ import typer
 from clipomaly.cli.arguments import Json, QueueUrl, one_of
 from clipomaly.cli.choosing import choosing
 from clipomaly.cli.precision import precision
+from clipomaly.cli.review_options import Items, Who, open_queue, who
+from clipomaly.cli.review_second import second
+from clipomaly.cli.review_upkeep import backup, check, comment, names, reopen
 from schemas.review import State
 
 if TYPE_CHECKING:
-    from review import Filters, Queue
+    from review import Filters
 
 review = typer.Typer(
     help="Judge what was found: the page, and everything on it as a command.",
@@ -39,28 +42,12 @@ class Tool(StrEnum):
     LABEL_STUDIO = "label-studio"
 
 
-Who = Annotated[
-    str | None, typer.Option("--reviewer", help="Who judges (default: the name of your account on this machine).")
-]
-Items = Annotated[list[str], typer.Argument(help="Ids of items.")]
 Archives = Annotated[
     list[str] | None,
     typer.Option(
         "--archive", help="Read frames only below this folder or URL (default: where each item's footage is)."
     ),
 ]
-
-
-def _open(url: str, *, create: bool = False) -> "Queue":
-    from review import Queue
-
-    return Queue.open(url, create=create)
-
-
-def _who(reviewer: str | None) -> str:
-    from review.reviewers import local_user
-
-    return reviewer or local_user()
 
 
 @review.command()
@@ -90,7 +77,7 @@ def stats(queue: QueueUrl, as_json: Json = False) -> None:
     """
     from clipomaly.cli.rendering.review import print_stats
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         print_stats(opened.stats(), as_json)
 
 
@@ -105,7 +92,7 @@ def add_reviewer(
     """
     from review.reviewers import add_reviewer
 
-    with _open(queue, create=True) as opened:
+    with open_queue(queue, create=True) as opened:
         token = add_reviewer(opened, name)
     typer.echo(f"{name} signs in with this token, which is shown only now:", err=True)
     typer.echo(token)
@@ -119,7 +106,7 @@ def remove_reviewer(name: Annotated[str, typer.Argument(help="Whom.")], queue: Q
     """
     from review.reviewers import remove_reviewer
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         remove_reviewer(opened, name)
 
 
@@ -132,7 +119,7 @@ def reviewers(queue: QueueUrl, as_json: Json = False) -> None:
     from clipomaly.cli.rendering.review import print_reviewers
     from review.reviewers import list_reviewers
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         print_reviewers(list_reviewers(opened), as_json)
 
 
@@ -156,7 +143,7 @@ def list_items(
     from clipomaly.cli.rendering.review import print_items
     from schemas.review import OPEN
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         print_items(opened.list_items(chosen, state or OPEN, count, skip=skip), as_json)
 
 
@@ -174,7 +161,7 @@ def groups(
     """
     from clipomaly.cli.rendering.review import print_groups
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         print_groups(opened.clusters(chosen, count), as_json)
 
 
@@ -195,7 +182,7 @@ def show(
     from clipomaly.cli.rendering.review import print_item
     from flows.review import write_pictures
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         print_item(opened.item(item), opened.events(item), as_json)
         if pictures is not None:
             for line in write_pictures(opened, item, pictures, archive or ()):
@@ -217,8 +204,8 @@ def next_items(
     """
     from clipomaly.cli.rendering.review import print_items
 
-    with _open(queue) as opened:
-        print_items(opened.lease(_who(reviewer), chosen, count), as_json)
+    with open_queue(queue) as opened:
+        print_items(opened.lease(who(reviewer), chosen, count), as_json)
 
 
 @review.command()
@@ -227,8 +214,8 @@ def hold(items: Items, queue: QueueUrl, reviewer: Who = None) -> None:
 
     Example: clipomaly review hold 1f0c9a --queue queue.db
     """
-    with _open(queue) as opened:
-        for item_id in opened.renew(_who(reviewer), items):
+    with open_queue(queue) as opened:
+        for item_id in opened.renew(who(reviewer), items):
             typer.echo(item_id)
 
 
@@ -242,8 +229,8 @@ def release(
 
     Example: clipomaly review release --queue queue.db
     """
-    with _open(queue) as opened:
-        typer.echo(f"{opened.release(_who(reviewer), items or None)} released")
+    with open_queue(queue) as opened:
+        typer.echo(f"{opened.release(who(reviewer), items or None)} released")
 
 
 @review.command()
@@ -262,9 +249,9 @@ def decide(
     from clipomaly.cli.rendering.review import print_decisions
     from schemas.review import Verdict as Said
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         said = Said(verdict.value.replace("-", " "))
-        print_decisions(opened.decide(_who(reviewer), items, said, name), as_json)
+        print_decisions(opened.decide(who(reviewer), items, said, name), as_json)
 
 
 @review.command()
@@ -278,44 +265,29 @@ def snooze(
 
     Example: clipomaly review snooze 1f0c9a --hours 8 --queue queue.db
     """
-    with _open(queue) as opened:
-        until = opened.snooze(_who(reviewer), items, timedelta(hours=hours))
+    with open_queue(queue) as opened:
+        until = opened.snooze(who(reviewer), items, timedelta(hours=hours))
     typer.echo(f"back on {until:%Y-%m-%d at %H:%M} UTC")
 
 
 @review.command()
 def undo(
     queue: QueueUrl,
-    item: Annotated[str | None, typer.Argument(help="Your last decision on this item (default: your last).")] = None,
+    items: Annotated[
+        list[str] | None, typer.Argument(help="Your last decisions on these items (default: your last).")
+    ] = None,
     reviewer: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Take back a decision or snooze of yours; its items are held for you again.
+    """Take back decisions or snoozes of yours; their items are held for you again.
 
     Example: clipomaly review undo --queue queue.db
     """
     from clipomaly.cli.rendering.review import print_items
 
-    with _open(queue) as opened:
-        print_items(opened.undo(_who(reviewer), item), as_json)
-
-
-@review.command()
-def names(
-    queue: QueueUrl,
-    typed: Annotated[str, typer.Argument(help="What the name begins with or holds.")] = "",
-    known: Annotated[bool, typer.Option("--known", help="Only the classes of the known vocabulary.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Names to choose from, as the page completes them.
-
-    Example: clipomaly review names matt --queue queue.db
-    """
-    from clipomaly.cli.rendering.review import print_names
-    from review.names import complete_name
-
-    with _open(queue) as opened:
-        print_names(complete_name(opened.vocabulary(), typed, known), as_json)
+    with open_queue(queue) as opened:
+        back = opened.undo_items(who(reviewer), items) if items else opened.undo(who(reviewer))
+        print_items(back, as_json)
 
 
 @review.command("export")
@@ -341,7 +313,7 @@ def export_items(
     from flows.review import hand_over
     from review.exchange.label_studio import IMAGE_ROOT
 
-    with _open(queue) as opened:
+    with open_queue(queue) as opened:
         count = hand_over(
             opened,
             tool.value,
@@ -367,8 +339,8 @@ def import_decisions(
     """
     from flows.review import take_back
 
-    with _open(queue) as opened:
-        done = take_back(opened, tool.value, path, _who(reviewer))
+    with open_queue(queue) as opened:
+        done = take_back(opened, tool.value, path, who(reviewer))
     typer.echo(f"{done.decided} decided, {done.unchanged} as before, {len(done.problems)} not taken")
     for problem in done.problems:
         typer.echo(problem, err=True)
@@ -376,4 +348,7 @@ def import_decisions(
         raise typer.Exit(1)
 
 
-review.command()(precision)
+for command in (precision, check, reopen, comment, backup):
+    review.command()(command)
+review.add_typer(names, name="names")
+review.add_typer(second, name="second")

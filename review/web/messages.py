@@ -226,6 +226,7 @@ class EventAnswer(BaseModel):
     kind: str
     before: StatusAnswer | None
     after: StatusAnswer
+    note: str | None
 
 
 class EventsAnswer(BaseModel):
@@ -289,4 +290,11 @@ def status_answer(status: ItemStatus) -> StatusAnswer:
 def event_answer(event: Event) -> EventAnswer:
     """An event for the page."""
     before = status_answer(event.before) if event.before else None
-    return EventAnswer(at=event.at, actor=event.actor, kind=event.kind, before=before, after=status_answer(event.after))
+    return EventAnswer(
+        at=event.at,
+        actor=event.actor,
+        kind=event.kind,
+        before=before,
+        after=status_answer(event.after),
+        note=event.note,
+    )

@@ -40,6 +40,11 @@ COMMANDS = [
     "snooze",
     "undo",
     "names",
+    "check",
+    "reopen",
+    "comment",
+    "backup",
+    "second",
     "export",
     "import",
 ]
@@ -262,6 +267,79 @@ def test_frames_come_from_the_archive_that_was_named(archive: Path, tmp_path: Pa
         ArchiveFrames().read(item.source_uri, 7)
     with pytest.raises(FrameGoneError, match="cannot be read any more"):
         ArchiveFrames().read(f"file://{tmp_path}/gone.mp4", 0)
+
+
+@pytest.mark.parametrize("dots", ["..", "%2e%2e", "%2E%2e", "%252e%252e", ".%2e", "x%2f..%2f..", "x%5c.."])
+def test_dots_do_not_leave_the_archive_however_they_are_written(archive: Path, tmp_path: Path, dots: str) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    with pytest.raises(FrameGoneError, match="outside"):
+        ArchiveFrames([str(inner)]).read(f"file://{inner}/{dots}/archive/drive/", 0)
+
+
+def test_links_do_not_leave_the_archive(archive: Path, tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    (inner / "images").mkdir(parents=True)
+    (inner / "drive").symlink_to(archive / "drive")
+    (inner / "images" / "0.png").symlink_to(archive / "drive" / "0.png")
+    for folder in ("drive", "images"):
+        with pytest.raises(FrameGoneError, match="A link leads"):
+            ArchiveFrames([str(inner)]).read(f"file://{inner}/{folder}/", 0)
+        assert ArchiveFrames([str(inner), str(archive)]).read(f"file://{inner}/{folder}/", 0).shape == (
+            HEIGHT,
+            WIDTH,
+            3,
+        )
+
+
+def test_names_are_listed_merged_and_renamed(clipomaly: Run, filled: Path) -> None:
+    def run(*arguments: object) -> str:
+        ran = clipomaly("review", *arguments, "--queue", filled)
+        assert ran.code == 0, ran.err
+        return ran.out
+
+    for item, name in (("item000000", "jery can"), ("item000001", "jerrycan"), ("item000002", "jerry can")):
+        run("decide", "relabel", item, "--name", name, "--reviewer", "ann")
+    checked = clipomaly("review", "check", "--queue", filled)
+    assert checked.code == 1 and "names merge" in checked.out and "jery can" in checked.out
+    assert run("names", "merge", "jery can", "jerrycan", "--into", "jerry can") == "2 decisions renamed to jerry can\n"
+    assert clipomaly("review", "check", "--queue", filled).code == 0
+    assert run("names", "rename", "jerry can", "fuel can") == "3 decisions renamed to fuel can\n"
+    assert run("names", "fuel") == "fuel can\n"
+    assert "jerry can → fuel can" in run("show", "item000002")
+
+
+def test_a_decision_is_opened_again_and_given_a_second_opinion(clipomaly: Run, filled: Path) -> None:
+    def run(*arguments: object) -> str:
+        ran = clipomaly("review", *arguments, "--queue", filled)
+        assert ran.code == 0, ran.err
+        return ran.out
+
+    run("decide", "accept", "item000000", "item000001", "--reviewer", "ann")
+    run("comment", "item000000", "seen in Leipzig", "--reviewer", "ann")
+    assert run("second", "ask", "item000000", "item000001") == "2 asked for\n"
+    with Queue.open(str(filled)) as queue:
+        queue.give_opinion("bob", "item000000", Verdict.NOT_AN_OBJECT)
+    [found] = json.loads(run("second", "disagreements", "--json"))
+    assert found["item_id"] == "item000000" and found["opinions"][0]["reviewer"] == "bob"
+    assert "0 of 1 items judged twice agree" in run("second", "agreement")
+    run("reopen", "item000000", "--note", "look again")
+    assert "seen in Leipzig" in run("show", "item000000")
+    assert clipomaly("review", "second", "ask", "--queue", filled).code == 2
+
+
+def test_a_backup_is_whole_while_people_judge(clipomaly: Run, filled: Path, tmp_path: Path) -> None:
+    with Queue.open(str(filled)) as queue:
+        count = sum(1 for _ in queue.walk(tuple(State), with_pictures=False))
+        queue.decide("ann", "item000000", Verdict.UNSURE)
+        ran = clipomaly("review", "backup", tmp_path / "copy.db", "--queue", filled)
+        assert ran.code == 0 and f"{count} items" in ran.out
+        queue.decide("ann", "item000001", Verdict.UNSURE)
+    with Queue.open(str(tmp_path / "copy.db"), create=False) as copy:
+        assert [one.item_id for one in copy.decisions()] == ["item000000"]
+    assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
+    again = clipomaly("review", "backup", tmp_path / "copy.db", "--queue", filled)
+    assert again.code == 2 and "there already" in again.err
 
 
 def test_an_archive_that_is_gone_leaves_the_stored_pictures(clipomaly: Run, filled: Path, tmp_path: Path) -> None:

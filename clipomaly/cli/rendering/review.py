@@ -7,12 +7,14 @@ from dataclasses import asdict
 from pydantic import BaseModel, TypeAdapter
 
 from clipomaly.cli.rendering.rows import print_block, print_rows
+from review.audit import Audit
 from review.names import KnownName, unclear_reason
+from review.opinions import Agreement, Disagreement
 from review.queue import Cluster
 from review.reviewers import Reviewer
 from review.statistics import Stats
 from review.web.messages import DecisionAnswer, event_answer, item_answer
-from schemas.review import JUDGED, Decision, Event, ItemStatus, QueuedItem, State
+from schemas.review import JUDGED, Decision, Event, ItemStatus, QueuedItem, State, Verdict
 
 _MOST_NAMES = 15
 
@@ -77,7 +79,7 @@ def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> No
                 event.kind.value,
                 event.actor,
                 _told(event.before) if event.before else "",
-                _told(event.after),
+                event.note or _told(event.after),
             )
             for event in events
         ],
@@ -127,6 +129,86 @@ def print_reviewers(reviewers: Sequence[Reviewer], as_json: bool) -> None:
         [(one.name, f"{one.created_at:%Y-%m-%d %H:%M}") for one in reviewers],
         "nobody signs in: whoever runs the page on this machine judges",
     )
+
+
+def print_audit(found: Audit, as_json: bool) -> None:
+    """What should be looked at before a dataset is built."""
+    if as_json:
+        unnamed = [asdict(one.decision) | {"suggestion": one.queued.item.suggestion} for one in found.unnamed]
+        print(
+            json.dumps(
+                {"unnamed": unnamed, "spellings": [asdict(one) for one in found.spellings]}, indent=2, default=str
+            )
+        )
+        return
+    if found.is_clean:
+        print("every decision names something, and no two names look like one")
+        return
+    if found.unnamed:
+        print(f"{len(found.unnamed)} decisions name nothing; no dataset takes them. Judge them again:")
+        print('  clipomaly review reopen ITEM… --note "it has no name"')
+        _print(
+            ("item", "recorded as", "by", "first suggestion"),
+            [
+                (
+                    one.decision.item_id,
+                    one.decision.name or "",
+                    one.decision.reviewer,
+                    one.queued.item.suggestion or "-",
+                )
+                for one in found.unnamed
+            ],
+        )
+    if found.spellings:
+        print(f"{len(found.spellings)} names may be slips of another. Where they are, merge them:")
+        print("  clipomaly review names merge NAME… --into NAME")
+        _print(
+            ("name", "items", "may be", "of which"),
+            [(one.name, f"{one.items:,}", one.likely, f"{one.likely_items:,}") for one in found.spellings],
+        )
+
+
+def print_disagreements(found: Sequence[Disagreement], as_json: bool) -> None:
+    """What reviewers disagree on, a line each."""
+    if as_json:
+        told = [
+            {
+                "item_id": one.queued.item.item_id,
+                "status": asdict(one.queued.status),
+                "opinions": [asdict(said) for said in one.opinions],
+            }
+            for one in found
+        ]
+        print(json.dumps(told, indent=2, default=str))
+        return
+    _print(
+        ("item", "decided", "by", "others say"),
+        [
+            (
+                one.queued.item.item_id,
+                _verdict(one.queued.status.verdict, one.queued.status.name),
+                one.queued.status.decided_by or "",
+                "; ".join(f"{said.reviewer}: {_verdict(said.verdict, said.name)}" for said in one.opinions),
+            )
+            for one in found
+        ],
+        "nobody disagrees",
+    )
+
+
+def print_agreement(told: Agreement, as_json: bool) -> None:
+    """How far reviewers agree."""
+    if as_json:
+        print(json.dumps(asdict(told), indent=2))
+        return
+    print(f"{told.waiting:,} wait for a second opinion; {told.open_disagreements:,} disagreements are open")
+    if told.items:
+        alpha = "not defined yet" if told.alpha is None else f"{told.alpha:.2f}"
+        print(f"{told.agreed:,} of {told.items:,} items judged twice agree; Krippendorff's alpha: {alpha}")
+
+
+def _verdict(verdict: Verdict | None, name: str | None) -> str:
+    return f"{verdict.value if verdict else ''}{f': {name}' if name else ''}"
 
 
 def print_stats(stats: Stats, as_json: bool) -> None:
