@@ -1,6 +1,5 @@
-"""Video files: what their headers tell, by MediaInfo, and their frames, by OpenCV or PyAV from a local file."""
+"""Video files: what their headers tell, and their frames, from a local file."""
 
-import math
 import os
 import posixpath
 import tempfile
@@ -14,9 +13,10 @@ from pymediainfo import MediaInfo
 from schemas.records import Source
 from tasks.errors import SourceError, UserError
 from tasks.footage.capture_time import time_in_header
-from tasks.footage.edit_list import shown_seconds
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, open_header
 from tasks.footage.video import sample_video, video_frames
+from tasks.footage.video_container import camera_streams, open_video
+from tasks.footage.video_indexing import read_index, told_seconds
 from tasks.storage import Location, is_full, is_local
 
 
@@ -26,30 +26,30 @@ def _look_inside(place: Location, source: Source) -> Inside:
 
 
 def look_into(file: BinaryIO, modified: datetime) -> Inside:
-    """What the header of a video says. Raises SourceError when it is none or has no frames."""
-    header = MediaInfo.parse(file, parse_speed=0)
-    if not header.video_tracks:
-        raise SourceError("no video in it: not a video, or cut off before its header")
-    video, general = header.video_tracks[0], header.general_tracks[0]
-    milliseconds = float(video.duration or general.duration or 0)
-    if milliseconds <= 0:
-        raise SourceError("the video has no frames")
-    if general.format in ("MPEG-4", "QuickTime"):
-        milliseconds = min(milliseconds, 1000 * (shown_seconds(file) or math.inf))
+    """What the header of a video says, and where it does not say how long it is, the times of its packets.
+
+    Raises SourceError when it is none or has no frames.
+    """
+    general = MediaInfo.parse(file, parse_speed=0).general_tracks[0]
+    file.seek(0)
+    with open_video(file) as container:
+        if not camera_streams(container):
+            raise SourceError("no video in it")
+        seconds = told_seconds(container)
+    if not seconds:
+        file.seek(0)
+        seconds = sum(track.length for track in read_index(file))
     container_time = time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
-    return Inside(modified, milliseconds / 1000, container_time)
+    return Inside(modified, seconds, container_time)
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
-    sample = sample_video
-    if keyframes:
-        from tasks.footage.keyframes import sample_key_frames as sample  # PyAV is an extra
     found = False
     with _local_file(place) as path:
-        for frame in sample(path, source.footage_seconds, fps):
+        for frame in sample_video(path, fps, keyframes):
             found = found or frame.image is not None
             moment = source.captured + timedelta(seconds=frame.seconds)
-            yield Frame(frame.index, moment, source.captured_from, frame.image, frame.error)
+            yield Frame(frame.index, moment, source.captured_from, frame.image, frame.error, frame.camera)
     if not found:
         raise SourceError("no frame of the video can be decoded")
 

@@ -5,7 +5,6 @@ import json
 import math
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.util import find_spec
 
 from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
@@ -26,8 +25,6 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
     """
     if not (math.isfinite(fps) and fps > 0):
         raise UserError(f"--fps must be a number above 0, not {fps}.")
-    if keyframes and find_spec("av") is None:
-        raise UserError("--keyframes needs PyAV: pip install 'clipomaly[av]'.")
     options = dict(model.options)
     hashed = asdict(model) | {"options": options, "fps": float(fps), "schema_version": SCHEMA_VERSION}
     if keyframes:

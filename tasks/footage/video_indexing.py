@@ -1,0 +1,247 @@
+"""Makes the index of a video file: one pass over its packets. None is decoded but a few where a recording begins in the
+middle of a group of pictures, or is interlaced."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from tasks.errors import SourceError
+from tasks.footage.video_container import camera_streams, decode, open_video, whole_packets
+from tasks.footage.video_index import NO_TIME, Floats, Ints, PacketTable, VideoTrack
+
+UNKNOWN_CODEC = "its video cannot be decoded: damaged, or of an unknown codec"
+
+_LONGEST = 30 * 24 * 3600.0  # seconds: a longer video has damaged times
+# H.264 and the like in these: presentation times are those of decoding, which is wrong where frames are reordered.
+_WITHOUT_PRESENTATION_TIMES = frozenset({"avi", "h264", "hevc"})
+_REORDERED = frozenset({"h264", "hevc", "vvc"})
+_PROGRESSIVE = 1  # of the field orders of FFmpeg: 0 is unknown, all others interlaced
+_PROBED = 32  # packets
+_NOT_CODED = 8  # bytes: so small an MPEG-4 packet says that the picture before it stays
+_VP8_SHOWN = 0x10  # of its first byte
+_GUESSED_RATE = 25.0
+# What programs write where nobody gave a title.
+_NO_TITLE = re.compile(r"(?i)\W*|.*(video|handler|media).*")
+
+
+def read_index(file: str | BinaryIO) -> list[VideoTrack]:
+    """The video tracks of a file, cover art left out, in the order of the file.
+
+    Raises SourceError when it is no video or none of them has frames.
+    """
+    with open_video(file) as container:
+        gathered = {stream.index: _Gathered.of(stream) for stream in camera_streams(container)}
+        if not gathered:
+            raise SourceError("no video in it")
+        end = 0.0
+        for packet in whole_packets(container):
+            ticks = packet.dts if packet.pts is None else packet.pts
+            if ticks is not None and packet.time_base:
+                end = max(end, float((ticks + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index in gathered:
+                gathered[packet.stream.index].add(packet)
+        promised = _container_seconds(container)
+    # Where another stream fills the time that the container tells, nothing of this one is missing.
+    promised = promised if promised > end + 1 else 0.0
+    tracks = [_track(file, one, promised) for one in gathered.values() if one.pts]
+    tracks = [track for track in tracks if len(track)]
+    if not tracks:
+        raise SourceError("the video has no frames")
+    return tracks if len(tracks) == 1 else _as_cameras(tracks, gathered)
+
+
+def told_seconds(container: Any) -> float:
+    """How much footage a header tells, all cameras together; 0 where it does not."""
+    whole = _container_seconds(container)
+    return float(sum(_told(stream) or whole for stream in camera_streams(container)))
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """A stream: what the header tells of it, and its packets, as they come."""
+
+    stream: int
+    codec: str
+    base: Fraction
+    rate: float
+    promised: int
+    told: float
+    title: str
+    timed: bool
+    interlaced: bool
+    pts: "array[int]" = field(default_factory=partial(array, "q"))
+    dts: "array[int]" = field(default_factory=partial(array, "q"))
+    place: "array[int]" = field(default_factory=partial(array, "q"))
+    size: "array[int]" = field(default_factory=partial(array, "q"))
+    duration: "array[int]" = field(default_factory=partial(array, "q"))
+    flags: "array[int]" = field(default_factory=partial(array, "b"))
+
+    @classmethod
+    def of(cls, stream: Any) -> "_Gathered":
+        codec = stream.codec_context
+        name = codec.name if codec else ""
+        without = stream.container.format.name in _WITHOUT_PRESENTATION_TIMES
+        rates = [stream.average_rate]
+        if without and stream.duration is None and codec:  # no times at all: only the codec may tell
+            rates.insert(0, codec.framerate)
+        return cls(
+            stream.index,
+            name,
+            stream.time_base or Fraction(1, 1_000_000),
+            float(next((rate for rate in rates if rate and 0 < rate < 1000), 0)),
+            stream.frames,
+            _told(stream),
+            _title(stream),
+            timed=not (without and name in _REORDERED and codec.has_b_frames),
+            interlaced=bool(codec) and int(codec.field_order) > _PROGRESSIVE,
+        )
+
+    def add(self, packet: Any) -> None:
+        self.pts.append(NO_TIME if packet.pts is None else packet.pts)
+        self.dts.append(NO_TIME if packet.dts is None else packet.dts)
+        self.place.append(-1 if packet.pos is None else packet.pos)
+        self.size.append(packet.size)
+        self.duration.append(packet.duration or 0)
+        self.flags.append(bool(packet.is_keyframe) + 2 * self._is_shown(packet))
+
+    def _is_shown(self, packet: Any) -> bool:
+        if packet.is_discard:
+            return False
+        if self.codec == "mpeg4":
+            return bool(packet.size > _NOT_CODED)
+        return self.codec != "vp8" or bool(memoryview(packet)[0] & _VP8_SHOWN)
+
+    def table(self) -> PacketTable:
+        """The packets; those before the first key frame cannot be shown."""
+        pts, dts, place, size, duration, flags = (
+            np.asarray(column, np.int64)
+            for column in (self.pts, self.dts, self.place, self.size, self.duration, self.flags)
+        )
+        key, shown = flags % 2 == 1, flags >= 2
+        if key.any():
+            shown[: int(key.argmax())] = False
+        return PacketTable(pts, dts, place, size, duration, key, shown)
+
+
+def _track(file: str | BinaryIO, gathered: _Gathered, promised: float) -> VideoTrack:
+    table, base = gathered.table(), float(gathered.base)
+    timed = gathered.timed and bool(table.key.any()) and gathered.codec != ""
+    if timed:
+        _hide_lost_leading(file, gathered, table)
+        timed = not (gathered.interlaced and _fields_are_packets(file, gathered, table))
+    order = _order(table, base) if timed else np.empty(0, np.int64)
+    if len(order):
+        seconds = (table.pts[order] - table.pts[order[0]]) * base
+        last = float(table.duration[order[-1]]) * base
+    else:
+        seconds, last = _counted_seconds(table, base, gathered.rate or _GUESSED_RATE), 0.0
+    rate = gathered.rate
+    if not rate:
+        rate = (len(seconds) - 1) / float(seconds[-1]) if len(seconds) > 1 and seconds[-1] > 0 else 1.0
+    end = float(seconds[-1]) + (last or 1 / rate) if len(seconds) else 0.0
+    missing = max((gathered.told or promised) - _reached(table, base, end), 0.0)
+    if gathered.promised:
+        whole = len(table) >= gathered.promised
+    else:
+        whole = missing <= 2 * float(np.diff(seconds).max(initial=1 / rate))
+    error = None if gathered.codec else UNKNOWN_CODEC
+    return VideoTrack(gathered.stream, table, order, seconds, end + missing, whole, rate, error=error)
+
+
+def _reached(table: PacketTable, base: float, shown: float) -> float:
+    """How far the packets reach: from the first that is shown or, as Matroska counts, from zero."""
+    timed = table.pts != NO_TIME
+    return max(shown, float((table.pts + table.duration)[timed].max(initial=0)) * base)
+
+
+def _order(table: PacketTable, base: float) -> Ints:
+    """The places of the packets that are shown, in order of presentation; none where their times do not tell."""
+    shown = np.flatnonzero(table.shown)
+    times = table.pts[shown]
+    if (times == NO_TIME).any():
+        return np.empty(0, np.int64)
+    order = shown[np.argsort(times, kind="stable")]
+    steps = np.diff(table.pts[order])
+    believable = bool((steps > 0).all()) and float(steps.sum()) * base < _LONGEST
+    return order if believable else np.empty(0, np.int64)
+
+
+def _counted_seconds(table: PacketTable, base: float, rate: float) -> Floats:
+    """Times of frames that are counted: those of decoding, in order, where they can be believed, else by the rate."""
+    times = table.dts[table.shown]
+    if len(times) and (times != NO_TIME).all():
+        steps = np.diff(times)
+        if (steps > 0).all() and float(steps.sum()) * base < _LONGEST:
+            return np.asarray((times - times[0]) * base, np.float64)
+    return np.arange(len(times)) / rate
+
+
+def _hide_lost_leading(file: str | BinaryIO, gathered: _Gathered, table: PacketTable) -> None:
+    """Hide the frames before the first key frame that are coded behind it and build on what was cut away."""
+    first = int(table.key.argmax())
+    leading = np.flatnonzero(table.shown & (table.pts < table.pts[first]) & (table.pts != NO_TIME))
+    if len(leading):
+        given = _times_given(file, gathered.stream, int(leading.max()) + 1)
+        table.shown[leading] = np.isin(table.pts[leading], given)
+
+
+def _fields_are_packets(file: str | BinaryIO, gathered: _Gathered, table: PacketTable) -> bool:
+    """Whether two packets make a frame, so that the times of every second one say nothing."""
+    probed = table.shown[:_PROBED].sum()
+    given = _times_given(file, gathered.stream, _PROBED)
+    return bool(np.isin(table.pts[:_PROBED][table.shown[:_PROBED]], given).sum() < 0.75 * probed)
+
+
+def _times_given(file: str | BinaryIO, stream: int, packets: int) -> list[int]:
+    """The times of the frames that a decoder gives for the first packets of a stream."""
+    with open_video(file) as container:
+        codec, times = container.streams[stream].codec_context, []
+        for number, packet in enumerate(whole_packets(container, container.streams[stream])):
+            if number >= packets:
+                break
+            times += [frame.pts for frame in decode(codec, packet)]
+        times += [frame.pts for frame in decode(codec, None)]
+    return [ticks for ticks in times if ticks is not None]
+
+
+def _as_cameras(tracks: Sequence[VideoTrack], gathered: dict[int, _Gathered]) -> list[VideoTrack]:
+    """Several tracks, each with its camera's name and when it begins."""
+    begins = []
+    for track in tracks:
+        first = track.packets.pts[track.order[0]] if len(track.order) else track.packets.pts[track.packets.shown][0]
+        begins.append(0.0 if first == NO_TIME else float(first * gathered[track.stream].base))
+    titles = [gathered[track.stream].title for track in tracks]
+    often = Counter(titles)
+    names = [title if title and often[title] == 1 else f"track {n}" for n, title in enumerate(titles, 1)]
+    return [
+        replace(track, start=begin - min(begins), camera=name)
+        for track, begin, name in zip(tracks, begins, names, strict=True)
+    ]
+
+
+def _title(stream: Any) -> str:
+    told = (str(stream.metadata.get(name, "")).strip() for name in ("title", "handler_name"))
+    return next((text for text in told if not _NO_TITLE.fullmatch(text)), "")
+
+
+def _told(stream: Any) -> float:
+    """How long the header says that a stream is, in seconds; 0 where it does not."""
+    if stream.container.format.name == "avi" and stream.average_rate and stream.frames > 0:
+        return float(stream.frames / stream.average_rate)  # its duration shrinks where the file is cut off
+    if stream.duration and stream.duration > 0 and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    text = next((value for name, value in stream.metadata.items() if name.upper().startswith("DURATION")), "")
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", text)
+    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
+
+
+def _container_seconds(container: Any) -> float:
+    """How long the header says that the whole is."""
+    return float(container.duration or 0) / 1_000_000 if (container.duration or 0) > 0 else 0.0
