@@ -33,8 +33,7 @@ from schemas.tables import INSTANCES, Table
 from tasks.datasets.build import DatasetOptions, build_dataset
 from tasks.masks import encode_mask
 from tasks.scanning.scan_record import make_scan_record
-from tasks.tables.commits import write_commit, write_scan_record
-from tasks.tables.parts import write_parts
+from tasks.tables import Tables
 from tests.tasks.samples import description
 
 HEIGHT, WIDTH = 720, 1280
@@ -64,7 +63,7 @@ def prepare(root: Path, instances: int) -> tuple[str, str, list[tuple[Box, int, 
         pictures.append(cv2.imencode(".jpg", cv2.resize(small, (WIDTH, HEIGHT)), [cv2.IMWRITE_JPEG_QUALITY, 85])[1])
     record = make_scan_record(description(), fps=1.0)
     tables = str(root / "tables")
-    write_scan_record(tables, record)
+    Tables.at(tables).begin(record)
     shapes = masks()
     frames = instances // A_FRAME
     for drive in range(0, frames, A_DRIVE):
@@ -104,9 +103,9 @@ def prepare(root: Path, instances: int) -> tuple[str, str, list[tuple[Box, int, 
                 )
         shard = f"{drive:012x}"
         table = pa.Table.from_pylist(rows, schema=INSTANCES)
-        files = write_parts(tables, record.scan_id, shard, [(Table.INSTANCES, date(2026, 11, 22), table)])
+        files = Tables.at(tables).write(record.scan_id, shard, [(Table.INSTANCES, date(2026, 11, 22), table)])
         outcome = SourceOutcome(uri, "etag", Outcome.OK, None, count, 0, len(rows))
-        write_commit(tables, CommitRecord(record.scan_id, shard, START, files, (outcome,), Stages(0, 0, 0)))
+        Tables.at(tables).write_commit(CommitRecord(record.scan_id, shard, START, files, (outcome,), Stages(0, 0, 0)))
     return record.scan_id, tables, shapes
 
 

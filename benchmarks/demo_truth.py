@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from clipomaly_core.types import UNKNOWN_NAME
 from demo_fleet import KINDS
 from tasks.masks import decode_mask
-from tasks.tables.parts import open_table
+from tasks.tables import open_table
 
 HELD, STRAY = 0.3, 0.1
 NEAR = 1.5  # sides of the greater box between two sightings of one false track

@@ -30,7 +30,7 @@ from tasks.masks import decode_mask
 from tasks.mining.candidates import Candidates, read_candidates
 from tasks.mining.mine import MiningOptions, mine
 from tasks.mining.queue_index import remember
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -203,7 +203,7 @@ def main() -> None:
         run_scan(ScanParameters(archive=str(archive), tables=tables, fps=options.fps))
 
     items = judge(tables, archive)
-    candidates = read_candidates(tables, ds.field("scan").isin([_newest(tables)]))
+    candidates = read_candidates(Tables.at(tables), ds.field("scan").isin([_newest(tables)]))
     judged = {
         name: [items[key] for key in order] for name, order in orders(tables, candidates, MiningOptions()).items()
     }
@@ -226,9 +226,8 @@ def main() -> None:
 
 
 def _newest(tables: str) -> str:
-    from tasks.tables.commits import read_scan_records
 
-    return read_scan_records(tables)[-1].scan_id
+    return Tables.at(tables).scans()[-1].scan_id
 
 
 if __name__ == "__main__":

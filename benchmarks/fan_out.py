@@ -21,7 +21,7 @@ from flows.runners import prefect_server
 from schemas.records import CommitRecord, Outcome, Shard, ShardResult, SourceOutcome, Stages
 from tasks.model import describe_model
 from tasks.scanning.scan_record import make_scan_record
-from tasks.tables.commits import write_commit
+from tasks.tables import Tables
 
 
 def measure(runner: Runner, count: int, folder: str) -> dict[str, float]:
@@ -33,7 +33,9 @@ def measure(runner: Runner, count: int, folder: str) -> dict[str, float]:
     shards = [Shard(f"{runner}-{number}", ()) for number in range(count)]
     for shard in shards:
         now = datetime.now(UTC)
-        write_commit(folder, CommitRecord(job.record.scan_id, shard.shard_id, now, (), (outcome,), Stages(0, 0, 0)))
+        Tables.at(folder).write_commit(
+            CommitRecord(job.record.scan_id, shard.shard_id, now, (), (outcome,), Stages(0, 0, 0))
+        )
     moments: list[float] = []
 
     def done(_: Shard, result: ShardResult | Exception) -> None:

@@ -39,7 +39,7 @@ from review import Queue
 from schemas.review import State, Verdict
 from tasks.mining.mine import MiningOptions
 from tasks.reporting.comparison import Comparison, compare_scans
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tasks.vocabularies.promote import Promotion, write_promotion
 
 OTHERS = ("mattress", "wild boar", "barrel", "boulder")
@@ -163,7 +163,7 @@ def run(
     write_promotion(promotion, str(promoted))
     before = scan(folder / "two", tables, words, fps)
     after = scan(folder / "two", tables, promoted, fps)
-    return Loop(one, before, after, said, promotion, compare_scans(tables, before.scan_id, after.scan_id))
+    return Loop(one, before, after, said, promotion, compare_scans(Tables.at(tables), before.scan_id, after.scan_id))
 
 
 def figures(loop: Loop, missing: str, rejected: str) -> dict[str, object]:

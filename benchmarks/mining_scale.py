@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tasks.mining.candidates import read_candidates
 from tasks.mining.mine import MiningOptions, mine
 from tasks.mining.queue_index import remember
+from tasks.tables import Tables
 from tasks.tables.search import SearchFilters, rank, select
 
 
@@ -36,7 +37,7 @@ def main() -> None:
     told["rows"], told["search_seconds"], told["hits"] = len(searchable.found.rows), seconds, len(hits)
     del searchable
     start = time.perf_counter()
-    candidates = read_candidates(tables)
+    candidates = read_candidates(Tables.at(tables))
     told["candidates"], told["read_seconds"] = len(candidates), round(time.perf_counter() - start, 1)
     start = time.perf_counter()
     mined = mine(candidates, remember([], [], candidates.vectors.shape[1]), MiningOptions())

@@ -20,7 +20,7 @@ from clipomaly_core import Clipomaly
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frames
 from tasks.scanning.rows import ShardRows
-from tasks.tables.parts import write_parts
+from tasks.tables import Tables
 
 CORES = 16
 _RATE = 30
@@ -52,7 +52,7 @@ def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> 
                 rows = ShardRows("scan", results[0].instances[0].embedding.size if results[0].instances else 128)
                 for frame, result in zip(shown, results, strict=True):
                     rows.add(source, frame, None, result)
-                write_parts(f"{folder}/tables", "scan", "shard", rows.tables())
+                Tables.at(f"{folder}/tables").write("scan", "shard", rows.tables())
 
             writing = _least(write, repeats) / len(shown)
     finally:

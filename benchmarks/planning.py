@@ -31,7 +31,7 @@ from tasks.scanning.footage_length import with_footage
 from tasks.scanning.plan import Plan, plan
 from tasks.scanning.plan_record import write_plan
 from tasks.scanning.status import read_status
-from tasks.tables.commits import fold_commits, read_done, write_scan_record
+from tasks.tables import Tables
 
 _SCAN = "benchmark-scan"
 _CLIPS = 500  # a drive
@@ -112,7 +112,7 @@ def commit_all_but(tables: str, sources: int, share: float) -> None:
         )
         record = CommitRecord(_SCAN, f"{number:012x}", _NIGHT, (), outcomes, nothing)
         (folder / f"{number:012x}.json").write_bytes(_COMMIT.dump_json(record))  # a scan waits for the disk each time
-    fold_commits(tables, _SCAN)
+    Tables.at(tables).fold(_SCAN)
 
 
 def _objects(sources: int) -> Iterator[dict[str, Any]]:
@@ -136,10 +136,10 @@ def measure(archive: str, inventory: str | None, tables: str) -> dict[str, objec
         return made
 
     listing = timed("list", lambda: find_sources(archive, inventory=inventory))
-    done = timed("read commits", lambda: read_done(tables, _SCAN))
+    done = timed("read commits", lambda: Tables.at(tables).done(_SCAN))
     sources = timed("estimate footage", lambda: with_footage(Sources.of(listing.sources), done))
     planned: Plan = timed("match and group", lambda: plan(sources, done, 5.0))
-    timed("write the plan", lambda: write_plan(tables, _SCAN, archive, planned))
+    timed("write the plan", lambda: write_plan(Tables.at(tables), _SCAN, archive, planned))
     return {
         "sources": len(listing.sources), "committed": len(done), "shards": len(planned),
         "seconds": round(sum(seconds.values()), 1), "steps": seconds,
@@ -151,9 +151,12 @@ def measure(archive: str, inventory: str | None, tables: str) -> dict[str, objec
 def measure_records(tables: str) -> dict[str, object]:
     """The same of what is done with the commit records of a night: folding them again, and telling the status."""
     record = ScanRecord(_SCAN, 4, "none", "", 1, (), "", 0, 1.0, {}, "", _NIGHT)
-    write_scan_record(tables, record)
+    Tables.at(tables).begin(record)
     before, figures = _peak(), dict[str, object]()
-    for name, step in {"status": lambda: read_status(tables), "fold": lambda: fold_commits(tables, _SCAN)}.items():
+    for name, step in {
+        "status": lambda: read_status(Tables.at(tables)),
+        "fold": lambda: Tables.at(tables).fold(_SCAN),
+    }.items():
         started, busy = time.perf_counter(), time.process_time()
         made = step()
         seconds, processor = time.perf_counter() - started, time.process_time() - busy

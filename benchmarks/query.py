@@ -23,11 +23,10 @@ import pyarrow as pa
 from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, SourceOutcome, Stages
 from schemas.tables import INSTANCES, Table
 from tasks.storage import locate, replace_file
-from tasks.tables.commits import fold_commits, read_scan_records, write_commit, write_scan_record
-from tasks.tables.compact import compact
+from tasks.tables import Tables, open_table
 from tasks.tables.compaction_record import publish_compaction
 from tasks.tables.merge import pack
-from tasks.tables.parts import day_folder, open_table, with_shard, write_parts
+from tasks.tables.parts import day_folder, with_shard
 from tasks.tables.query import connect
 
 FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)
@@ -66,15 +65,15 @@ def multiply(real: Path, tables: Path, days: int, cars: int, rows: int) -> dict[
     rng = np.random.default_rng(0)
     found = open_table(str(real), "instances").to_table().select(INSTANCES.names)
     found = found.sort_by([("source_uri", "ascending"), ("frame_index", "ascending")]).combine_chunks()
-    [record] = read_scan_records(str(real))
-    write_scan_record(str(tables), record)
+    [record] = Tables.at(real).scans()
+    Tables.at(tables).begin(record)
     compaction: dict[str, float] = {}
     for number in range(days):
         moment = FIRST_DAY + timedelta(days=number, hours=6)
         cars_of_day = _cars(found, rng, moment, cars, rows)
         if number == 0:
             for shard, uri, part in cars_of_day:
-                files = write_parts(str(tables), record.scan_id, shard, [(Table.INSTANCES, moment.date(), part)])
+                files = Tables.at(tables).write(record.scan_id, shard, [(Table.INSTANCES, moment.date(), part)])
                 _commit(tables, record.scan_id, shard, uri, moment, files)
             compaction = _compact(tables)
         else:
@@ -96,7 +95,7 @@ def _cars(
 def _commit(tables: Path, scan_id: str, shard: str, uri: str, moment: datetime, files: tuple[PartFile, ...]) -> None:
     rows = sum(file.rows for file in files)
     outcome = SourceOutcome(uri, "1", Outcome.OK, None, rows, 0, rows)
-    write_commit(str(tables), CommitRecord(scan_id, shard, moment, files, (outcome,), Stages(1, 1, 1)))
+    Tables.at(tables).write_commit(CommitRecord(scan_id, shard, moment, files, (outcome,), Stages(1, 1, 1)))
 
 
 def _write_merged(tables: Path, scan_id: str, moment: datetime, cars: list[tuple[str, str, pa.Table]]) -> None:
@@ -112,12 +111,12 @@ def _write_merged(tables: Path, scan_id: str, moment: datetime, cars: list[tuple
         files.append(PartFile(Table.INSTANCES, path, merged.rows, len(merged.data), merged.sha256))
     shards = tuple(shard for shard, _, _ in cars)
     record = CompactionRecord(scan_id, moment.date(), 1, datetime.now(UTC), shards, tuple(files))
-    assert publish_compaction(str(tables), record)
+    assert publish_compaction(Tables.at(tables).root, record)
 
 
 def _compact(tables: Path) -> dict[str, float]:
     wall, processor = time.perf_counter(), time.process_time()
-    [done] = compact(str(tables), timedelta())
+    [done] = Tables.at(tables).compact(timedelta())
     return {
         "seconds": round(time.perf_counter() - wall, 1),
         "processor": round(time.process_time() - processor, 1),
@@ -237,7 +236,7 @@ def main() -> None:
     if not tables.exists():
         started = time.perf_counter()
         figures["compaction of a day"] = multiply(real, tables, arguments.days, arguments.cars, arguments.rows)
-        fold_commits(str(tables), read_scan_records(str(tables))[0].scan_id)
+        Tables.at(tables).fold(Tables.at(tables).scans()[0].scan_id)
         print(f"made in {time.perf_counter() - started:.0f} s", figures, flush=True)
     if arguments.repeats:
         figures["questions"] = measure(tables, arguments.repeats, set() if arguments.all else SLOW)

@@ -12,6 +12,7 @@ from tasks.mining.candidates import read_candidates
 from tasks.mining.items import Lost, make_items
 from tasks.mining.mine import MiningOptions, mine
 from tasks.mining.queue_index import remember
+from tasks.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSumma
         UserError: no tables, no embeddings, or not one chosen item can be cut from the archive.
         ReviewError: a queue that cannot be opened or written.
     """
-    candidates = read_candidates(tables)
+    candidates = read_candidates(Tables.at(tables))
     newest = candidates.scans[-1]
     lost = Lost()
     with Queue.open(queue_url) as queue:
@@ -49,7 +50,7 @@ def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSumma
         )
         mined = mine(candidates, past, options)
         queue.set_vocabulary(newest.vocabulary[: newest.known_classes], newest.vocabulary[newest.known_classes :])
-        enqueued = queue.enqueue(_checked(make_items(tables, candidates, mined.chosen, lost), lost))
+        enqueued = queue.enqueue(_checked(make_items(Tables.at(tables), candidates, mined.chosen, lost), lost))
     if lost.count and lost.count == len(mined.chosen):
         raise UserError(
             f"None of the {lost.count} chosen finds can be shown, nothing was handed in. {lost.reason} "

@@ -7,7 +7,7 @@ shards with the same function and write the same rows.
 import logging
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from tasks.scanning.plan_record import write_plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.scanning.status import scan_status
-from tasks.tables.commits import fold_commits, read_done, write_scan_record
+from tasks.tables import Tables
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +110,12 @@ def prepare(parameters: ScanParameters) -> Night:
     record = make_scan_record(
         describe_model(model_settings(parameters)), fps=parameters.fps, keyframes=parameters.keyframes
     )
-    write_scan_record(parameters.tables, record)
-    done = read_done(parameters.tables, record.scan_id)
+    tables = Tables.at(parameters.tables)
+    record = replace(record, run=tables.next_run(record.scan_id))
+    tables.begin(record)
+    done = tables.done(record.scan_id)
     shards = plan(with_footage(Sources.of(listing.sources), done), done, parameters.shard_minutes)
-    write_plan(parameters.tables, record.scan_id, _what(parameters), shards)
+    write_plan(tables, record.scan_id, _what(parameters), shards)
     return Night(record, listing, shards)
 
 
@@ -136,10 +138,10 @@ def run_scan(parameters: ScanParameters) -> Summary:
     watch = current_reporter()
     watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
     if night.shards:
-        model = get_model(model_settings(parameters))
+        model, tables = get_model(model_settings(parameters)), Tables.at(parameters.tables)
         for shard in night.shards:
             try:
-                summary.add(scan_shard(shard, night.record, parameters.tables, model, progress=watch.frames))
+                summary.add(scan_shard(shard, night.record, tables, model, progress=watch.frames))
             except Exception as error:  # one shard's trouble is not the night's
                 _lose(summary, shard, error)
     _close(parameters, night, summary)
@@ -186,9 +188,10 @@ def _summary_of(night: Night) -> Summary:
 
 def _close(parameters: ScanParameters, night: Night, summary: Summary) -> None:
     """Leave records that are quick to read, and say there why shards are left."""
-    fold_commits(parameters.tables, night.record.scan_id)
+    tables = Tables.at(parameters.tables)
+    tables.fold(night.record.scan_id)
     if summary.reasons:
-        write_plan(parameters.tables, night.record.scan_id, _what(parameters), night.shards, summary.reasons)
+        write_plan(tables, night.record.scan_id, _what(parameters), night.shards, summary.reasons)
 
 
 def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
@@ -228,7 +231,7 @@ def _report(parameters: ScanParameters, night: Night, summary: Summary, *, publi
 
 
 def _tell(parameters: ScanParameters, night: Night, summary: Summary) -> None:
-    status = scan_status(parameters.tables, night.record)
+    status = scan_status(Tables.at(parameters.tables), night.record)
     description = f"Scan {summary.scan_id} of {parameters.archive}"
     counts = {
         "sources listed": summary.sources,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from review import Queue
 from schemas.review import JUDGED, State
 from tasks.errors import UserError
+from tasks.tables import Tables
 from tasks.vocabularies.promote import Promotion, propose
 from tasks.vocabularies.verdicts import Space, read_spaces
 
@@ -26,7 +27,7 @@ def propose_from_queue(
     """
     spaces: dict[str, Space] = {}
     if tables is not None:
-        spaces = read_spaces(tables)
+        spaces = read_spaces(Tables.at(tables))
         if not spaces:
             raise UserError(f"There are no tables at {tables}. Name those that the queue was mined from.")
     with Queue.open(queue_url, create=False) as queue:

@@ -11,6 +11,7 @@ from tasks.reporting.comparison import Judged, compare_scans
 from tasks.reporting.page import render_comparison, render_report
 from tasks.reporting.report import Report, make_report
 from tasks.storage import is_local, locate, replace_file
+from tasks.tables import Tables
 
 
 def write_report(
@@ -38,7 +39,7 @@ def write_report(
     """
     if listing is None and archive is not None:
         listing = find_sources(archive)
-    return _write(make_report(tables, hours=hours, finds=finds, listing=listing), out, review_url)
+    return _write(make_report(Tables.at(tables), hours=hours, finds=finds, listing=listing), out, review_url)
 
 
 def _write(report: Report, out: str, review_url: str | None) -> str:
@@ -53,7 +54,7 @@ def write_comparison(tables: str, out: str, before: str, after: str, queue: str 
     Raises:
         UserError: scans that are not there or have nothing in common; ReviewError for a queue that is none.
     """
-    comparison = compare_scans(tables, before, after, _judged(queue) if queue else ())
+    comparison = compare_scans(Tables.at(tables), before, after, _judged(queue) if queue else ())
     place = locate(out).child(f"compare-{before}-{after}.html")
     replace_file(place, render_comparison(comparison).encode())
     return place.path if is_local(place.fs) else place.url
@@ -61,7 +62,7 @@ def write_comparison(tables: str, out: str, before: str, after: str, queue: str 
 
 def publish_report(tables: str, out: str, listing: Listing, review_url: str | None) -> str:
     """In a flow: write the report, and leave a link to it and the gist of it as artifacts. Its URL."""
-    report = make_report(tables, listing=listing)
+    report = make_report(Tables.at(tables), listing=listing)
     url = _write(report, out, review_url)
     link = url if "://" in url else f"file://{quote(url)}"
     create_link_artifact(link, link_text=f"Night of {report.ended:%Y-%m-%d}", key="scan-report")

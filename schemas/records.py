@@ -129,7 +129,9 @@ class Stages:
 class CommitRecord:
     """Written last and create-only: a shard is done when, and only when, its record exists.
 
-    ``notes`` tell, a line each, what went otherwise than planned and cost nothing.
+    ``notes`` tell, a line each, what went otherwise than planned and cost nothing. ``run`` is the number of the run
+    that wrote it, 0 in records of old versions: of two commits of a source that of the later run is newer, whatever
+    the clocks of their machines said.
     """
 
     scan_id: str
@@ -139,6 +141,7 @@ class CommitRecord:
     sources: tuple[SourceOutcome, ...]
     seconds: Stages
     notes: tuple[str, ...] = ()
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,8 @@ class ScanRecord:
 
     ``options`` are the method's options by name; ``vocabulary_sha256`` covers every known class, candidate
     name and synonym. ``keyframes`` says that only those were sampled. ``created``, ``code_version``
-    and ``code_commit`` (None where the code is no checkout) are told, not hashed.
+    and ``code_commit`` (None where the code is no checkout) are told, not hashed. ``run`` is the number of the run:
+    in the tables that of the first with this record, in a worker that of the run it works for; 0 in old records.
     """
 
     scan_id: str
@@ -180,6 +184,7 @@ class ScanRecord:
     created: datetime
     keyframes: bool = False
     code_commit: str | None = None
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ def compact(
     from datetime import timedelta
 
     from clipomaly.cli.rendering.compact import print_day
-    from tasks.tables import compact as compaction
+    from tasks.tables import Tables as Opened
 
     days = troubles = 0
-    for day in compaction.compact(tables, timedelta(hours=grace)):
+    for day in Opened.at(tables).compact(timedelta(hours=grace)):
         print_day(day)
         days, troubles = days + 1, troubles + (day.trouble is not None)
     if not days:

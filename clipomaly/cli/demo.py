@@ -36,6 +36,7 @@ def demo(
     from flows.parameters import ScanParameters
     from flows.progress import TerminalProgress
     from tasks.reporting.finds import write_finds
+    from tasks.tables import Tables as Opened
     from tasks.tables.query import run_query
 
     console = stdout()
@@ -52,8 +53,8 @@ def demo(
         summary = run_scan(parameters)
     print_summary(summary, parameters)
     console.print("\n[bold]What was found, by name[/] (asked with DuckDB)")
-    print_answer(run_query(str(tables), _BY_NAME), Format.TABLE)
-    write_finds(str(tables), finds, _FINDS)
+    print_answer(run_query(Opened.at(tables), _BY_NAME), Format.TABLE)
+    write_finds(Opened.at(tables), finds, _FINDS)
     console.print(f"\nbest finds: {finds / 'best.png'} and one picture each beside it")
     if not summary.succeeded:
         raise typer.Exit(1)

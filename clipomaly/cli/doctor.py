@@ -126,7 +126,7 @@ def _archive(url: str) -> Check:
 
 def _tables(url: str) -> Check:
     from tasks.storage import STORAGE_ERRORS, create_file, locate, reason
-    from tasks.tables.commits import read_scan_records
+    from tasks.tables import Tables
 
     place = locate(url).child(f"_doctor/{uuid.uuid4().hex}")
     create_file(place, b"clipomaly doctor")
@@ -141,7 +141,7 @@ def _tables(url: str) -> Check:
             place.fs.rm(place.path)
         except STORAGE_ERRORS as error:
             print(f"note: {place.url} is left behind: {reason(error)}")
-    scans = read_scan_records(url)
+    scans = Tables.at(url).scans()
     return Check("tables", f"{url} can be written, {len(scans)} scan{'' if len(scans) == 1 else 's'} in it", True)
 
 

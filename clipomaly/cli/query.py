@@ -11,12 +11,18 @@ def query(
     tables: Tables,
     sql: Annotated[str, typer.Argument(help="SQL over the tables instances, frames and embeddings.")],
     output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    unsafe: Annotated[
+        bool, typer.Option("--unsafe", help="Let SQL read and write other files, and load extensions of DuckDB.")
+    ] = False,
 ) -> None:
     """Ask the tables with DuckDB SQL: committed rows, the newest generation of each source.
+
+    SQL reads these tables alone and writes nothing, unless --unsafe allows it.
 
     Example: clipomaly query tables "SELECT name, count(*) FROM instances GROUP BY name ORDER BY 2 DESC"
     """
     from clipomaly.cli.rendering.query import print_answer
+    from tasks.tables import Tables as Opened
     from tasks.tables.query import run_query
 
-    print_answer(run_query(tables, sql), output)
+    print_answer(run_query(Opened.at(tables), sql, unsafe=unsafe), output)

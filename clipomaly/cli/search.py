@@ -33,10 +33,11 @@ def search(
     """
     from clipomaly.cli.rendering.models import say_nano
     from clipomaly.cli.rendering.search import print_hits
+    from tasks.tables import Tables as Opened
     from tasks.tables.search import SearchFilters
     from tasks.tables.text_search import run_search
 
     filters = SearchFilters(since and since.date(), until and until.date(), drive, name)
-    result = run_search(tables, text, filters, count, model, weights, device or "auto")
+    result = run_search(Opened.at(tables), text, filters, count, model, weights, device or "auto")
     print_hits(result, as_json)
     say_nano(result.model, weights)

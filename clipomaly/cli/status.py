@@ -19,8 +19,9 @@ def status(
     """
     from clipomaly.cli.rendering.status import print_status, print_status_json
     from tasks.scanning.status import read_status
+    from tasks.tables import Tables as Opened
 
-    scans = read_status(tables)
+    scans = read_status(Opened.at(tables))
     if as_json:
         print_status_json(scans)
     else:

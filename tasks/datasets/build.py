@@ -48,7 +48,7 @@ from tasks.storage import (
     read_file,
     replace_file,
 )
-from tasks.tables.commits import read_scan_records
+from tasks.tables import Tables
 
 EVERYTHING = Wanted()
 _BUILD = "_build"
@@ -175,7 +175,7 @@ def build_dataset(
             )
     else:
         resumed = False
-        selection = select(items(), options.tables, options.wanted, options.seed, options.shares)
+        selection = select(items(), Tables.at(options.tables), options.wanted, options.seed, options.shares)
         plan, frames = _plan(selection, options, detectors), selection.frames
         if manifest := read_manifest(out_url):
             if manifest.selection != _digest(plan, frames):
@@ -227,7 +227,7 @@ def read_manifest(out_url: str) -> Manifest | None:
 
 def _plan(selection: Selection, options: DatasetOptions, detectors: tuple[Detector, ...]) -> _Plan:
     used = {label.scan_id for frame in selection.frames for label in frame.labels}
-    scans = [scan for scan in read_scan_records(options.tables) if scan.scan_id in used]
+    scans = [scan for scan in Tables.at(options.tables).scans() if scan.scan_id in used]
     classes = Classes(
         selection.objects,
         selection.known,

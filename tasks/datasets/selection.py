@@ -18,8 +18,7 @@ from schemas.review import Box, QueuedItem, ReviewItem, Verdict
 from tasks.datasets.split import Shares, split_of
 from tasks.errors import UserError
 from tasks.masks import mask_area
-from tasks.tables.commits import read_scan_records
-from tasks.tables.parts import open_table
+from tasks.tables import Tables
 
 _ROLES = {
     Verdict.ACCEPT: Role.OBJECT,
@@ -133,12 +132,12 @@ class _Judged:
         return _ROLES[self.verdict]
 
 
-def select(items: Iterable[QueuedItem], tables_url: str, wanted: Wanted, seed: int, shares: Shares) -> Selection:
+def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: int, shares: Shares) -> Selection:
     """Choose the frames of a dataset.
 
     Args:
         items: judged items of the queue, read once; duplicates of others are not among them.
-        tables_url: the tables whose instances were judged.
+        tables: the tables whose instances were judged.
         wanted: the filters.
         seed, shares: of the split by drive, see ``split_of``.
 
@@ -159,15 +158,15 @@ def select(items: Iterable[QueuedItem], tables_url: str, wanted: Wanted, seed: i
             f"Nothing to build a dataset of: of {len(judged):,} usable decisions none passes the filters. Loosen them."
         )
     _check_names(chosen)
-    scans = {scan.scan_id: scan.weights_sha256 for scan in read_scan_records(tables_url)}
+    scans = {scan.scan_id: scan.weights_sha256 for scan in tables.scans()}
     if not scans:
-        raise UserError(f"There are no tables at {tables_url}. Name those that the queue was mined from.")
-    rows = _rows(tables_url, [one for one in chosen if one.scan_id in scans])
+        raise UserError(f"There are no tables at {tables.name}. Name those that the queue was mined from.")
+    rows = _rows(tables, [one for one in chosen if one.scan_id in scans])
     labelled: dict[_Key, list[tuple[Label, _Row]]] = defaultdict(list)
     for one in chosen:
         for row in _frames_of(one, rows.get(one.item_id, []), wanted.best):
             labelled[row.key].append((_label(one, row, agreement[one.item_id]), row))
-    boxes = _boxes(tables_url, {one.scan_id for one in chosen} & scans.keys(), labelled)
+    boxes = _boxes(tables, {one.scan_id for one in chosen} & scans.keys(), labelled)
     frames: list[DatasetFrame] = []
     left_out = 0
     for key, pairs in labelled.items():
@@ -302,7 +301,7 @@ class _Row:
         return self.source_uri, self.frame_index
 
 
-def _rows(tables_url: str, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
+def _rows(tables: Tables, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
     """For each item the rows of its track: those with its track_id, and those whose boxes it lists.
 
     Of every item's own frame there is a row, whatever the tables say.
@@ -318,7 +317,7 @@ def _rows(tables_url: str, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
         ]
         with duckdb.connect() as connection:
             connection.execute("SET enable_progress_bar = false")
-            connection.register("instances", open_table(tables_url, "instances", scan_id=scan_id))
+            connection.register("instances", tables.open("instances", scan_id=scan_id))
             connection.register("tracks", _table(tracks, ("item_id", "source_uri", "track_id")))
             connection.register("boxes", _table(boxes, ("item_id", "source_uri", "frame_index", *_BOX)))
             answer: Any = connection.sql(
@@ -336,14 +335,14 @@ def _rows(tables_url: str, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
     return found
 
 
-def _boxes(tables_url: str, scans: Iterable[str], keys: Iterable[_Key]) -> dict[_Key, list[Box]]:
+def _boxes(tables: Tables, scans: Iterable[str], keys: Iterable[_Key]) -> dict[_Key, list[Box]]:
     """The boxes of all instances that the scans found on these frames."""
     found: dict[_Key, list[Box]] = defaultdict(list)
     wanted = _table(list(keys), ("source_uri", "frame_index"))
     for scan_id in sorted(scans):
         with duckdb.connect() as connection:
             connection.execute("SET enable_progress_bar = false")
-            connection.register("instances", open_table(tables_url, "instances", scan_id=scan_id))
+            connection.register("instances", tables.open("instances", scan_id=scan_id))
             connection.register("wanted", wanted)
             columns = f"source_uri, frame_index, {', '.join(_BOX)}"
             answer = connection.execute(

@@ -12,8 +12,8 @@ import pyarrow.dataset as ds
 from schemas.records import ScanRecord
 from schemas.review import Box, TrackFrame
 from schemas.tables import Table
+from tasks.tables import Tables
 from tasks.tables.embeddings import OneModel, Vectors, read_one_model, read_vectors
-from tasks.tables.parts import open_table
 
 _COLUMNS = (
     "instance_id", "track_id", "source_uri", "frame_index", "timestamp", "name", "anomaly_score", "area",
@@ -108,7 +108,7 @@ def _time(value: object) -> datetime:
     return value
 
 
-def read_candidates(tables_url: str, condition: ds.Expression | None = None) -> Candidates:
+def read_candidates(tables: Tables, condition: ds.Expression | None = None) -> Candidates:
     """Read the tables: the objects whose instances meet ``condition``.
 
     Of tables that hold the finds of several models, those of the one that found any last; ``warning`` says so then.
@@ -116,7 +116,7 @@ def read_candidates(tables_url: str, condition: ds.Expression | None = None) -> 
 
     Raises UserError when there are no tables or the embeddings are missing.
     """
-    found = read_one_model(tables_url, _COLUMNS, condition)
+    found = read_one_model(tables, _COLUMNS, condition)
     rows = _by_track(found)
     tracks = rows["track_id"].combine_chunks().dictionary_encode()
     codes = tracks.indices.to_numpy(zero_copy_only=False)
@@ -141,7 +141,7 @@ def read_candidates(tables_url: str, condition: ds.Expression | None = None) -> 
         names=shown["name"].to_numpy(),
         guesses=_guesses(shown["names"].combine_chunks()),
         places=places,
-        vectors=read_vectors(tables_url, found.scans, shown["instance_id"]),
+        vectors=read_vectors(tables, found.scans, shown["instance_id"]),
         warning=found.warning(),
     )
 
@@ -194,9 +194,9 @@ class Shown:
     timestamp_source: str
 
 
-def read_shown(tables_url: str, instance_ids: list[str]) -> dict[str, Shown]:
+def read_shown(tables: Tables, instance_ids: list[str]) -> dict[str, Shown]:
     """What only showing a few instances needs, by their ids."""
-    table = open_table(tables_url, Table.INSTANCES).to_table(
+    table = tables.open(Table.INSTANCES).to_table(
         columns=["instance_id", "drive", "names", "mask_rle", "timestamp_source"],
         filter=ds.field("instance_id").isin(pa.array(instance_ids, pa.string())),
     )

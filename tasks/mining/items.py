@@ -13,6 +13,7 @@ from tasks.errors import UserError
 from tasks.footage.frames import Rgb, read_frame
 from tasks.mining.candidates import Candidates, read_shown
 from tasks.mining.mine import Chosen
+from tasks.tables import Tables
 
 _WIDEST = 768  # pixels of a crop
 _MOST_TRACK_FRAMES = 500
@@ -35,7 +36,7 @@ class Lost:
         self.item_ids.add(item_id)
 
 
-def make_items(tables_url: str, candidates: Candidates, chosen: Sequence[Chosen], lost: Lost) -> Iterator[ReviewItem]:
+def make_items(tables: Tables, candidates: Candidates, chosen: Sequence[Chosen], lost: Lost) -> Iterator[ReviewItem]:
     """The items in this order, one crop in memory at a time.
 
     What cannot be cut from the archive any more is left out and told in ``lost``, with what points to it.
@@ -45,7 +46,7 @@ def make_items(tables_url: str, candidates: Candidates, chosen: Sequence[Chosen]
     for start in range(0, len(chosen), _AT_A_TIME):
         part = chosen[start : start + _AT_A_TIME]
         ids = candidates.rows["instance_id"].take(candidates.best[[one.candidate for one in part]]).to_pylist()
-        shown = read_shown(tables_url, ids)
+        shown = read_shown(tables, ids)
         for one, instance_id in zip(part, ids, strict=True):
             row = candidates.row(one.candidate)
             if one.duplicate_of in lost.item_ids:

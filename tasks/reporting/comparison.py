@@ -10,8 +10,7 @@ import pyarrow as pa
 from schemas.records import ScanRecord
 from schemas.review import Box
 from tasks.errors import UsageError, UserError
-from tasks.tables.commits import read_commits, read_scan_records
-from tasks.tables.parts import open_table
+from tasks.tables import Tables
 from tasks.tables.query import Connection
 
 _SAME_OBJECT = 0.5
@@ -79,11 +78,11 @@ class Comparison:
         return tuple(change.name for change in self.names if not change.after)
 
 
-def compare_scans(tables: str, before: str, after: str, judged: Iterable[Judged] = ()) -> Comparison:
+def compare_scans(tables: Tables, before: str, after: str, judged: Iterable[Judged] = ()) -> Comparison:
     """Compare the scans ``before`` and ``after`` (scan ids) of the same tables.
 
     Args:
-        tables: where the tables are: a folder or any fsspec URL.
+        tables: the tables that both wrote.
         before: scan id.
         after: scan id, another one.
         judged: what people decided, by frame; an object counts as found where an instance overlaps it on one of its
@@ -95,10 +94,10 @@ def compare_scans(tables: str, before: str, after: str, judged: Iterable[Judged]
     """
     if before == after:
         raise UsageError(f"--compare {before} {after}: give two different scans.")
-    scans = {scan.scan_id: scan for scan in read_scan_records(tables)}
+    scans = {scan.scan_id: scan for scan in tables.scans()}
     for scan_id in (before, after):
         if scan_id not in scans:
-            raise UserError(f"There is no scan {scan_id} in {tables}. Scans: {', '.join(scans) or 'none'}.")
+            raise UserError(f"There is no scan {scan_id} in {tables.name}. Scans: {', '.join(scans) or 'none'}.")
     with duckdb.connect() as connection:
         _register(connection, tables, before, after)
         [(sources, frames)] = connection.execute("SELECT count(DISTINCT source_uri), count(*) FROM common").fetchall()
@@ -123,14 +122,14 @@ def compare_scans(tables: str, before: str, after: str, judged: Iterable[Judged]
         )
 
 
-def _register(connection: Connection, tables: str, before: str, after: str) -> None:
+def _register(connection: Connection, tables: Tables, before: str, after: str) -> None:
     for name, scan_id in (("before", before), ("after", after)):
-        connection.register(f"frames_{name}", open_table(tables, "frames", scan_id=scan_id))
-        connection.register(f"instances_{name}", open_table(tables, "instances", scan_id=scan_id))
+        connection.register(f"frames_{name}", tables.open("frames", scan_id=scan_id))
+        connection.register(f"instances_{name}", tables.open("instances", scan_id=scan_id))
         # A source that changed in between is another source.
         contents = [
             {"source_uri": source.uri, "etag": source.etag}
-            for commit in read_commits(tables, scan_id)
+            for commit in tables.commits(scan_id)
             for source in commit.sources
         ]
         connection.register(

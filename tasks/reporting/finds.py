@@ -14,7 +14,8 @@ from tasks.drawing import ASPECT, Picture, contact_sheet, outline, window
 from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
-from tasks.tables.query import Connection, connect
+from tasks.tables import Tables
+from tasks.tables.query import Connection
 
 _WIDTH = 768
 
@@ -35,13 +36,13 @@ class Find:
     names: tuple[NameScore, ...] = ()
 
 
-def best_finds(tables: str, count: int) -> list[Find]:
+def best_finds(tables: Tables, count: int) -> list[Find]:
     """The surest instances, one for each name of each source, large ones first among equals.
 
     Raises:
         UserError: no tables there.
     """
-    with connect(tables, [Table.INSTANCES]) as connection:
+    with tables.connect([Table.INSTANCES]) as connection:
         return select_finds(connection, "instances", count)
 
 
@@ -95,7 +96,7 @@ def find_picture(find: Find, change: Callable[[Picture], Picture] | None = None)
     return outline(np.asarray(picture, np.uint8), outlined, find.name, find.anomaly_score)
 
 
-def write_finds(tables: str, folder: Path, count: int) -> None:
+def write_finds(tables: Tables, folder: Path, count: int) -> None:
     """Write a picture of each of the best finds, and ``best.png`` with all of them, into ``folder``.
 
     Raises:

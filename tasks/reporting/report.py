@@ -17,8 +17,8 @@ from schemas.tables import Table
 from tasks.errors import UsageError, UserError
 from tasks.footage.archive import Listing
 from tasks.reporting.finds import Find, find_picture, select_finds
-from tasks.tables.commits import read_commits, read_scan_records
-from tasks.tables.query import Connection, connect
+from tasks.tables import Tables
+from tasks.tables.query import Connection
 
 WEEKS = 4
 SCORE_BINS = 40
@@ -121,7 +121,7 @@ class Report:
 
 
 def make_report(
-    tables: str,
+    tables: Tables,
     *,
     hours: float = 24,
     finds: int = 24,
@@ -130,7 +130,7 @@ def make_report(
     """Gather one night's facts.
 
     Args:
-        tables: where the tables are: a folder or any fsspec URL.
+        tables: what the scans wrote.
         hours: the night is what was committed so many hours before the newest commit, > 0.
         finds: how many of the best finds to show; each is read from the archive again.
         listing: what the archive holds, to tell what is not scanned.
@@ -141,14 +141,14 @@ def make_report(
     """
     if not hours > 0:
         raise UsageError(f"--hours {hours:g}: give a number above 0.")
-    scans = {scan.scan_id: scan for scan in read_scan_records(tables)}
-    commits = [commit for scan_id in scans for commit in read_commits(tables, scan_id)]
+    scans = {scan.scan_id: scan for scan in tables.scans()}
+    commits = [commit for scan_id in scans for commit in tables.commits(scan_id)]
     if not commits:
-        raise UserError(f"Nothing is scanned into {tables} yet. Run clipomaly scan first.")
+        raise UserError(f"Nothing is scanned into {tables.name} yet. Run clipomaly scan first.")
     ended = max(commit.committed for commit in commits)
     night = [commit for commit in commits if commit.committed > ended - timedelta(hours=hours)]
     sources = [source for commit in night for source in commit.sources]
-    with connect(tables, (Table.INSTANCES, Table.FRAMES)) as connection:
+    with tables.connect((Table.INSTANCES, Table.FRAMES)) as connection:
         _mark_night(connection, night)
         drives = _drives(connection)
         days = _days(connection)
@@ -158,7 +158,7 @@ def make_report(
         least = min(float(least or 0), 0.95)
         best = select_finds(connection, "instances_night", finds)
         return Report(
-            tables=tables,
+            tables=tables.name,
             begun=min(commit.committed for commit in night),
             ended=ended,
             scans=tuple(scans[scan_id] for scan_id in sorted({commit.scan_id for commit in night})),

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from clipomaly_core.errors import UserError
 from tasks.scanning.plan import Plan, match_done
-from tasks.storage import Location, file_names, locate, read_file, replace_file
+from tasks.storage import Location, file_names, read_file, replace_file
+from tasks.tables import Tables
 
 _PLAN = pa.schema(
     [
@@ -43,7 +44,7 @@ class LeftShard:
     error: str | None
 
 
-def write_plan(tables_url: str, scan_id: str, archive: str, plan: Plan, lost: Mapping[str, str] | None = None) -> None:
+def write_plan(tables: Tables, scan_id: str, archive: str, plan: Plan, lost: Mapping[str, str] | None = None) -> None:
     """Record what a scan of an archive is to do; afterwards again, with the reason by id of each shard that was
     lost. Raises UserError when it cannot be written."""
     shards = pa.array(np.repeat(np.arange(len(plan)), plan.sizes))
@@ -58,16 +59,16 @@ def write_plan(tables_url: str, scan_id: str, archive: str, plan: Plan, lost: Ma
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns).cast(_PLAN), buffer, compression="zstd")
     name = hashlib.sha256(archive.encode()).hexdigest()[:12]
-    replace_file(_plans(tables_url, scan_id).child(f"{name}.parquet"), buffer.getvalue())
+    replace_file(_plans(tables.root, scan_id).child(f"{name}.parquet"), buffer.getvalue())
 
 
-def read_left(tables_url: str, scan_id: str, done: pa.Table) -> list[LeftShard]:
+def read_left(tables: Tables, scan_id: str, done: pa.Table) -> list[LeftShard]:
     """The planned shards that are not done (``done`` as of ``read_done``), in order of their id. Of a source in several
     plans the newest counts.
 
     Raises UserError when a plan cannot be read.
     """
-    folder = _plans(tables_url, scan_id)
+    folder = _plans(tables.root, scan_id)
     plans = [_read(folder.child(name)) for name in file_names(folder, ".parquet")]
     table = pa.concat_tables([_PLAN.empty_table(), *plans]).sort_by("planned")
     codes = table["uri"].combine_chunks().dictionary_encode().indices.to_numpy()
@@ -87,5 +88,5 @@ def _read(place: Location) -> pa.Table:
         raise UserError(f"{place.url} is damaged. Remove it: the next scan makes it again.") from error
 
 
-def _plans(tables_url: str, scan_id: str) -> Location:
-    return locate(tables_url).child(f"_plans/{scan_id}")
+def _plans(root: Location, scan_id: str) -> Location:
+    return root.child(f"_plans/{scan_id}")

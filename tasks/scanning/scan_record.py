@@ -12,11 +12,11 @@ from schemas.tables import SCHEMA_VERSION
 from schemas.version import VERSION, commit
 from tasks.model import ModelDescription
 
-_ID_LENGTH = 12
+_DIGITS = 12
 
 
 def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = False) -> ScanRecord:
-    """Describe a scan. ``scan_id`` is 12 hex digits of the SHA-256 over canonical JSON of the model's
+    """Describe a scan. ``scan_id`` is the letter s and 12 hex digits of the SHA-256 over canonical JSON of the model's
     description, ``fps`` and the schema version: everything that can change a row. Code version and time are
     told, not hashed. ``keyframes`` is hashed where it is set: without it the id is that of earlier versions.
 
@@ -31,7 +31,8 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
         hashed["keyframes"] = True
     canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return ScanRecord(
-        scan_id=_short(hashlib.sha256(canonical.encode()).hexdigest()),
+        # Without the letter engines take one in 150 for a number, as in ``scan=1977811083e4``.
+        scan_id="s" + hashlib.sha256(canonical.encode()).hexdigest()[:_DIGITS],
         schema_version=SCHEMA_VERSION,
         model=model.model,
         weights_sha256=model.weights_sha256,
@@ -46,9 +47,3 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
         keyframes=keyframes,
         code_commit=commit(),
     )
-
-
-def _short(digest: str) -> str:
-    """The first 12 digits that are not all decimal: hive readers would take ``scan=123…`` for a number."""
-    windows = (digest[start : start + _ID_LENGTH] for start in range(len(digest) - _ID_LENGTH + 1))
-    return next(window for window in windows if not window.isdecimal())

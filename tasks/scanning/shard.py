@@ -33,8 +33,7 @@ from tasks.footage.opening import open_source
 from tasks.footage.positions import BadTrack, Position, Track, read_track
 from tasks.scanning.rows import ShardRows
 from tasks.storage import reason
-from tasks.tables.commits import is_committed, read_commit, write_commit
-from tasks.tables.parts import write_parts
+from tasks.tables import Tables
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class Model(Protocol):
 def scan_shard(
     shard: Shard,
     record: ScanRecord,
-    tables_url: str,
+    tables: Tables,
     model: Model,
     progress: Callable[[int], None] | None = None,
 ) -> ShardResult:
@@ -76,8 +75,8 @@ def scan_shard(
     Raises UserError when the tables cannot be written, the storage is out of reach or no source of the shard
     may be read, and whatever the model raises; nothing is committed then.
     """
-    if is_committed(tables_url, record.scan_id, shard.shard_id):
-        return _already_committed(tables_url, record.scan_id, shard.shard_id)
+    if tables.is_committed(record.scan_id, shard.shard_id):
+        return _already_committed(tables, record.scan_id, shard.shard_id)
     rows = ShardRows(record.scan_id, record.embedding_dimension)
     tallies = [_Tally(source) for source in shard.sources]
     inference = _Inference(model, model.batch_size)
@@ -87,24 +86,24 @@ def scan_shard(
         raise UserError(f"Cannot read {shard.sources[0].uri}: {tallies[0].error}.")
 
     started = time.perf_counter()
-    if is_committed(tables_url, record.scan_id, shard.shard_id):  # by another worker, meanwhile
-        return _already_committed(tables_url, record.scan_id, shard.shard_id)
-    files = write_parts(tables_url, record.scan_id, shard.shard_id, rows.tables())
+    if tables.is_committed(record.scan_id, shard.shard_id):  # by another worker, meanwhile
+        return _already_committed(tables, record.scan_id, shard.shard_id)
+    files = tables.write(record.scan_id, shard.shard_id, rows.tables())
     outcomes = tuple(tally.outcome() for tally in tallies)
     spent = replace(seconds, writing=seconds.writing + time.perf_counter() - started)
     notes = (*(f"{tally.source.uri}: {note}" for tally in tallies for note in tally.notes), *inference.notes)
-    commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent, notes)
-    if not write_commit(tables_url, commit):
+    commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent, notes, record.run)
+    if not tables.write_commit(commit):
         # By another worker, or by this one: storage took it, and its answer was lost on the way.
-        there = read_commit(tables_url, record.scan_id, shard.shard_id)
+        there = tables.commit(record.scan_id, shard.shard_id)
         if there.committed != commit.committed:
             return _result(there, names=(), already_committed=True)
     names = sorted(rows.names.items(), key=lambda item: (-item[1], item[0]))
     return _result(commit, tuple(NameCount(name, count) for name, count in names))
 
 
-def _already_committed(tables_url: str, scan_id: str, shard_id: str) -> ShardResult:
-    return _result(read_commit(tables_url, scan_id, shard_id), names=(), already_committed=True)
+def _already_committed(tables: Tables, scan_id: str, shard_id: str) -> ShardResult:
+    return _result(tables.commit(scan_id, shard_id), names=(), already_committed=True)
 
 
 def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committed: bool = False) -> ShardResult:

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from schemas.records import Outcome, ScanRecord, SourceOutcome, Stages
 from tasks.scanning.plan_record import LeftShard, read_left
-from tasks.tables.commits import done_in, read_commit_table, read_scan_records
+from tasks.tables import Tables
+from tasks.tables.commits import done_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,18 @@ class ScanStatus:
     notes: tuple[str, ...]
 
 
-def read_status(tables: str) -> list[ScanStatus]:
+def read_status(tables: Tables) -> list[ScanStatus]:
     """The generations of these tables, oldest first; none where nothing was ever scanned.
 
     Raises:
         UserError: records that cannot be read.
     """
-    return [scan_status(tables, record) for record in read_scan_records(tables)]
+    return [scan_status(tables, record) for record in tables.scans()]
 
 
-def scan_status(tables: str, record: ScanRecord) -> ScanStatus:
+def scan_status(tables: Tables, record: ScanRecord) -> ScanStatus:
     """One generation. Raises UserError when its records cannot be read."""
-    commits = read_commit_table(tables, record.scan_id)
+    commits = tables.commit_table(record.scan_id)
     sources = pa.Table.from_struct_array(pc.list_flatten(commits["sources"]))
     shards = np.repeat(np.arange(len(commits)), pc.list_value_length(commits["sources"]).to_numpy())
     outcomes = pc.value_counts(sources["outcome"]).to_pylist()
@@ -71,7 +72,7 @@ def scan_status(tables: str, record: ScanRecord) -> ScanStatus:
         instances=instances,
         seconds=seconds,
         frames_per_second=frames / slowest if frames and slowest else None,
-        troubles=_still_troubled(sources, commits["committed"].take(pa.array(shards))),
+        troubles=_still_troubled(sources, commits.select(["run", "committed"]).take(pa.array(shards))),
         notes=tuple(pc.list_flatten(commits["notes"]).to_pylist()),
     )
 
@@ -90,11 +91,12 @@ def _shard_outcomes(outcomes: pa.ChunkedArray, shards: npt.NDArray[np.int64], co
     return Counter({outcome: int(those.sum()) for outcome, those in kinds.items() if those.any()})
 
 
-def _still_troubled(sources: pa.Table, committed: pa.ChunkedArray) -> tuple[SourceOutcome, ...]:
-    """Sources that were not read whole, but for those that a later commit read after all."""
-    troubled = pc.unique(sources["uri"].filter(pc.is_valid(sources["error"])))
-    of_them = sources.append_column("committed", committed).filter(pc.is_in(sources["uri"], troubled))
+def _still_troubled(sources: pa.Table, age: pa.Table) -> tuple[SourceOutcome, ...]:
+    """Sources that were not read whole, but for those that a later commit read after all. ``age`` orders the commits
+    that the sources are of, oldest first."""
+    troubled = pc.is_in(sources["uri"], pc.unique(sources["uri"].filter(pc.is_valid(sources["error"]))))
+    order = pc.sort_indices(age.filter(troubled), [(name, "ascending") for name in age.column_names])
     newest: dict[str, SourceOutcome] = {}
-    for row in of_them.sort_by("committed").drop_columns("committed").to_pylist():
+    for row in sources.filter(troubled).take(order).to_pylist():
         newest[row["uri"]] = SourceOutcome(**row | {"outcome": Outcome(row["outcome"])})
     return tuple(source for _, source in sorted(newest.items()) if source.error)

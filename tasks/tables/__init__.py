@@ -1,5 +1,5 @@
 """The tables of a scan: part files, commit records, compaction, and the committed rows as one dataset."""
 
-from tasks.tables.parts import open_table
+from tasks.tables.tables import Tables, open_table
 
-__all__ = ["open_table"]
+__all__ = ["Tables", "open_table"]

@@ -1,4 +1,4 @@
-"""What is done: scan records, and the commit records that make a shard's rows count.
+"""What is done: the commit records that make a shard's rows count.
 
 A shard is done when, and only when, its commit record exists. The checkpoint of a generation repeats its
 commit records in one Parquet file: reading it and the records after it is enough.
@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core.errors import UserError
-from schemas.records import CommitRecord, ScanRecord, Stages
+from schemas.records import CommitRecord, Stages
 from schemas.tables import TIMESTAMP
-from tasks.storage import Location, create_file, exists, file_names, locate, read_file, replace_file
+from tasks.storage import Location, create_file, exists, file_names, read_file, replace_file
 
 DONE = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string()), ("footage_seconds", pa.float64())])
 """Columns of what is done: a row a committed source."""
@@ -26,7 +26,6 @@ _READING_THREADS = 16
 _AT_A_TIME = 5_000
 _DONE_LEAVES = ["shard_id", *(f"sources.list.element.{name}" for name in DONE.names)]
 
-_SCAN = TypeAdapter(ScanRecord)
 _COMMIT = TypeAdapter(CommitRecord)
 
 COMMITS = pa.schema(
@@ -70,54 +69,36 @@ COMMITS = pa.schema(
             pa.struct([(stage.name, pa.float64()) for stage in fields(Stages)]),
         ),
         ("notes", pa.list_(pa.string())),
+        ("run", pa.int64()),
     ]
 )
 """Columns of commit records, a row each: also those of a checkpoint."""
 
 
-def write_scan_record(tables_url: str, record: ScanRecord) -> None:
-    """Write ``_scans/<scan_id>.json`` unless it is there. Raises UserError when it cannot be written."""
-    create_file(_scans(locate(tables_url)).child(f"{record.scan_id}.json"), _SCAN.dump_json(record, indent=1))
-
-
-def read_scan_records(tables_url: str) -> list[ScanRecord]:
-    """Every generation of these tables, oldest first; none where nothing was ever scanned."""
-    folder = _scans(locate(tables_url))
-    records = []
-    for name in file_names(folder, ".json"):
-        place = folder.child(name)
-        try:
-            records.append(_SCAN.validate_json(read_file(place)))
-        except ValidationError as error:
-            raise UserError(f"{place.url} is no scan record. Remove it if it is not of Clipomaly.") from error
-    return sorted(records, key=lambda record: (record.created, record.scan_id))
-
-
-def is_committed(tables_url: str, scan_id: str, shard_id: str) -> bool:
+def is_committed(root: Location, scan_id: str, shard_id: str) -> bool:
     """Whether a shard of a generation is done."""
-    return exists(_commit(locate(tables_url), scan_id, shard_id))
+    return exists(_commit(root, scan_id, shard_id))
 
 
-def read_commit(tables_url: str, scan_id: str, shard_id: str) -> CommitRecord:
+def read_commit(root: Location, scan_id: str, shard_id: str) -> CommitRecord:
     """One commit record. Raises UserError when it cannot be read."""
-    return _parse_commit(_commit(locate(tables_url), scan_id, shard_id))
+    return _parse_commit(_commit(root, scan_id, shard_id))
 
 
-def write_commit(tables_url: str, record: CommitRecord) -> bool:
+def write_commit(root: Location, record: CommitRecord) -> bool:
     """Publish a shard, after its part files; False when it was committed already and stays as it was."""
-    place = _commit(locate(tables_url), record.scan_id, record.shard_id)
+    place = _commit(root, record.scan_id, record.shard_id)
     return create_file(place, _COMMIT.dump_json(record, indent=1))
 
 
-def read_commits(tables_url: str, scan_id: str) -> list[CommitRecord]:
+def read_commits(root: Location, scan_id: str) -> list[CommitRecord]:
     """All commit records of a generation, by shard_id: from its checkpoint, and one by one what is newer.
 
     Raises UserError when one cannot be read.
     """
-    tables = locate(tables_url)
-    folder = tables.child(f"_commits/{scan_id}")
+    folder = root.child(f"_commits/{scan_id}")
     committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
-    checkpoint = _read_checkpoint(_checkpoint(tables, scan_id)) if committed else {}
+    checkpoint = _read_checkpoint(_checkpoint(root, scan_id)) if committed else {}
     newer = [shard_id for shard_id in committed if shard_id not in checkpoint]
     with ThreadPoolExecutor(_READING_THREADS) as pool:
         read = pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), newer)
@@ -125,35 +106,34 @@ def read_commits(tables_url: str, scan_id: str) -> list[CommitRecord]:
     return [records[shard_id] for shard_id in committed]
 
 
-def read_commit_table(tables_url: str, scan_id: str) -> pa.Table:
+def read_commit_table(root: Location, scan_id: str) -> pa.Table:
     """``read_commits`` as the columns of ``COMMITS``, for a million sources.
 
     Raises UserError when a record cannot be read.
     """
-    folded, newer = _folded_and_newer(tables_url, scan_id)
+    folded, newer = _folded_and_newer(root, scan_id)
     if folded.schema != COMMITS:  # of an old version
-        return _table_of(read_commits(tables_url, scan_id))
+        return _table_of(read_commits(root, scan_id))
     return pa.concat_tables([folded, *newer]).sort_by("shard_id")
 
 
-def read_done(tables_url: str, scan_id: str) -> pa.Table:
+def read_done(root: Location, scan_id: str) -> pa.Table:
     """The committed sources of a generation, as columns: who they are alone, for planning.
 
     Raises UserError when a record cannot be read.
     """
-    folded, newer = _folded_and_newer(tables_url, scan_id, _DONE_LEAVES)
+    folded, newer = _folded_and_newer(root, scan_id, _DONE_LEAVES)
     return pa.concat_tables([done_in(folded), *map(done_in, newer)])
 
 
 def _folded_and_newer(
-    tables_url: str, scan_id: str, columns: list[str] | None = None
+    root: Location, scan_id: str, columns: list[str] | None = None
 ) -> tuple[pa.Table, Iterator[pa.Table]]:
     """These columns of what the checkpoint tells of shards whose record is there, and the records that it does not
     tell, some at a time: as objects a million sources would take more than a GiB."""
-    tables = locate(tables_url)
-    folder = tables.child(f"_commits/{scan_id}")
+    folder = root.child(f"_commits/{scan_id}")
     committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
-    folded = _read_folded(_checkpoint(tables, scan_id), columns) if committed else None
+    folded = _read_folded(_checkpoint(root, scan_id), columns) if committed else None
     if folded is None:
         folded = COMMITS.empty_table()
     folded = folded.filter(pc.is_in(folded["shard_id"], pa.array(committed, pa.string())))
@@ -185,16 +165,16 @@ def done_of(commits: Iterable[CommitRecord]) -> pa.Table:
     return pa.table(columns, schema=DONE)
 
 
-def fold_commits(tables_url: str, scan_id: str) -> int:
+def fold_commits(root: Location, scan_id: str) -> int:
     """Fold the commit records of a generation into ``_checkpoints/<scan_id>.parquet``: how many it holds.
 
     The file is replaced whole; a record that is committed meanwhile is read one by one until the next time.
     """
-    table = read_commit_table(tables_url, scan_id)
+    table = read_commit_table(root, scan_id)
     if len(table):
         buffer = io.BytesIO()
         pq.write_table(table.combine_chunks(), buffer, compression="zstd")
-        replace_file(_checkpoint(locate(tables_url), scan_id), buffer.getvalue())
+        replace_file(_checkpoint(root, scan_id), buffer.getvalue())
     return len(table)
 
 
@@ -225,13 +205,9 @@ def _parse_commit(place: Location) -> CommitRecord:
         raise UserError(f"{place.url} is damaged. Remove it: the next scan does its shard again.") from error
 
 
-def _scans(tables: Location) -> Location:
-    return tables.child("_scans")
+def _commit(root: Location, scan_id: str, shard_id: str) -> Location:
+    return root.child(f"_commits/{scan_id}/{shard_id}.json")
 
 
-def _commit(tables: Location, scan_id: str, shard_id: str) -> Location:
-    return tables.child(f"_commits/{scan_id}/{shard_id}.json")
-
-
-def _checkpoint(tables: Location, scan_id: str) -> Location:
-    return tables.child(f"_checkpoints/{scan_id}.parquet")
+def _checkpoint(root: Location, scan_id: str) -> Location:
+    return root.child(f"_checkpoints/{scan_id}.parquet")

@@ -20,8 +20,8 @@ from datetime import UTC, date, datetime, timedelta
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, CompactionRecord, PartFile
 from schemas.tables import Table
-from tasks.storage import Location, copy_file, file_names, leftovers, locate, remove_files, replace_file
-from tasks.tables.commits import fold_commits, read_commits, read_scan_records
+from tasks.storage import Location, copy_file, file_names, leftovers, remove_files, replace_file
+from tasks.tables.commits import fold_commits, read_commits
 from tasks.tables.compaction_record import (
     compaction_numbers,
     publish_compaction,
@@ -31,6 +31,7 @@ from tasks.tables.compaction_record import (
 )
 from tasks.tables.merge import LARGEST, merge, read_whole
 from tasks.tables.parts import day_folder, file_day
+from tasks.tables.scans import scans_there
 
 _SMALL = LARGEST // 2  # merged files below this are merged again with what is new
 _ASIDE = "_compacted/"  # begins the path of merged files that no glob over a table sees
@@ -52,45 +53,41 @@ class DayCompacted:
     trouble: str | None = None
 
 
-def compact(tables_url: str, grace: timedelta) -> Iterator[DayCompacted]:
+def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
     """Compact every day of every generation as far as it can be now; those at rest are passed over.
 
     ``grace`` is how long what was replaced stays, for those who opened the tables before. Also folds the commit
     records. Raises UserError when there are no tables or their records cannot be read; what is wrong with the files
     of a day is its ``trouble``.
     """
-    scans = read_scan_records(tables_url)
-    if not scans:
-        raise UserError(f"There are no tables at {tables_url}. Scan an archive into it first.")
-    for scan in scans:
-        fold_commits(tables_url, scan.scan_id)
+    for scan in scans_there(root):
+        fold_commits(root, scan.scan_id)
         days: dict[date, list[CommitRecord]] = defaultdict(list)
-        for commit in read_commits(tables_url, scan.scan_id):
+        for commit in read_commits(root, scan.scan_id):
             for day in {file_day(file) for file in commit.files}:
                 days[day].append(commit)
-        numbers = compaction_numbers(tables_url, scan.scan_id)
-        records = read_compactions(tables_url, scan.scan_id)
+        numbers = compaction_numbers(root, scan.scan_id)
+        records = read_compactions(root, scan.scan_id)
         for day in sorted(days):
             record = records.get(day)
             if _not_merged(days[day], record) or (record and _unsettled(record, numbers[day])):
-                yield compact_day(tables_url, scan.scan_id, day, days[day], grace)
+                yield compact_day(root, scan.scan_id, day, days[day], grace)
 
 
 def compact_day(
-    tables_url: str, scan_id: str, day: date, commits: Sequence[CommitRecord], grace: timedelta
+    root: Location, scan_id: str, day: date, commits: Sequence[CommitRecord], grace: timedelta
 ) -> DayCompacted:
     """Merge and settle one day of a generation as far as it can be now. ``commits`` are those with files of the day."""
-    tables = locate(tables_url)
     done = DayCompacted(scan_id, day)
     try:
         while True:
-            numbers = compaction_numbers(tables_url, scan_id).get(day, [])
-            record = read_compaction(tables_url, scan_id, day, numbers[-1]) if numbers else None
+            numbers = compaction_numbers(root, scan_id).get(day, [])
+            record = read_compaction(root, scan_id, day, numbers[-1]) if numbers else None
             due = record.compacted + grace if record and _unsettled(record, numbers) else None
             if record and due and due <= datetime.now(UTC):
-                done = replace(done, removed=done.removed + _settle(tables, record))
+                done = replace(done, removed=done.removed + _settle(root, record))
             elif new := _not_merged(commits, record):
-                before, files = _merge(tables, scan_id, day, new, commits, record)
+                before, files = _merge(root, scan_id, day, new, commits, record)
                 merged = CompactionRecord(
                     scan_id=scan_id,
                     day=day,
@@ -99,7 +96,7 @@ def compact_day(
                     shards=tuple(sorted({*(record.shards if record else ()), *(commit.shard_id for commit in new)})),
                     files=files,
                 )
-                if publish_compaction(tables_url, merged):
+                if publish_compaction(root, merged):
                     size = sum(file.size for file in files)
                     done = replace(done, merged=done.merged + before, into=len(files), size=size)
             else:
@@ -121,7 +118,7 @@ def _unsettled(record: CompactionRecord, numbers: Sequence[int]) -> bool:
 
 
 def _merge(
-    tables: Location,
+    root: Location,
     scan_id: str,
     day: date,
     new: Sequence[CommitRecord],
@@ -144,43 +141,41 @@ def _merge(
         small = [file for file in earlier if file.size < _SMALL]
         files += [file for file in earlier if file.size >= _SMALL]
         before += len(parts) + len(small)
-        for merged in merge(tables, parts, small, first_source):
+        for merged in merge(root, parts, small, first_source):
             name = f"merged-{number:06d}-{merged.sha256[:12]}.parquet"
             path = f"{_ASIDE}{day_folder(table, scan_id, day)}/{name}"
-            replace_file(tables.child(path), merged.data)
+            replace_file(root.child(path), merged.data)
             files.append(PartFile(table.value, path, merged.rows, len(merged.data), merged.sha256))
     return before, tuple(files)
 
 
-def _settle(tables: Location, record: CompactionRecord) -> int:
+def _settle(root: Location, record: CompactionRecord) -> int:
     """Remove what the record replaced, then let its files take that place: how many files are gone.
 
     In this order a glob over a table misses rows of the day for a moment, but sees none twice.
     """
     aside = [file for file in record.files if file.path.startswith(_ASIDE)]
     for file in aside:
-        read_whole(tables, file)  # in a moment they will be all there is
-    gone = list(_replaced(tables, record))
+        read_whole(root, file)  # in a moment they will be all there is
+    gone = list(_replaced(root, record))
     remove_files(gone)
-    remove_older(tables.url, record)
+    remove_older(root, record)
     if aside:
         for file in aside:
-            copy_file(tables.child(file.path), tables.child(_in_place(file).path))
+            copy_file(root.child(file.path), root.child(_in_place(file).path))
         files = tuple(_in_place(file) for file in record.files)
-        publish_compaction(
-            tables.url, replace(record, number=record.number + 1, compacted=datetime.now(UTC), files=files)
-        )
+        publish_compaction(root, replace(record, number=record.number + 1, compacted=datetime.now(UTC), files=files))
     return len(gone)
 
 
-def _replaced(tables: Location, record: CompactionRecord) -> Iterator[Location]:
+def _replaced(root: Location, record: CompactionRecord) -> Iterator[Location]:
     """What nobody reads who opened the tables after the record, and what merges that came to nothing left."""
     parts = {f"{shard_id}.parquet" for shard_id in record.shards}
     kept = {path for file in record.files for path in (file.path, _in_place(file).path)}
     for table in Table:
         folder = day_folder(table, record.scan_id, record.day)
         for path in (folder, f"{_ASIDE}{folder}"):
-            place = tables.child(path)
+            place = root.child(path)
             for name in (*file_names(place, ".parquet"), *leftovers(place)):
                 merged = _MERGED.fullmatch(name)
                 # One with a greater number is being made, to follow this record.

@@ -13,58 +13,56 @@ from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core.errors import UserError
 from schemas.records import CompactionRecord
-from tasks.storage import Location, create_file, file_names, locate, read_file, remove_files
+from tasks.storage import Location, create_file, file_names, read_file, remove_files
 
 _READING_THREADS = 16
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.(\d{6})\.json")
 _RECORD = TypeAdapter(CompactionRecord)
 
 
-def read_compactions(tables_url: str, scan_id: str) -> dict[date, CompactionRecord]:
+def read_compactions(root: Location, scan_id: str) -> dict[date, CompactionRecord]:
     """The record of each compacted day of a generation. Raises UserError when one cannot be read."""
-    tables = locate(tables_url)
-    newest = [(day, numbers[-1]) for day, numbers in compaction_numbers(tables_url, scan_id).items()]
+    newest = [(day, numbers[-1]) for day, numbers in compaction_numbers(root, scan_id).items()]
     with ThreadPoolExecutor(_READING_THREADS) as pool:
-        records = pool.map(lambda item: _parse(place_of(tables, scan_id, *item)), newest)
+        records = pool.map(lambda item: _parse(place_of(root, scan_id, *item)), newest)
         return {record.day: record for record in records}
 
 
-def read_compaction(tables_url: str, scan_id: str, day: date, number: int) -> CompactionRecord:
+def read_compaction(root: Location, scan_id: str, day: date, number: int) -> CompactionRecord:
     """One record. Raises UserError when it cannot be read."""
-    return _parse(place_of(locate(tables_url), scan_id, day, number))
+    return _parse(place_of(root, scan_id, day, number))
 
 
-def compaction_numbers(tables_url: str, scan_id: str) -> dict[date, list[int]]:
+def compaction_numbers(root: Location, scan_id: str) -> dict[date, list[int]]:
     """The numbers of the records of each day, least first."""
     found: dict[date, list[int]] = defaultdict(list)
-    for name in file_names(locate(tables_url).child(f"_compactions/{scan_id}"), ".json"):
+    for name in file_names(root.child(f"_compactions/{scan_id}"), ".json"):
         if match := _NAME.fullmatch(name):
             found[date.fromisoformat(match[1])].append(int(match[2]))
     return dict(found)
 
 
-def publish_compaction(tables_url: str, record: CompactionRecord) -> bool:
+def publish_compaction(root: Location, record: CompactionRecord) -> bool:
     """Write a record, after its files: whether it counts. Where another was first with its number, or has gone further
     meanwhile, it does not.
 
     Raises UserError when it cannot be written.
     """
-    place = place_of(locate(tables_url), record.scan_id, record.day, record.number)
+    place = place_of(root, record.scan_id, record.day, record.number)
     # Where the answer was lost on the way, the record that is there is this one.
     written = create_file(place, _RECORD.dump_json(record, indent=1)) or _parse(place) == record
-    return written and compaction_numbers(tables_url, record.scan_id)[record.day][-1] == record.number
+    return written and compaction_numbers(root, record.scan_id)[record.day][-1] == record.number
 
 
-def remove_older(tables_url: str, record: CompactionRecord) -> None:
+def remove_older(root: Location, record: CompactionRecord) -> None:
     """Remove the records that this one replaced."""
-    tables = locate(tables_url)
-    numbers = compaction_numbers(tables_url, record.scan_id).get(record.day, [])
-    remove_files(place_of(tables, record.scan_id, record.day, number) for number in numbers if number < record.number)
+    numbers = compaction_numbers(root, record.scan_id).get(record.day, [])
+    remove_files(place_of(root, record.scan_id, record.day, number) for number in numbers if number < record.number)
 
 
-def place_of(tables: Location, scan_id: str, day: date, number: int) -> Location:
+def place_of(root: Location, scan_id: str, day: date, number: int) -> Location:
     """Where a record lies."""
-    return tables.child(f"_compactions/{scan_id}/{day.isoformat()}.{number:06d}.json")
+    return root.child(f"_compactions/{scan_id}/{day.isoformat()}.{number:06d}.json")
 
 
 def _parse(place: Location) -> CompactionRecord:

@@ -12,8 +12,7 @@ import pyarrow.dataset as ds
 from schemas.records import ScanRecord
 from schemas.tables import Table
 from tasks.errors import UserError
-from tasks.tables.commits import read_scan_records
-from tasks.tables.parts import open_table
+from tasks.tables.tables import Tables
 
 Vectors = npt.NDArray[np.float16]
 
@@ -50,13 +49,13 @@ class OneModel:
         )
 
 
-def read_one_model(tables_url: str, columns: Sequence[str], condition: ds.Expression | None = None) -> OneModel:
+def read_one_model(tables: Tables, columns: Sequence[str], condition: ds.Expression | None = None) -> OneModel:
     """The live instances that meet ``condition``, of the model that found any of them last.
 
     Raises UserError when there are no tables.
     """
-    table = open_table(tables_url, Table.INSTANCES).to_table(columns=[*columns, "scan"], filter=condition)
-    scans = read_scan_records(tables_url)
+    table = tables.open(Table.INSTANCES).to_table(columns=[*columns, "scan"], filter=condition)
+    scans = tables.scans()
     counts = {str(pair["values"]): int(pair["counts"]) for pair in table["scan"].value_counts().to_pylist()}
     newest = next((scan for scan in reversed(scans) if scan.scan_id in counts), scans[-1])
     chosen = tuple(scan for scan in scans if scan.weights_sha256 == newest.weights_sha256)
@@ -70,21 +69,21 @@ def read_one_model(tables_url: str, columns: Sequence[str], condition: ds.Expres
     return OneModel(chosen, table, tuple(others.items()))
 
 
-def read_vectors(tables_url: str, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray) -> Vectors:
+def read_vectors(tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray) -> Vectors:
     """The embeddings of these instances, (N, D) float16 of length 1, in their order.
 
     Holds little more than the result. Raises UserError when one has none.
     """
     vectors = np.zeros((len(instance_ids), scans[-1].embedding_dimension), np.float16)
-    for places, part in _matched(tables_url, scans, instance_ids):
+    for places, part in _matched(tables, scans, instance_ids):
         norms = np.linalg.norm(part, axis=1, keepdims=True)
         vectors[places] = part / np.maximum(norms, 1e-12)
     return vectors
 
 
-def sample_vectors(tables_url: str, scan: ScanRecord, count: int = 4096) -> Vectors:
+def sample_vectors(tables: Tables, scan: ScanRecord, count: int = 4096) -> Vectors:
     """At most ``count`` embeddings of a scan, drawn evenly and every time the same: (n, D) float16 of length 1."""
-    table = open_table(tables_url, Table.EMBEDDINGS, scan_id=scan.scan_id)
+    table = tables.open(Table.EMBEDDINGS, scan_id=scan.scan_id)
     rows = table.count_rows()
     drawn = np.sort(np.random.default_rng(0).choice(rows, min(count, rows), replace=False))
     column = table.take(pa.array(drawn), columns=["embedding"])["embedding"].combine_chunks()
@@ -94,14 +93,14 @@ def sample_vectors(tables_url: str, scan: ScanRecord, count: int = 4096) -> Vect
 
 
 def cosines(
-    tables_url: str, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray, vector: npt.NDArray[np.float32]
+    tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray, vector: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
     """The cosine of each of these instances with a (D,) vector of length 1: (N,) float32, holding no embedding.
 
     Raises UserError when one has none.
     """
     found = np.zeros(len(instance_ids), np.float32)
-    for places, part in _matched(tables_url, scans, instance_ids):
+    for places, part in _matched(tables, scans, instance_ids):
         norms = np.sqrt(np.einsum("ij,ij->i", part, part))
         # Not ``@``: BLAS starts threads for each part, which wait for each other where others work too.
         found[places] = np.einsum("ij,j->i", part, vector) / np.maximum(norms, 1e-12)
@@ -109,13 +108,13 @@ def cosines(
 
 
 def _matched(
-    tables_url: str, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray
+    tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
     """Some of these instances after the other: their places, and their (n, D) embeddings."""
     wanted = _Index(instance_ids)
     there = np.zeros(len(instance_ids), np.bool_)
     for scan in scans:
-        for ids, part in _batches(tables_url, scan):
+        for ids, part in _batches(tables, scan):
             places = wanted.find(ids)
             hit = places >= 0
             if hit.any():
@@ -123,14 +122,14 @@ def _matched(
                 yield places[hit], part if hit.all() else part[hit]
     if not there.all():
         raise UserError(
-            f"{np.count_nonzero(~there):,} of {len(there):,} instances in {tables_url} have no embedding: the table "
+            f"{np.count_nonzero(~there):,} of {len(there):,} instances in {tables.name} have no embedding: the table "
             "embeddings is missing or not whole. Scan their sources again into new tables."
         )
 
 
-def _batches(tables_url: str, scan: ScanRecord) -> Iterator[tuple[pa.Array, npt.NDArray[np.float32]]]:
+def _batches(tables: Tables, scan: ScanRecord) -> Iterator[tuple[pa.Array, npt.NDArray[np.float32]]]:
     """Ids and (n, D) float32 embeddings of a scan."""
-    table = open_table(tables_url, Table.EMBEDDINGS, scan_id=scan.scan_id)
+    table = tables.open(Table.EMBEDDINGS, scan_id=scan.scan_id)
     try:
         for batch in table.to_batches(columns=["instance_id", "embedding"], batch_size=32_768, fragment_readahead=2):
             column = batch.column("embedding")
@@ -139,7 +138,7 @@ def _batches(tables_url: str, scan: ScanRecord) -> Iterator[tuple[pa.Array, npt.
             yield batch.column("instance_id"), flat.reshape(len(column), scan.embedding_dimension)
     except FileNotFoundError as error:
         raise UserError(
-            f"The table embeddings of scan {scan.scan_id} is gone from {tables_url} ({error}). "
+            f"The table embeddings of scan {scan.scan_id} is gone from {tables.name} ({error}). "
             "Scan the archive again into new tables."
         ) from error
 

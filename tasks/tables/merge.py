@@ -43,7 +43,7 @@ class Merged:
 
 
 def merge(
-    tables: Location, parts: Mapping[str, PartFile], merged: Sequence[PartFile], first_source: Mapping[str, str]
+    root: Location, parts: Mapping[str, PartFile], merged: Sequence[PartFile], first_source: Mapping[str, str]
 ) -> Iterator[Merged]:
     """Merge part files, by shard_id, and files merged before.
 
@@ -53,14 +53,14 @@ def merge(
     Raises UserError when a file cannot be read or is not what was recorded.
     """
     in_order = sorted(parts, key=lambda shard_id: (first_source[shard_id], shard_id))
-    runs = [_runs_of_parts(tables, [(shard_id, parts[shard_id]) for shard_id in in_order], first_source)]
-    runs += [_runs_of_merged(tables, file, first_source) for file in merged]
+    runs = [_runs_of_parts(root, [(shard_id, parts[shard_id]) for shard_id in in_order], first_source)]
+    runs += [_runs_of_merged(root, file, first_source) for file in merged]
     return pack(table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
 
 
-def read_whole(tables: Location, file: PartFile) -> bytes:
+def read_whole(root: Location, file: PartFile) -> bytes:
     """The bytes of a file. Raises UserError when it is gone or not what was recorded."""
-    place = tables.child(file.path)
+    place = root.child(file.path)
     data = read_file(place)
     if hashlib.sha256(data).hexdigest() != file.sha256:
         raise UserError(
@@ -70,18 +70,18 @@ def read_whole(tables: Location, file: PartFile) -> bytes:
 
 
 def _runs_of_parts(
-    tables: Location, parts: Sequence[tuple[str, PartFile]], first_source: Mapping[str, str]
+    root: Location, parts: Sequence[tuple[str, PartFile]], first_source: Mapping[str, str]
 ) -> Iterator[_Run]:
     with ThreadPoolExecutor(_AHEAD) as pool:
         for start in range(0, len(parts), _AHEAD):
             some = parts[start : start + _AHEAD]
-            for (shard_id, _), data in zip(some, pool.map(lambda part: read_whole(tables, part[1]), some), strict=True):
+            for (shard_id, _), data in zip(some, pool.map(lambda part: read_whole(root, part[1]), some), strict=True):
                 rows = pq.ParquetFile(io.BytesIO(data)).read()
                 yield (first_source[shard_id], shard_id), with_shard(rows, shard_id)
 
 
-def _runs_of_merged(tables: Location, file: PartFile, first_source: Mapping[str, str]) -> Iterator[_Run]:
-    opened = pq.ParquetFile(io.BytesIO(read_whole(tables, file)))
+def _runs_of_merged(root: Location, file: PartFile, first_source: Mapping[str, str]) -> Iterator[_Run]:
+    opened = pq.ParquetFile(io.BytesIO(read_whole(root, file)))
     for number in range(opened.num_row_groups):
         rows = opened.read_row_group(number)
         start = 0

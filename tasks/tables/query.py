@@ -1,5 +1,6 @@
 """DuckDB over the tables of a scan."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,43 +10,85 @@ import duckdb
 
 from schemas.tables import Table
 from tasks.errors import UsageError, UserError
-from tasks.tables.parts import LocalFiles, local_files, open_table
+from tasks.tables.dataset import LocalFiles, local_files
+from tasks.tables.tables import Tables
 
 _GLOB = frozenset("*?[{")  # DuckDB takes a path with one of these for a pattern
+
+# The last two folders alone: those above the tables may be named ``drive=…`` or ``scan=…`` as well.
+_FOLDERS = "/scan=([^/]*)/dt=([^/]*)/([^/]*)[.]parquet$"
+_FROM_PATH = {
+    "scan": f"regexp_extract(filename, '{_FOLDERS}', 1)",
+    "dt": f"CAST(regexp_extract(filename, '{_FOLDERS}', 2) AS DATE)",
+    # Files of schema versions before 3 lack it; each of those holds one shard, and has its name.
+    "shard": f"coalesce(shard, regexp_extract(filename, '{_FOLDERS}', 3))",
+}
 
 # Not the class itself: a thread of Prefect that outlives the run keeps our functions, and an annotation that holds the
 # class would keep DuckDB loaded until after its own end, of which it complains.
 Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
 
-def connect(tables: str, wanted: Iterable[Table] = Table) -> Connection:
+def connect(
+    tables: str | os.PathLike[str] | Tables, wanted: Iterable[Table] = Table, *, external_access: bool = True
+) -> Connection:
     """A DuckDB connection with the views ``instances``, ``frames`` and ``embeddings``, or those that are wanted:
     committed rows, the newest generation of each source.
 
     Where DuckDB can read the files itself it does: it then takes the columns of a row only once it knows that the row
-    is wanted, which Arrow does not.
+    is wanted, which Arrow does not. Without ``external_access`` SQL reads nothing but these tables, writes no file and
+    cannot change that.
 
     Raises:
         UserError: no tables there.
+
+    Example:
+        >>> connect("tables").sql("SELECT name, count(*) AS n FROM instances GROUP BY name ORDER BY n DESC").df()
     """
+    there = Tables.at(tables)
     connection = duckdb.connect()
+    readable: list[str] = []
     for table in wanted:
-        files = local_files(tables, table.value)
+        files = local_files(there.root, table.value)
         if files is None or any(_GLOB & set(path) for path in files.paths):
-            connection.register(table.value, open_table(tables, table.value))
+            connection.register(table.value, there.open(table.value))
         else:
             _view(connection, table, files)
+            readable += files.paths
+    if not external_access:
+        connection.execute("SET allowed_paths = ?", [readable])
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
     return connection
 
 
 def _view(connection: Connection, table: Table, files: LocalFiles) -> None:
     try:
-        rows = connection.read_parquet(list(files.paths), hive_partitioning=True)
+        rows = connection.read_parquet(
+            list(files.paths), hive_partitioning=False, filename=True, union_by_name=not files.is_of_one_schema
+        )
+        there = set(rows.columns)
+        kinds = connection.from_arrow(files.schema.empty_table()).types
+        if files.is_of_one_schema:
+            from_path = {name: sql for name, sql in _FROM_PATH.items() if name not in there}
+        else:
+            from_path = dict(_FROM_PATH)
+            if "shard" not in there:
+                from_path["shard"] = from_path["shard"].replace("shard", "NULL", 1)
+        columns = [
+            f"{from_path[name]} AS {name}"
+            if name in from_path
+            else name
+            if name in there
+            else f"CAST(NULL AS {kind}) AS {name}"  # added after these files were written
+            for name, kind in zip(files.schema.names, kinds, strict=True)
+        ]
+        view = rows.project(", ".join(columns))
         if files.condition is not None:
-            rows = rows.filter(files.condition)
-        rows.project(", ".join(files.columns)).create_view(table.value)
+            view = view.filter(files.condition)
+        view.create_view(table.value)
     except duckdb.Error as error:
-        raise UserError(f"The table {table.value} cannot be read: {str(error).splitlines()[0]}") from error
+        raise UserError(f"The table {table.value} cannot be read: {_first_line(error)}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +103,34 @@ class Answer:
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 
 
-def run_query(tables: str, sql: str) -> Answer:
+def run_query(tables: Tables, sql: str, *, unsafe: bool = False) -> Answer:
     """Run one SQL statement over the tables.
 
+    It reads the tables alone and writes no file, unless it is ``unsafe``: then it may do what DuckDB can.
+
     Raises:
-        UserError: no tables there.
-        UsageError: SQL that DuckDB does not take, with DuckDB's reason.
+        UserError: no tables there, or a query that fails.
+        UsageError: SQL that DuckDB does not take, with DuckDB's reason, or that reaches beyond the tables.
     """
-    with connect(tables) as connection:
+    with connect(tables, external_access=unsafe) as connection:
         try:
+            # The files of the tables may be opened, and with that overwritten: what writes is refused by its kind.
+            if not unsafe and any(one.type == duckdb.StatementType.COPY for one in connection.extract_statements(sql)):
+                raise UsageError("COPY writes files, and query does not. Take --format csv, or allow it by --unsafe.")
             asked = connection.sql(sql)
-            if asked is None:  # a statement that answers nothing
-                return Answer((), (), [])
+            if asked is None:
+                raise UsageError("That SQL gives no rows. Begin it with SELECT.")
             numbers = tuple(_NUMBER.fullmatch(str(kind)) is not None for kind in asked.types)
             return Answer(tuple(asked.columns), numbers, asked.fetchall())
         except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException) as error:
-            raise UsageError(f"That SQL does not work here: {str(error).splitlines()[0]}") from error
+            raise UsageError(f"That SQL does not work here: {_first_line(error)}") from error
+        except duckdb.PermissionException as error:
+            raise UsageError(
+                f"That SQL reaches beyond the tables: {_first_line(error)} Allow it with --unsafe."
+            ) from error
         except duckdb.Error as error:
-            raise UserError(f"The query failed: {str(error).splitlines()[0]}") from error
+            raise UserError(f"The query failed: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 from schemas.records import ScanRecord
 from tasks.errors import UsageError, UserError
 from tasks.tables.embeddings import OneModel, cosines, read_one_model
-from tasks.tables.parts import open_table
+from tasks.tables.tables import Tables
 
 _COLUMNS = ("instance_id", "track_id")
 
@@ -75,15 +75,15 @@ class Searchable:
         return self.found.newest
 
 
-def select(tables_url: str, filters: SearchFilters) -> Searchable:
+def select(tables: Tables, filters: SearchFilters) -> Searchable:
     """Find what is to be ranked. Raises UserError when there are no tables, UsageError for dates that end before they
     begin."""
     if filters.since is not None and filters.until is not None and filters.since > filters.until:
         raise UsageError(f"--since {filters.since} is after --until {filters.until}.")
-    return Searchable(read_one_model(tables_url, _COLUMNS, filters.condition()))
+    return Searchable(read_one_model(tables, _COLUMNS, filters.condition()))
 
 
-def rank(tables_url: str, searchable: Searchable, text: npt.NDArray[np.float32], count: int) -> list[Hit]:
+def rank(tables: Tables, searchable: Searchable, text: npt.NDArray[np.float32], count: int) -> list[Hit]:
     """The ``count`` objects that fit best, one instance each, best first.
 
     ``text`` is (D,) float32 of length 1, embedded by the model of ``searchable.scan``. Raises UserError when the
@@ -97,9 +97,9 @@ def rank(tables_url: str, searchable: Searchable, text: npt.NDArray[np.float32],
         )
     if not len(rows):
         return []
-    scores = cosines(tables_url, scans, rows["instance_id"], text)
+    scores = cosines(tables, scans, rows["instance_id"], text)
     order = _best(scores, rows, count)
-    return _hits(tables_url, rows["instance_id"].take(pa.array(order)).to_pylist(), scores[order].tolist())
+    return _hits(tables, rows["instance_id"].take(pa.array(order)).to_pylist(), scores[order].tolist())
 
 
 def _best(scores: npt.NDArray[np.float32], rows: pa.Table, count: int) -> npt.NDArray[np.int64]:
@@ -117,9 +117,9 @@ def _best(scores: npt.NDArray[np.float32], rows: pa.Table, count: int) -> npt.ND
             return best
 
 
-def _hits(tables_url: str, instance_ids: Sequence[str], scores: Sequence[float]) -> list[Hit]:
+def _hits(tables: Tables, instance_ids: Sequence[str], scores: Sequence[float]) -> list[Hit]:
     columns = ["instance_id", "track_id", "timestamp", "source_uri", "drive", "frame_index", "name", "anomaly_score"]
     wanted = ds.field("instance_id").isin(pa.array(instance_ids, pa.string()))
-    found = open_table(tables_url, "instances").to_table(columns=columns, filter=wanted)
+    found = tables.open("instances").to_table(columns=columns, filter=wanted)
     rows = {row["instance_id"]: row for row in found.to_pylist()}
     return [Hit(score=score, **rows[key]) for key, score in zip(instance_ids, scores, strict=True)]

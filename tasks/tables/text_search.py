@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tasks.model import embed_text
 from tasks.model_settings import ModelSettings
 from tasks.tables.search import Hit, SearchFilters, rank, select
+from tasks.tables.tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,12 @@ class SearchResult:
 
 
 def run_search(
-    tables: str, text: str, filters: SearchFilters, count: int, model: str | None, weights: str | None, device: str
+    tables: Tables, text: str, filters: SearchFilters, count: int, model: str | None, weights: str | None, device: str
 ) -> SearchResult:
     """Rank the instances of the tables that meet the filters by a text.
 
     Args:
-        tables: where the tables are.
+        tables: what is searched.
         text: what to search for.
         filters: which instances are meant.
         count: how many hits, one an object.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from clipomaly_core.types import UNKNOWN_NAME
 from schemas.review import QueuedItem, ReviewItem, Verdict
 from tasks.mining.neighbours import Distances, learn_distances
-from tasks.tables.commits import read_scan_records
+from tasks.tables import Tables
 from tasks.tables.embeddings import sample_vectors
 
 
@@ -18,13 +18,13 @@ class Space:
     distances: Distances
 
 
-def read_spaces(tables_url: str) -> dict[str, Space]:
+def read_spaces(tables: Tables) -> dict[str, Space]:
     """The space of each scan of the tables, by scan_id; the scans of one model share the newest one's distances."""
     distances: dict[str, Distances] = {}
     spaces = {}
-    for scan in reversed(read_scan_records(tables_url)):
+    for scan in reversed(tables.scans()):
         if scan.weights_sha256 not in distances:
-            distances[scan.weights_sha256] = learn_distances(sample_vectors(tables_url, scan))
+            distances[scan.weights_sha256] = learn_distances(sample_vectors(tables, scan))
         spaces[scan.scan_id] = Space(scan.weights_sha256, distances[scan.weights_sha256])
     return spaces
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from tasks.tables.parts import open_table
+from tasks.tables import open_table
 from tests.flows.files import part_files, rows
 
 

@@ -13,7 +13,7 @@ from clipomaly_core.vocabulary import Vocabulary
 from review import Queue
 from schemas.records import ScanRecord
 from schemas.review import Verdict
-from tasks.tables.commits import write_scan_record
+from tasks.tables import Tables
 from tests.command import Run
 from tests.review.samples import make_item
 
@@ -58,7 +58,7 @@ def tables(tmp_path: Path) -> Path:
         vocabulary=("road", "car"), vocabulary_sha256="0" * 64, known_classes=2, fps=1.0, options={},
         code_version="0", created=datetime(2026, 11, 24, tzinfo=UTC),
     )  # fmt: skip
-    write_scan_record(str(root), record)
+    Tables.at(root).begin(record)
     return root
 
 

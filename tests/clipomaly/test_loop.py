@@ -9,8 +9,7 @@ import yaml
 from clipomaly_core.names import NameSource
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import write_archive
-from tasks.tables.commits import read_scan_records
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tests.command import Run
 
 MISSING = "traffic cone"
@@ -39,7 +38,7 @@ def test_what_was_decided_on_one_drive_holds_on_the_next(clipomaly: Run, words: 
     # With a margin of its own: what is shown here is the loop, not how much nano finds.
     scan = ("scan", archive, "--out", tables, "--fps", 2, "--set", "reassign_known_margin=0.05", "--vocabulary")
     assert clipomaly(*scan, words).code == 0
-    [first] = read_scan_records(str(tables))
+    [first] = Tables.at(tables).scans()
     seen = rows(tables, first.scan_id, "drive-01")
     assert seen and MISSING not in {row["name"] for row in seen}
 
@@ -61,7 +60,7 @@ def test_what_was_decided_on_one_drive_holds_on_the_next(clipomaly: Run, words: 
 
     # The next night has another scan_id, finds the new name on a drive that nobody judged, and not what was rejected.
     assert clipomaly(*scan, promoted).code == 0
-    second = read_scan_records(str(tables))[-1]
+    second = Tables.at(tables).scans()[-1]
     assert second.scan_id != first.scan_id and second.weights_sha256 == first.weights_sha256
     assert MISSING in second.vocabulary and MISSING not in first.vocabulary
     other = rows(tables, second.scan_id, "drive-02")

@@ -11,7 +11,7 @@ from flows.parameters import ScanParameters
 from review import Queue
 from schemas.review import State
 from tasks.mining.candidates import read_candidates
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 
 
 def queue_items(url):
@@ -48,7 +48,7 @@ def test_mining_fills_the_queue_once(clipomaly, scanned, tmp_path):
 
 
 def test_candidates_carry_the_names_that_they_may_have(scanned):
-    candidates = read_candidates(str(scanned))
+    candidates = read_candidates(Tables.at(scanned))
     table = open_table(str(scanned), "instances").to_table().to_pandas().set_index("instance_id")
     guesses = candidates.guesses
     assert len(candidates) > 3
@@ -120,9 +120,8 @@ def test_search_ranks_objects_by_text(clipomaly, scanned):
     # The same by hand: the text's embedding against each instance's.
     from tasks.model import embed_text
     from tasks.model_settings import ModelSettings
-    from tasks.tables.commits import read_scan_records
 
-    [scan] = read_scan_records(str(scanned))
+    [scan] = Tables.at(scanned).scans()
     text = embed_text(ModelSettings(), scan.weights_sha256, str(scan.options["templates"]), "traffic cone")
     table = open_table(str(scanned), "embeddings").to_table().to_pandas().set_index("instance_id").embedding
     cosines = {key: float(np.dot(vector, text) / np.linalg.norm(vector)) for key, vector in table.items()}
@@ -149,14 +148,12 @@ def test_search_asked_wrongly(clipomaly, scanned):
 def test_embeddings_of_different_models_are_told_apart(clipomaly, scanned, tmp_path):
     from dataclasses import replace
 
-    from tasks.tables.commits import read_commits, read_scan_records, write_commit, write_scan_record
-
     mixed = str(tmp_path / "mixed")
     shutil.copytree(scanned, mixed)
-    [scan] = read_scan_records(mixed)
+    [scan] = Tables.at(mixed).scans()
     older = replace(scan, scan_id="0ther0000000", weights_sha256="f" * 64, created=scan.created.replace(year=2020))
-    write_scan_record(mixed, older)
-    commit = read_commits(mixed, scan.scan_id)[0]
+    Tables.at(mixed).begin(older)
+    commit = Tables.at(mixed).commits(scan.scan_id)[0]
     files = []
     for file in commit.files:
         path = file.path.replace(scan.scan_id, older.scan_id)
@@ -164,7 +161,7 @@ def test_embeddings_of_different_models_are_told_apart(clipomaly, scanned, tmp_p
         shutil.copy(f"{mixed}/{file.path}", f"{mixed}/{path}")
         files.append(replace(file, path=path))
     sources = tuple(replace(source, uri=f"{source.uri}.elsewhere") for source in commit.sources)
-    write_commit(mixed, replace(commit, scan_id=older.scan_id, files=tuple(files), sources=sources))
+    Tables.at(mixed).write_commit(replace(commit, scan_id=older.scan_id, files=tuple(files), sources=sources))
     ran = clipomaly("search", mixed, "a traffic cone", "--json")
     assert ran.code == 0 and "different models" in ran.err and "ffffffff" in ran.err
     assert len(ran.out.splitlines()) > 0

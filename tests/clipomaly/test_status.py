@@ -7,7 +7,8 @@ from pathlib import Path
 from flows import nightly_scan
 from tasks.scanning.plan_record import read_left
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import done_of, read_scan_records
+from tasks.tables import Tables
+from tasks.tables.commits import done_of
 
 
 def test_what_is_left_and_why(clipomaly, drawn_archive, tmp_path, monkeypatch):
@@ -47,8 +48,8 @@ def test_a_scan_that_was_cut_off_left_everything(drawn_archive, tmp_path):
 
     tables = str(tmp_path / "tables")
     night = prepare(ScanParameters(archive=str(drawn_archive), tables=tables, shard_minutes=0.04))
-    [record] = read_scan_records(tables)
-    left = read_left(tables, record.scan_id, done_of([]))
+    [record] = Tables.at(tables).scans()
+    left = read_left(Tables.at(tables), record.scan_id, done_of([]))
     assert {shard.shard_id for shard in left} == {shard.shard_id for shard in night.shards} and len(left) == 4
     assert all(shard.error is None for shard in left)
 

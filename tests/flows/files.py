@@ -16,7 +16,7 @@ def part_files(tables: Path) -> dict[str, bytes]:
 
 def rows(tables: str, table: str) -> pd.DataFrame:
     """The committed rows of a table without what depends on the archive's place, in a fixed order."""
-    from tasks.tables.parts import open_table
+    from tasks.tables import open_table
 
     found = open_table(tables, table).to_table().to_pandas()
     found["clip"] = found["source_uri"].str.rsplit("/", n=1).str[-1]

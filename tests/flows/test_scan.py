@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 
 from tasks.footage.archive import find_sources
 from tasks.masks import decode_mask
-from tasks.tables.parts import open_table
+from tasks.tables import open_table
 
 from .files import part_files, rows
 

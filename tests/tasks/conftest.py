@@ -17,6 +17,12 @@ def record() -> ScanRecord:
 
 
 @pytest.fixture
+def newer() -> ScanRecord:
+    """A generation of another model."""
+    return make_scan_record(description(model="newer"), fps=2.0)
+
+
+@pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """Two drives: three videos, a folder of images and a tar of images."""
     root = tmp_path / "archive"

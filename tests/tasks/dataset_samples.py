@@ -16,8 +16,7 @@ from tasks.footage.archive import list_sources
 from tasks.scanning.plan import plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import write_scan_record
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tests.tasks.samples import BlobFinder, Rgb, description, image_bytes, write_images, write_tar, write_video
 
 DECIDED = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
@@ -97,9 +96,9 @@ def turned(number: int) -> bytes:
 def scan_fleet(archive: Path, tables: Path, model: BlobFinder | None = None) -> str:
     """Scan all of it: where the tables are."""
     record = make_scan_record(description(), fps=5.0)
-    write_scan_record(str(tables), record)
+    Tables.at(tables).begin(record)
     for shard in plan(list_sources(str(archive)).sources, (), 5.0):
-        scan_shard(shard, record, str(tables), model or RaggedFinder())
+        scan_shard(shard, record, Tables.at(tables), model or RaggedFinder())
     return str(tables)
 
 

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from tasks.tables import Tables
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -79,7 +81,6 @@ def moments(count: int, until: float, seed: int) -> Sequence[float]:
 
 def _main() -> None:
     from tasks.scanning.scan_record import make_scan_record
-    from tasks.tables.compact import compact
     from tests.tasks.samples import description
     from tests.tasks.scanning.test_scan import scan_all
 
@@ -94,7 +95,7 @@ def _main() -> None:
                 os.environ.update(environment)
                 try:
                     if archive is None:
-                        list(compact(tables, timedelta()))
+                        list(Tables.at(tables).compact(timedelta()))
                     else:
                         scan_all(archive, record, tables)
                 except BaseException as error:

@@ -29,7 +29,7 @@ from tasks.datasets.split import near_pairs, read_shares, split_of
 from tasks.errors import UsageError, UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tests.tasks.dataset_samples import (
     Judged,
     judge_by_colour,
@@ -75,7 +75,7 @@ def truth(fleet: Judged) -> dict[str, list[tuple[str, Mask]]]:
 
 
 def frames_of(fleet: Judged):
-    return select(fleet.walk(), fleet.tables, Wanted(), 0, HALVES).frames
+    return select(fleet.walk(), Tables.at(fleet.tables), Wanted(), 0, HALVES).frames
 
 
 def assert_masks(found: dict[str, list[tuple[str, Mask]]], wanted: dict[str, list[tuple[str, Mask]]]) -> None:
@@ -298,13 +298,13 @@ def test_background_is_a_frame_without_instances(fleet, tmp_path):
     ],
 )
 def test_filters(fleet, wanted, keeps):
-    selection = select(fleet.walk(), fleet.tables, wanted, 0, HALVES)
+    selection = select(fleet.walk(), Tables.at(fleet.tables), wanted, 0, HALVES)
     found = {label.item_id for frame in selection.frames for label in frame.labels}
     assert found == {one.item.item_id for one in fleet.items if keeps(one)}
 
 
 def test_best_frames_of_a_track(fleet):
-    selection = select(fleet.walk(), fleet.tables, Wanted(best=2), 0, HALVES)
+    selection = select(fleet.walk(), Tables.at(fleet.tables), Wanted(best=2), 0, HALVES)
     taken: dict[str, list[int]] = {}
     for frame in selection.frames:
         for label in frame.labels:
@@ -322,16 +322,16 @@ def test_agreement_is_that_of_look_alikes(fleet):
     items[red[0]] = odd
     share = (len(red) - 1) / len(red)
     for least, there in ((share, True), (share + 0.01, False)):
-        selection = select(items, fleet.tables, Wanted(agreement=least), 0, HALVES)
+        selection = select(items, Tables.at(fleet.tables), Wanted(agreement=least), 0, HALVES)
         assert "balloon" not in selection.objects
         assert ("red thing" in selection.objects) == there
 
 
 def test_unlabelled_instances_are_counted_and_left_out_on_demand(fleet):
     red = [one for one in fleet.items if one.item.name == "red thing"]
-    every = select(fleet.walk(), fleet.tables, Wanted(), 0, HALVES).frames
+    every = select(fleet.walk(), Tables.at(fleet.tables), Wanted(), 0, HALVES).frames
     beside = {(frame.source_uri, frame.frame_index): len(frame.labels) for frame in every}
-    for frame in select(red, fleet.tables, Wanted(), 0, HALVES).frames:
+    for frame in select(red, Tables.at(fleet.tables), Wanted(), 0, HALVES).frames:
         assert frame.unlabelled == beside[frame.source_uri, frame.frame_index] - len(frame.labels)
     assert all(frame.unlabelled == 0 for frame in every)
 
@@ -339,7 +339,7 @@ def test_unlabelled_instances_are_counted_and_left_out_on_demand(fleet):
 def test_spellings_of_one_name_are_one_class(fleet):
     red = [one for one in fleet.items if one.item.name == "red thing"]
     mixed = (*with_status(red[:-1], name="traffic cone"), *with_status(red[-1:], name="Traffic-Cones"))
-    assert select(mixed, fleet.tables, Wanted(), 0, HALVES).objects == ("traffic cone",)
+    assert select(mixed, Tables.at(fleet.tables), Wanted(), 0, HALVES).objects == ("traffic cone",)
 
 
 def test_what_two_scans_found_is_labelled_once_by_the_later_decision(fleet, tmp_path):
@@ -347,7 +347,7 @@ def test_what_two_scans_found_is_labelled_once_by_the_later_decision(fleet, tmp_
     later = replace(fleet.items[0].status, name="late name", verdict=Verdict.RELABEL)
     later = replace(later, decided_at=later.decided_at.replace(year=2027))
     both = (*fleet.items, replace(fleet.items[0], item=twin, status=later))
-    selection = select(both, fleet.tables, Wanted(), 0, HALVES)
+    selection = select(both, Tables.at(fleet.tables), Wanted(), 0, HALVES)
     assert selection.without_rows == 1
     own = (fleet.items[0].item.source_uri, fleet.items[0].item.frame_index)
     [frame] = [frame for frame in selection.frames if (frame.source_uri, frame.frame_index) == own]
@@ -360,9 +360,9 @@ def test_what_two_scans_found_is_labelled_once_by_the_later_decision(fleet, tmp_
 
 def test_a_drive_never_changes_its_split_when_data_is_added(fleet):
     few = [one for one in fleet.items if one.item.drive in ("drive-0", "drive-3")]
-    before = {frame.drive: frame.split for frame in select(few, fleet.tables, Wanted(), 3, HALVES).frames}
+    before = {frame.drive: frame.split for frame in select(few, Tables.at(fleet.tables), Wanted(), 3, HALVES).frames}
     after: dict[str, set[Split]] = {}
-    for frame in select(fleet.walk(), fleet.tables, Wanted(), 3, HALVES).frames:
+    for frame in select(fleet.walk(), Tables.at(fleet.tables), Wanted(), 3, HALVES).frames:
         after.setdefault(frame.drive, set()).add(frame.split)
     assert all(len(splits) == 1 for splits in after.values())
     assert all(after[drive] == {split} for drive, split in before.items())
@@ -384,7 +384,7 @@ def test_shares_that_are_none(text):
 
 
 def test_near_duplicates_across_splits_are_those_of_a_plain_comparison(fleet):
-    selection = select(fleet.walk(), fleet.tables, Wanted(), 0, HALVES)
+    selection = select(fleet.walk(), Tables.at(fleet.tables), Wanted(), 0, HALVES)
     pairs = near_pairs(selection.embeddings, 0.999)
     vectors = {one.item_id: np.frombuffer(one.embedding, "<f2").astype(float) for one in selection.embeddings}
     near = set()

@@ -23,8 +23,7 @@ from tasks.footage.images import BadImage, decode_image
 from tasks.footage.kinds import KINDS
 from tasks.footage.source_kind import Fix, Frame, Inside, SourceKind, open_header
 from tasks.scanning.footage_length import expected_frames, with_footage
-from tasks.tables.commits import read_done
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
 from tests.tasks.samples import image_bytes
 
@@ -110,7 +109,7 @@ def test_a_kind_of_archive_is_one_record_of_functions(monkeypatch, tmp_path):
         find_sources(str(archive))
 
     monkeypatch.setitem(KINDS, ".zip", SourceKind(look_inside, frames, pictures, fixes=fixes, sampled=True))
-    nothing_done = read_done(str(tmp_path / "tables"), "none")
+    nothing_done = Tables.at(tmp_path / "tables").done("none")
     listed = with_footage(find_sources(str(archive)).sources, nothing_done)
     assert [source.footage_seconds for source in listed] == [2.0, 2.0]
     assert expected_frames(listed, fps=5.0) == 20

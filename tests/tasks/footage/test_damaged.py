@@ -73,6 +73,7 @@ def damaged_archive(root: Path, shared_data: Path, count: int) -> int:
 SCAN = """
 import json, sys, time
 import cv2
+from tasks.tables import Tables
 from tasks.footage.archive import list_sources
 from tasks.scanning.plan import plan
 from tasks.scanning.shard import scan_shard
@@ -90,7 +91,7 @@ sources = list_sources(archive).sources
 print(json.dumps(["listing", time.process_time() - started]), flush=True)
 for shard in plan(sources, [], 1e-6):  # a source each
     started = time.process_time()
-    result = scan_shard(shard, record, tables, Small())
+    result = scan_shard(shard, record, Tables.at(tables), Small())
     [source] = result.sources
     print(json.dumps([source.uri, time.process_time() - started, source.outcome, source.error]), flush=True)
 """

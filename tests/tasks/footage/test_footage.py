@@ -12,7 +12,8 @@ from tasks.scanning import footage_length as footage
 from tasks.scanning.footage_length import with_footage
 from tasks.scanning.plan import plan
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import done_of, fold_commits, read_done
+from tasks.tables import Tables
+from tasks.tables.commits import done_of
 from tests.tasks.samples import BlobFinder, write_images, write_video
 from tests.tasks.scanning.test_plan import START
 
@@ -92,22 +93,22 @@ def test_a_scan_that_was_cut_off_plans_the_same_shards_without_opening_what_is_d
     tables = str(tmp_path / "tables")
 
     def planned() -> list[str]:
-        done = read_done(tables, record.scan_id)
+        done = Tables.at(tables).done(record.scan_id)
         sources = Sources.of(find_sources(str(clips)).sources)
         return list(plan(with_footage(sources, done), done, 0.1).shard_ids)
 
     whole = planned()
     assert len(whole) > 4
     for folded in (False, True):
-        done = read_done(tables, record.scan_id)
+        done = Tables.at(tables).done(record.scan_id)
         sources = with_footage(Sources.of(find_sources(str(clips)).sources), done)
-        scan_shard(plan(sources, done, 0.1)[1], record, tables, BlobFinder())
+        scan_shard(plan(sources, done, 0.1)[1], record, Tables.at(tables), BlobFinder())
         if folded:
-            fold_commits(tables, record.scan_id)
+            Tables.at(tables).fold(record.scan_id)
         opened.clear()
         before, whole = whole, planned()
         assert whole == [before[0], *before[2:]]
-        committed = {str(uri).rsplit("/", 1)[-1] for uri in read_done(tables, record.scan_id)["uri"].to_pylist()}
+        committed = {str(uri).rsplit("/", 1)[-1] for uri in Tables.at(tables).done(record.scan_id)["uri"].to_pylist()}
         assert not committed & set(opened)
 
 
@@ -117,13 +118,13 @@ def test_what_is_done_in_checkpoints_of_old_versions(clips: Path, tmp_path: Path
 
     tables = tmp_path / "tables"
     sources = Sources.of(find_sources(str(clips)).sources)
-    scan_shard(plan(sources, [], 10)[0], record, str(tables), BlobFinder())
-    fold_commits(str(tables), record.scan_id)
+    scan_shard(plan(sources, [], 10)[0], record, Tables.at(tables), BlobFinder())
+    Tables.at(tables).fold(record.scan_id)
     path = tables / "_checkpoints" / f"{record.scan_id}.parquet"
     rows = pq.read_table(path).to_pylist()
     for source in rows[0]["sources"]:
         del source["footage_seconds"]
     pq.write_table(pa.Table.from_pylist(rows), path)
-    done = read_done(str(tables), record.scan_id)
+    done = Tables.at(tables).done(record.scan_id)
     assert len(done) == len(sources) and done["footage_seconds"].null_count == len(done)
     assert len(plan(with_footage(sources, done), done, 10)) == 0

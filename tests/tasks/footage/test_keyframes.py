@@ -17,6 +17,7 @@ from tasks.footage.frames import Frame, Rgb, read_frame, read_frames
 from tasks.footage.video import sample_video
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
+from tasks.tables import Tables
 from tests.tasks.footage.test_frames import decoded, listed
 from tests.tasks.samples import BlobFinder, description, write_images, write_tar, write_video
 from tests.tasks.scanning.test_scan import rows, whole
@@ -176,7 +177,7 @@ def test_scans_of_key_frames_are_a_generation_of_their_own(tmp_path: Path, recor
     write_images(tmp_path / "a" / "photos")
     only = make_scan_record(description(), fps=2.0, keyframes=True)
     assert only.scan_id != record.scan_id and make_scan_record(description(), fps=2.0).scan_id == record.scan_id
-    result = scan_shard(whole(tmp_path / "a"), only, str(tmp_path / "T"), BlobFinder())
+    result = scan_shard(whole(tmp_path / "a"), only, Tables.at(tmp_path / "T"), BlobFinder())
     frames = [row for row in rows(tmp_path / "T", "frames", only) if str(row["source_uri"]).endswith(".mp4")]
     expected = [frame.index for frame in read_frames(listed(video), 2.0, keyframes=True)]
     assert sorted(int(str(row["frame_index"])) for row in frames) == expected

@@ -11,7 +11,7 @@ from schemas.records import Outcome, ScanRecord, Source, TimestampSource
 from tasks.footage.archive import list_sources
 from tasks.footage.positions import BadTrack, Fix, Position, Track, parse_track, read_track
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import read_commits
+from tasks.tables import Tables
 from tests.tasks.samples import BlobFinder, set_creation_time, upload, write_images, write_video
 from tests.tasks.scanning.test_scan import outcomes, rows, whole
 
@@ -39,7 +39,7 @@ def test_every_frame_has_its_place(tmp_path: Path, record: ScanRecord, suffix: s
     (tmp_path / "a" / f"{stem}.{suffix}").write_text(text)
     listing = list_sources(str(tmp_path / "a"))
     assert listing.ignored == () and listing.sources[0].captured == START
-    scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
+    scan_shard(whole(tmp_path / "a"), record, Tables.at(tmp_path / "T"), BlobFinder())
     for table in ("frames", "instances"):
         for row in rows(tmp_path / "T", table, record):
             share = float(str(row["frame_index"])) / 20  # of 2 s at 10 frames a second
@@ -96,9 +96,9 @@ def test_a_track_that_is_none_is_noted_and_costs_nothing(
 ) -> None:
     write_video(tmp_path / "a" / "20261122_031500.mp4")
     (tmp_path / "a" / f"20261122_031500.{suffix}").write_bytes(data)
-    result = scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
+    result = scan_shard(whole(tmp_path / "a"), record, Tables.at(tmp_path / "T"), BlobFinder())
     assert outcomes(result)["20261122_031500.mp4"] == (Outcome.OK, None)
-    [commit] = read_commits(str(tmp_path / "T"), record.scan_id)
+    [commit] = Tables.at(tmp_path / "T").commits(record.scan_id)
     [note] = commit.notes
     assert f"20261122_031500.{suffix} not used: " in note and "\n" not in note
     assert all(row["latitude"] is None for row in rows(tmp_path / "T", "frames", record))
@@ -119,8 +119,8 @@ def test_a_clock_that_is_wrong_is_not_believed(tmp_path: Path, record: ScanRecor
     os.utime(video, (START.timestamp(), START.timestamp()))
     [source] = list_sources(str(tmp_path / "a")).sources
     assert (source.captured, source.captured_from) == (START, TimestampSource.MTIME)
-    scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
-    [commit] = read_commits(str(tmp_path / "T"), record.scan_id)
+    scan_shard(whole(tmp_path / "a"), record, Tables.at(tmp_path / "T"), BlobFinder())
+    [commit] = Tables.at(tmp_path / "T").commits(record.scan_id)
     said = [note for note in commit.notes if f"the container says {year}-01-01" in note]
     assert len(said) == (year > 2026)
     assert {str(row["dt"]) for row in rows(tmp_path / "T", "frames", record)} == {"2026-11-22"}
@@ -135,7 +135,7 @@ def test_files_of_any_age(tmp_path: Path, record: ScanRecord, written: float) ->
     sources: tuple[Source, ...] = list_sources(str(tmp_path / "a")).sources
     expected = datetime.fromtimestamp(max(written, 0), UTC)
     assert {source.captured for source in sources} == {expected}
-    result = scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), BlobFinder())
+    result = scan_shard(whole(tmp_path / "a"), record, Tables.at(tmp_path / "T"), BlobFinder())
     assert {outcome for outcome, _ in outcomes(result).values()} == {Outcome.OK}
     assert len(rows(tmp_path / "T", "frames", record)) == 7
     # A name is believed where the age of the file says nothing.

@@ -26,7 +26,7 @@ from tasks.scanning.footage_length import with_footage
 from tasks.scanning.plan import plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import read_done
+from tasks.tables import Tables
 from tests.tasks.footage.test_damaged import KINDS as DAMAGES
 from tests.tasks.footage.test_damaged import damage
 from tests.tasks.footage.test_frames import listed, read
@@ -250,12 +250,12 @@ def test_from_s3_in_shards_among_others(tmp_path: Path, record: ScanRecord, s3: 
     upload(tmp_path / "a", f"{s3}/a")
     for archive, tables in ((str(tmp_path / "a"), str(tmp_path / "T")), (f"{s3}/a", f"{s3}/T")):
         sources = Sources.of(find_sources(archive).sources)
-        done = read_done(tables, record.scan_id)
+        done = Tables.at(tables).done(record.scan_id)
         shards = plan(with_footage(sources, done), done, 0.01)
         assert len(shards) == 4
         for shard in shards:
-            scan_shard(shard, record, tables, BlobFinder())
-        assert not plan(sources, read_done(tables, record.scan_id), 0.01)
+            scan_shard(shard, record, Tables.at(tables), BlobFinder())
+        assert not plan(sources, Tables.at(tables).done(record.scan_id), 0.01)
 
     def comparable(tables: str, table: str) -> list[dict[str, object]]:
         found = sorted(rows(tables, table, record), key=lambda row: (row["drive"], row["frame_index"]))
@@ -278,7 +278,7 @@ def test_without_the_extra(tmp_path: Path, record: ScanRecord, monkeypatch: pyte
     write_video(archive / "clip.mp4")
     shard = whole(archive)
     monkeypatch.setattr(source_recording, "find_spec", lambda name: None)
-    result = scan_shard(shard, record, tables, BlobFinder())
+    result = scan_shard(shard, record, Tables.at(tables), BlobFinder())
     told = {source.uri[-4:]: (source.outcome, source.etag, source.error) for source in result.sources}
     assert told[".mp4"][0] is Outcome.OK
     assert told["mcap"] == (
@@ -287,11 +287,11 @@ def test_without_the_extra(tmp_path: Path, record: ScanRecord, monkeypatch: pyte
     uri = listed(archive / "drive.mcap").uri
     with pytest.raises(UserError, match=r"pip install 'clipomaly\[mcap\]'"):
         read_frame(uri, 0)
-    [alone] = plan(find_sources(str(archive)).sources, read_done(tables, record.scan_id), 5)
+    [alone] = plan(find_sources(str(archive)).sources, Tables.at(tables).done(record.scan_id), 5)
     with pytest.raises(UserError, match=r"^Cannot read .*drive\.mcap: recordings need more packages: pip install"):
-        scan_shard(alone, record, tables, BlobFinder())
+        scan_shard(alone, record, Tables.at(tables), BlobFinder())
     monkeypatch.undo()
-    assert scan_shard(alone, record, tables, BlobFinder()).sources[0].outcome is Outcome.OK
+    assert scan_shard(alone, record, Tables.at(tables), BlobFinder()).sources[0].outcome is Outcome.OK
 
 
 def test_source_that_changes(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tasks.reporting.report import make_report
 from tasks.scanning.plan import plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tests.tasks.samples import BlobFinder, description, write_video
 
 HOSTILE = "red <img src=x> $x_1$"
@@ -39,11 +39,10 @@ def scan(archive: Path, tables: Path, record: ScanRecord, model: BlobFinder, at:
     listing = list_sources(str(archive))
     folder = tables / "_commits" / record.scan_id
     before = set(folder.glob("*.json"))
-    from tasks.tables.commits import read_commits, write_scan_record
 
-    write_scan_record(str(tables), record)
-    for shard in plan(listing.sources, read_commits(str(tables), record.scan_id), 1):
-        scan_shard(shard, record, str(tables), model)
+    Tables.at(tables).begin(record)
+    for shard in plan(listing.sources, Tables.at(tables).commits(record.scan_id), 1):
+        scan_shard(shard, record, Tables.at(tables), model)
     for file in set(folder.glob("*.json")) - before:
         commit = COMMIT.validate_json(file.read_bytes())
         file.write_bytes(COMMIT.dump_json(dataclasses.replace(commit, committed=at)))
@@ -90,7 +89,7 @@ def _clip(path: Path, first: int, frames: int) -> Path:
 
 def test_the_night_is_told_from_what_came_before(fleet):
     archive, tables = fleet
-    report = make_report(str(tables), listing=list_sources(str(archive)))
+    report = make_report(Tables.at(tables), listing=list_sources(str(archive)))
     assert report.ended == NIGHT
     assert report.days == (date(2026, 11, 22), date(2026, 11, 22))
     assert report.outcomes == {Outcome.OK: 3, Outcome.FAILED: 1}
@@ -117,7 +116,7 @@ def test_the_night_is_told_from_what_came_before(fleet):
 
 
 def test_a_first_night_has_no_before_and_no_new_kinds(fleet):
-    report = make_report(str(fleet[1]), hours=24 * 30)
+    report = make_report(Tables.at(fleet[1]), hours=24 * 30)
     assert not report.has_before
     assert report.new_names == ()
     assert report.scores_before == ()
@@ -129,7 +128,7 @@ def test_a_frame_that_is_gone_leaves_its_reason(fleet, tmp_path):
     moved = archive / "night <b>&drive"
     moved.rename(tmp_path / "away")
     try:
-        report = make_report(str(tables))
+        report = make_report(Tables.at(tables))
     finally:
         (tmp_path / "away").rename(moved)
     assert all(shown.jpeg is None and shown.error for shown in report.finds)
@@ -137,7 +136,7 @@ def test_a_frame_that_is_gone_leaves_its_reason(fleet, tmp_path):
 
 
 def test_names_and_addresses_are_never_markup(fleet):
-    html = render_report(make_report(str(fleet[1])), "http://127.0.0.1:8400/")
+    html = render_report(make_report(Tables.at(fleet[1])), "http://127.0.0.1:8400/")
     assert "<img src=x" not in html
     assert "night <b>" not in html
     assert "<script" not in html
@@ -146,9 +145,9 @@ def test_names_and_addresses_are_never_markup(fleet):
 
 def test_no_tables_and_wrong_hours_say_so(fleet, tmp_path):
     with pytest.raises(UserError, match="Nothing is scanned"):
-        make_report(str(tmp_path))
+        make_report(Tables.at(tmp_path))
     with pytest.raises(UsageError, match="hours"):
-        make_report(str(fleet[1]), hours=0)
+        make_report(Tables.at(fleet[1]), hours=0)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +183,7 @@ def test_two_scans_are_compared_object_by_object(two_scans):
             for row in before[before.name == name].itertuples()
         ]
 
-    comparison = compare_scans(str(tables), a, b, judged("blue thing", False) + judged("red thing", True))
+    comparison = compare_scans(Tables.at(tables), a, b, judged("blue thing", False) + judged("red thing", True))
     assert comparison.names_gained == ("scarlet thing",)
     assert set(comparison.names_lost) == {"red thing", "blue thing"}
     assert (comparison.matched, comparison.renamed) == (len(before) - counts["blue thing"], counts["red thing"])
@@ -194,7 +193,7 @@ def test_two_scans_are_compared_object_by_object(two_scans):
     html = render_comparison(comparison)
     assert "scarlet thing" in html
     assert "weights" in html
-    undone = compare_scans(str(tables), b, a)
+    undone = compare_scans(Tables.at(tables), b, a)
     assert (undone.only_before, undone.only_after) == (0, counts["blue thing"])
     assert "No decisions" in render_comparison(undone)
 
@@ -206,16 +205,16 @@ def _box(row) -> Box:
 def test_scans_that_cannot_be_compared_say_why(two_scans):
     tables, a, _ = two_scans
     with pytest.raises(UsageError, match="different"):
-        compare_scans(str(tables), a, a)
+        compare_scans(Tables.at(tables), a, a)
     with pytest.raises(UserError, match="no scan nothing"):
-        compare_scans(str(tables), a, "nothing")
+        compare_scans(Tables.at(tables), a, "nothing")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 def test_the_page_opens_without_a_network_and_fits(fleet, tmp_path):
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     page_file = tmp_path / "night.html"
-    page_file.write_text(render_report(make_report(str(fleet[1])), "http://127.0.0.1:9"), "utf-8")
+    page_file.write_text(render_report(make_report(Tables.at(fleet[1])), "http://127.0.0.1:9"), "utf-8")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
         for scheme in ("light", "dark"):

@@ -13,7 +13,7 @@ from tasks.footage.archive import list_sources
 from tasks.scanning.plan import plan
 from tasks.scanning.shard import scan_shard
 from tasks.storage import locate
-from tasks.tables.commits import fold_commits, read_commits
+from tasks.tables import Tables
 from tests.tasks.faulty_proxy import FAULTS, FaultyProxy, faulty_proxy
 from tests.tasks.samples import BlobFinder, image_bytes, upload, write_images, write_tar, write_video
 from tests.tasks.scanning.test_scan import outcomes, rows, whole
@@ -42,10 +42,10 @@ def many(root: Path) -> Path:
 
 
 def scan(archive: str, tables: str, record: ScanRecord, minutes: float = 0.1) -> None:
-    shards = plan(list_sources(archive).sources, read_commits(tables, record.scan_id), minutes)
+    shards = plan(list_sources(archive).sources, Tables.at(tables).commits(record.scan_id), minutes)
     for shard in shards:
-        scan_shard(shard, record, tables, BlobFinder())
-    fold_commits(tables, record.scan_id)
+        scan_shard(shard, record, Tables.at(tables), BlobFinder())
+    Tables.at(tables).fold(record.scan_id)
 
 
 def test_one_in_twenty_requests_fails(tmp_path: Path, record: ScanRecord, s3: str, proxy: FaultyProxy) -> None:
@@ -59,7 +59,7 @@ def test_one_in_twenty_requests_fails(tmp_path: Path, record: ScanRecord, s3: st
         scan(archive, f"{s3}/stormy-{nights}", record)
         for table in ("frames", "instances", "embeddings"):
             assert rows(f"{s3}/stormy-{nights}", table, record) == rows(f"{s3}/calm", table, record)
-        commits = read_commits(f"{s3}/stormy-{nights}", record.scan_id)
+        commits = Tables.at(f"{s3}/stormy-{nights}").commits(record.scan_id)
         assert all(source.outcome is Outcome.OK for commit in commits for source in commit.sources)
     assert calm > 50 and sum(proxy.met.values()) >= 10 and all(proxy.met[fault] for fault in FAULTS), proxy.met
 
@@ -77,9 +77,9 @@ def test_storage_that_stays_away_loses_the_shard_and_no_source(
     for fault in ("503", "drop"):
         monkeypatch.setattr(proxy, "fault", lambda path, fault=fault: fault if "/a/" in path else None)
         with pytest.raises(UserError, match=r"Cannot read s3://.*Check the address and your access") as error:
-            scan_shard(shard, record, f"{s3}/T", BlobFinder())
+            scan_shard(shard, record, Tables.at(f"{s3}/T"), BlobFinder())
         assert "\n" not in str(error.value)
-    assert read_commits(f"{s3}/T", record.scan_id) == []
+    assert Tables.at(f"{s3}/T").commits(record.scan_id) == []
 
 
 def test_denial_is_one_line(tmp_path: Path, record: ScanRecord, s3: str, proxy: FaultyProxy) -> None:
@@ -89,12 +89,12 @@ def test_denial_is_one_line(tmp_path: Path, record: ScanRecord, s3: str, proxy: 
         proxy.deny = s3.removeprefix("s3://") + denied
         with pytest.raises(UserError) as error:
             if denied:
-                scan_shard(shard, record, f"{s3}/T", BlobFinder())
+                scan_shard(shard, record, Tables.at(f"{s3}/T"), BlobFinder())
             else:
                 list_sources(archive)
         assert "\n" not in str(error.value) and archive in str(error.value) and "access" in str(error.value)
     proxy.deny = None
-    assert read_commits(f"{s3}/T", record.scan_id) == []
+    assert Tables.at(f"{s3}/T").commits(record.scan_id) == []
 
 
 def test_a_denied_source_costs_no_neighbour_and_is_tried_again(
@@ -103,12 +103,14 @@ def test_a_denied_source_costs_no_neighbour_and_is_tried_again(
     archive = upload(many(tmp_path / "a"), f"{s3}/a")
     shard = whole(archive)
     proxy.deny = "20261122_031502.mp4"
-    found = outcomes(scan_shard(shard, record, f"{s3}/T", BlobFinder()))
+    found = outcomes(scan_shard(shard, record, Tables.at(f"{s3}/T"), BlobFinder()))
     outcome, error = found.pop("20261122_031502.mp4")
     assert outcome is Outcome.FAILED and error is not None and "may not be read" in error
     assert {outcome for outcome, _ in found.values()} == {Outcome.OK}
     proxy.deny = None
-    [again] = plan(list_sources(archive).sources, read_commits(f"{s3}/T", record.scan_id), 10)
+    [again] = plan(list_sources(archive).sources, Tables.at(f"{s3}/T").commits(record.scan_id), 10)
     assert [source.uri.rsplit("/", 1)[-1] for source in again.sources] == ["20261122_031502.mp4"]
-    assert outcomes(scan_shard(again, record, f"{s3}/T", BlobFinder()))["20261122_031502.mp4"][0] is Outcome.OK
+    assert (
+        outcomes(scan_shard(again, record, Tables.at(f"{s3}/T"), BlobFinder()))["20261122_031502.mp4"][0] is Outcome.OK
+    )
     assert len({str(row["source_uri"]) for row in rows(f"{s3}/T", "frames", record)}) == 8

@@ -12,7 +12,7 @@ from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
 from tasks.footage.archive import list_sources
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import read_commits
+from tasks.tables import Tables
 from tests.tasks.samples import BlobFinder, upload, write_video
 from tests.tasks.scanning.test_scan import part_files, whole
 
@@ -50,10 +50,10 @@ def check(bucket: str, record: ScanRecord, folder: Path, monkeypatch: pytest.Mon
     home = tempfile.gettempdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     with pytest.raises(UserError, match=rf"No space left in {folder} for a copy of .*TMPDIR") as error:
-        scan_shard(shard, record, f"{bucket}/T", BlobFinder())
+        scan_shard(shard, record, Tables.at(f"{bucket}/T"), BlobFinder())
     assert "\n" not in str(error.value)
     assert list(folder.iterdir()) == []
-    assert read_commits(f"{bucket}/T", record.scan_id) == []
+    assert Tables.at(f"{bucket}/T").commits(record.scan_id) == []
     monkeypatch.setattr(tempfile, "tempdir", home)
 
 
@@ -63,7 +63,7 @@ def test_no_room_for_a_copy(
     long_video(tmp_path / "a" / "long.avi")
     archive = upload(tmp_path / "a", f"{s3}/a")
     check(s3, record, small_disk, monkeypatch)
-    assert scan_shard(whole(archive), record, f"{s3}/T", BlobFinder()).frames == 80
+    assert scan_shard(whole(archive), record, Tables.at(f"{s3}/T"), BlobFinder()).frames == 80
 
 
 def test_a_quota_is_as_good_as_full(
@@ -82,10 +82,10 @@ def test_no_room_for_the_tables(tmp_path: Path, record: ScanRecord, small_disk: 
     shard = whole(tmp_path / "a")
     (small_disk / "ballast").write_bytes(bytes(40 * 1024))
     with pytest.raises(UserError, match=r"Cannot write .*No space left on device") as error:
-        scan_shard(shard, record, str(small_disk / "T"), BlobFinder())
+        scan_shard(shard, record, Tables.at(small_disk / "T"), BlobFinder())
     assert "\n" not in str(error.value)
-    assert read_commits(str(small_disk / "T"), record.scan_id) == []
+    assert Tables.at(small_disk / "T").commits(record.scan_id) == []
     assert not [path for path in small_disk.rglob(".*")], "half-written files"
     (small_disk / "ballast").unlink()
-    scan_shard(shard, record, str(tmp_path / "T"), BlobFinder())
+    scan_shard(shard, record, Tables.at(tmp_path / "T"), BlobFinder())
     assert part_files(tmp_path / "T") and len(list_sources(str(tmp_path / "a")).sources) == 30

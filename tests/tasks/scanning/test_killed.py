@@ -11,8 +11,7 @@ import fsspec
 import pytest
 
 from schemas.records import CommitRecord, ScanRecord, Stages
-from tasks.tables.commits import read_commits, write_scan_record
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tests.tasks.killable import Scans, moments, scans
 from tests.tasks.samples import upload, write_images, write_video
 from tests.tasks.scanning.test_scan import scan_all
@@ -36,11 +35,11 @@ def files(tables: str) -> dict[str, bytes]:
 def commits(tables: str, record: ScanRecord) -> list[CommitRecord]:
     """What is committed, without what differs from run to run."""
     never = datetime(2000, 1, 1, tzinfo=UTC)
-    return [replace(c, committed=never, seconds=Stages(0, 0, 0)) for c in read_commits(tables, record.scan_id)]
+    return [replace(c, committed=never, seconds=Stages(0, 0, 0)) for c in Tables.at(tables).commits(record.scan_id)]
 
 
 def visible(tables: str, record: ScanRecord) -> list[str]:
-    write_scan_record(tables, record)
+    Tables.at(tables).begin(record)
     return sorted(json.dumps(row, default=str) for row in open_table(tables, "frames").to_table().to_pylist())
 
 

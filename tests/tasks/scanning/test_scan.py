@@ -16,7 +16,7 @@ import pytest
 
 from clipomaly_core.errors import UserError
 from clipomaly_core.types import Finish
-from schemas.records import Outcome, ScanRecord, Shard, ShardResult
+from schemas.records import CommitRecord, Outcome, ScanRecord, Shard, ShardResult
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import Rgb, read_frame, read_frames
 from tasks.masks import decode_mask
@@ -24,8 +24,7 @@ from tasks.scanning import shard as scan
 from tasks.scanning.plan import plan, shard_id
 from tasks.scanning.rows import ShardRows
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import read_commits, write_commit, write_scan_record
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 from tests.tasks.samples import BlobFinder, image_bytes, upload, write_images, write_tar, write_video
 
 
@@ -36,8 +35,8 @@ def whole(archive: Path | str) -> Shard:
 
 
 def scan_all(archive: Path | str, record: ScanRecord, tables: str) -> list[ShardResult]:
-    shards = plan(list_sources(str(archive)).sources, read_commits(tables, record.scan_id), 10)
-    return [scan_shard(shard, record, tables, BlobFinder()) for shard in shards]
+    shards = plan(list_sources(str(archive)).sources, Tables.at(tables).commits(record.scan_id), 10)
+    return [scan_shard(shard, record, Tables.at(tables), BlobFinder()) for shard in shards]
 
 
 def part_files(tables: Path) -> dict[str, bytes]:
@@ -49,14 +48,14 @@ def outcomes(result: ShardResult) -> dict[str, tuple[Outcome, str | None]]:
 
 
 def rows(tables: Path | str, table: str, record: ScanRecord) -> list[dict[str, object]]:
-    write_scan_record(str(tables), record)
+    Tables.at(tables).begin(record)
     return list(open_table(str(tables), table).to_table().to_pylist())
 
 
 def test_rows_say_what_the_model_found(archive: Path, tmp_path: Path, record: ScanRecord) -> None:
     tables, shard, progress = tmp_path / "T", whole(archive), []
     model = BlobFinder(batch_size=4)
-    result = scan_shard(shard, record, str(tables), model, progress.append)
+    result = scan_shard(shard, record, Tables.at(tables), model, progress.append)
     assert (result.frames, result.already_committed) == (4 + 4 + 4 + 3 + 4, False)
     assert progress == [4, 4, 4, 4, 3] == model.calls  # full batches, across sources
     assert {name: outcome for name, (outcome, _) in outcomes(result).items()} == {
@@ -109,8 +108,8 @@ def test_rows_say_what_the_model_found(archive: Path, tmp_path: Path, record: Sc
 
 def test_part_files_and_commit(archive: Path, tmp_path: Path, record: ScanRecord) -> None:
     tables, shard = tmp_path / "T", whole(archive)
-    result = scan_shard(shard, record, str(tables), BlobFinder())
-    [commit] = read_commits(str(tables), record.scan_id)
+    result = scan_shard(shard, record, Tables.at(tables), BlobFinder())
+    [commit] = Tables.at(tables).commits(record.scan_id)
     # Two named days and the day on which the photos were made here.
     days = {"2026-11-22", "2026-11-23", *(s.day for s in shard.sources)}
     assert set(part_files(tables)) == {file.path for file in commit.files} == {
@@ -128,7 +127,7 @@ def test_part_files_and_commit(archive: Path, tmp_path: Path, record: ScanRecord
 def test_same_bytes_again_and_from_any_batch_size(archive: Path, tmp_path: Path, record: ScanRecord) -> None:
     shard = whole(archive)
     for name, size in (("first", 4), ("second", 4), ("third", 7)):
-        scan_shard(shard, record, str(tmp_path / name), BlobFinder(size))
+        scan_shard(shard, record, Tables.at(tmp_path / name), BlobFinder(size))
     first = part_files(tmp_path / "first")
     assert first == part_files(tmp_path / "second") == part_files(tmp_path / "third")
     assert len(first) >= 6
@@ -162,10 +161,10 @@ def test_a_second_run_does_nothing(archive: Path, tmp_path: Path, record: ScanRe
 
 def test_committed_shard_stays(archive: Path, tmp_path: Path, record: ScanRecord) -> None:
     tables, shard = str(tmp_path / "T"), whole(archive)
-    first = scan_shard(shard, record, tables, BlobFinder())
+    first = scan_shard(shard, record, Tables.at(tables), BlobFinder())
     before = part_files(tmp_path / "T")
     model = BlobFinder()
-    again = scan_shard(shard, record, tables, model)
+    again = scan_shard(shard, record, Tables.at(tables), model)
     assert again == replace(first, already_committed=True, names=())
     assert model.calls == [] and part_files(tmp_path / "T") == before
 
@@ -179,7 +178,7 @@ def test_loser_of_a_race_says_so(
     def overtake() -> None:
         if not results:
             results.append(None)
-            results[0] = scan_shard(shard, record, tables, BlobFinder())
+            results[0] = scan_shard(shard, record, Tables.at(tables), BlobFinder())
 
     class Slow(BlobFinder):
         def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
@@ -187,17 +186,17 @@ def test_loser_of_a_race_says_so(
                 overtake()
             return super().infer(frames)
 
-    def commit_late(*arguments: object) -> bool:
-        if late:
-            overtake()
-        return write_commit(*arguments)  # type: ignore[arg-type]
+    class Late(Tables):
+        def write_commit(self, record: CommitRecord) -> bool:
+            if late:
+                overtake()
+            return super().write_commit(record)
 
-    monkeypatch.setattr(scan, "write_commit", commit_late)
-    lost = scan_shard(shard, record, tables, Slow())
+    lost = scan_shard(shard, record, Late(Tables.at(tables).root), Slow())
     [won] = results
     assert lost.already_committed and not won.already_committed
     assert lost.sources == won.sources
-    assert len(read_commits(tables, record.scan_id)) == 1
+    assert len(Tables.at(tables).commits(record.scan_id)) == 1
 
 
 def bad_archive(root: Path) -> None:
@@ -232,7 +231,7 @@ def test_bad_input_never_costs_a_neighbour(
     listing = list_sources(str(tmp_path / "archive"))
     assert [uri.rsplit("/", 1)[-1] for uri in listing.ignored] == ["l-unknown.xyz"]
     capfd.readouterr()
-    result = scan_shard(whole(tmp_path / "archive"), record, str(tmp_path / "T"), BlobFinder())
+    result = scan_shard(whole(tmp_path / "archive"), record, Tables.at(tmp_path / "T"), BlobFinder())
     assert capfd.readouterr() == ("", "")
     found = outcomes(result)
     assert {name: outcome.value for name, (outcome, _) in found.items()} == {
@@ -265,24 +264,24 @@ def test_everything_failed_is_still_recorded(tmp_path: Path, record: ScanRecord)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.mp4").touch()
     model = BlobFinder()
-    result = scan_shard(whole(tmp_path / "a"), record, str(tmp_path / "T"), model)
+    result = scan_shard(whole(tmp_path / "a"), record, Tables.at(tmp_path / "T"), model)
     assert (result.frames, model.calls, result.sources[0].outcome) == (0, [], Outcome.FAILED)
     assert rows(tmp_path / "T", "frames", record) == []
-    assert plan(list_sources(str(tmp_path / "a")).sources, read_commits(str(tmp_path / "T"), record.scan_id), 1) == []
+    assert plan(list_sources(str(tmp_path / "a")).sources, Tables.at(tmp_path / "T").commits(record.scan_id), 1) == []
 
 
 def test_source_changed_meanwhile(archive: Path, tmp_path: Path, record: ScanRecord) -> None:
     shard = whole(archive)
     write_video(archive / "drive-a" / "20261122_031500.mp4", frames=30)
     (archive / "drive-b" / "20261123_080000.avi").unlink()
-    result = scan_shard(shard, record, str(tmp_path / "T"), BlobFinder())
+    result = scan_shard(shard, record, Tables.at(tmp_path / "T"), BlobFinder())
     found = outcomes(result)
     assert found["20261122_031500.mp4"][0] is found["20261123_080000.avi"][0] is Outcome.FAILED
     assert "changed after it was listed" in str(found["20261122_031500.mp4"][1])
     assert found["20261123_080000.avi"][1] == "gone since it was listed"
     assert found["photos"][0] is Outcome.OK
     # What changed is planned again as it is now.
-    [again] = plan(list_sources(str(archive)).sources, read_commits(str(tmp_path / "T"), record.scan_id), 10)
+    [again] = plan(list_sources(str(archive)).sources, Tables.at(tmp_path / "T").commits(record.scan_id), 10)
     assert [source.uri.rsplit("/", 1)[-1] for source in again.sources] == ["20261122_031500.mp4"]
 
 
@@ -295,7 +294,7 @@ def test_a_decoder_that_crashes_costs_one_source(
         return read_frames(source, fps, keyframes)  # type: ignore[arg-type]
 
     monkeypatch.setattr(scan, "read_frames", crash)
-    found = outcomes(scan_shard(whole(archive), record, str(tmp_path / "T"), BlobFinder()))
+    found = outcomes(scan_shard(whole(archive), record, Tables.at(tmp_path / "T"), BlobFinder()))
     assert found["photos"] == (Outcome.FAILED, "cannot be read: RuntimeError: unforeseen")
     assert found["20261123_080000.avi"][0] is Outcome.OK
 
@@ -316,9 +315,9 @@ def test_failing_model_stops_the_shard(archive: Path, tmp_path: Path, record: Sc
 
     before = set(threading.enumerate())
     with pytest.raises(type(error), match=str(error)):
-        scan_shard(whole(archive), record, str(tmp_path / "T"), Failing(batch_size=1))
+        scan_shard(whole(archive), record, Tables.at(tmp_path / "T"), Failing(batch_size=1))
     assert not alive(before)
-    assert part_files(tmp_path / "T") == {} and read_commits(str(tmp_path / "T"), record.scan_id) == []
+    assert part_files(tmp_path / "T") == {} and Tables.at(tmp_path / "T").commits(record.scan_id) == []
 
 
 def test_failing_rows_stop_the_shard(
@@ -330,14 +329,14 @@ def test_failing_rows_stop_the_shard(
     monkeypatch.setattr(ShardRows, "add", fail)
     before = set(threading.enumerate())
     with pytest.raises(ValueError, match="cannot be"):
-        scan_shard(whole(archive), record, str(tmp_path / "T"), BlobFinder(batch_size=1))
+        scan_shard(whole(archive), record, Tables.at(tmp_path / "T"), BlobFinder(batch_size=1))
     assert not alive(before)
 
 
 def test_tables_that_cannot_be_written(archive: Path, tmp_path: Path, record: ScanRecord) -> None:
     (tmp_path / "T").write_text("a file, not a folder")
     with pytest.raises(UserError, match=r"Cannot (write|read)"):
-        scan_shard(whole(archive), record, str(tmp_path / "T"), BlobFinder())
+        scan_shard(whole(archive), record, Tables.at(tmp_path / "T"), BlobFinder())
 
 
 def test_reading_keeps_a_few_batches_ahead_only(
@@ -361,7 +360,7 @@ def test_reading_keeps_a_few_batches_ahead_only(
             return super().infer(frames)
 
     monkeypatch.setattr(scan, "read_frames", counted)
-    scan_shard(whole(tmp_path / "photos"), record, str(tmp_path / "T"), Slow(batch_size=2))
+    scan_shard(whole(tmp_path / "photos"), record, Tables.at(tmp_path / "T"), Slow(batch_size=2))
     assert produced == 60
     # The batch in the model, two batches in the queue, and the frame that waits for room.
     assert max(ahead) <= 2 + 2 * 2 + 1
@@ -382,7 +381,7 @@ def test_stages_overlap(tmp_path: Path, record: ScanRecord, monkeypatch: pytest.
 
     monkeypatch.setattr(scan, "read_frames", slowly)
     started = time.perf_counter()
-    result = scan_shard(whole(tmp_path / "photos"), record, str(tmp_path / "T"), Slow(batch_size=1))
+    result = scan_shard(whole(tmp_path / "photos"), record, Tables.at(tmp_path / "T"), Slow(batch_size=1))
     elapsed = time.perf_counter() - started
     assert result.seconds.reading > 0.6 and result.seconds.inferring > 0.6
     assert elapsed < result.seconds.reading + result.seconds.inferring - 0.3
@@ -390,7 +389,7 @@ def test_stages_overlap(tmp_path: Path, record: ScanRecord, monkeypatch: pytest.
 
 def test_footage_over_midnight_has_a_part_file_a_day(tmp_path: Path, record: ScanRecord) -> None:
     write_video(tmp_path / "archive" / "20261122_235959.mp4")
-    result = scan_shard(whole(tmp_path / "archive"), record, str(tmp_path / "T"), BlobFinder())
+    result = scan_shard(whole(tmp_path / "archive"), record, Tables.at(tmp_path / "T"), BlobFinder())
     days = Counter(row["dt"] for row in rows(tmp_path / "T", "frames", record))
     assert days == {date(2026, 11, 22): 2, date(2026, 11, 23): 2}
     assert len(part_files(tmp_path / "T")) == 6 and result.frames == 4
@@ -432,10 +431,10 @@ def test_killed_half_way_and_run_again(tmp_path: Path, record: ScanRecord) -> No
     wait_for(lambda: len(list(tables.glob("_commits/*/*.json"))) >= 2 or process.poll() is not None)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    done = len(read_commits(str(tables), record.scan_id))
+    done = len(Tables.at(tables).commits(record.scan_id))
     assert 2 <= done < 8
     # What a shard wrote before it was killed lies there uncommitted: it is not seen, and made again in place.
-    half = plan(list_sources(str(tmp_path / "archive")).sources, read_commits(str(tables), record.scan_id), 10)[0]
+    half = plan(list_sources(str(tmp_path / "archive")).sources, Tables.at(tables).commits(record.scan_id), 10)[0]
     orphan = tables / f"frames/scan={record.scan_id}/dt=2026-11-22/{half.shard_id}.parquet"
     orphan.write_bytes(b"half a file")
     assert len(rows(tables, "frames", record)) == done * 4

@@ -12,7 +12,8 @@ from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, St
 from tasks.scanning.plan import match_done, plan
 from tasks.scanning.plan_record import LeftShard, write_plan
 from tasks.scanning.status import scan_status
-from tasks.tables.commits import DONE, fold_commits, read_commit_table, read_commits, write_commit
+from tasks.tables import Tables
+from tasks.tables.commits import DONE
 from tests.tasks.scanning.test_plan import source
 
 NIGHT = datetime(2026, 11, 25, 2, tzinfo=UTC)
@@ -52,17 +53,17 @@ def make_old(checkpoint: Path) -> None:
 def test_status(tmp_path: Path, record: ScanRecord, folded: str) -> None:
     tables, commits = str(tmp_path), commits_of(record)
     for number, one in enumerate(commits):
-        assert write_commit(tables, one)
+        assert Tables.at(tables).write_commit(one)
         if folded == "half" and number == 2:
-            assert fold_commits(tables, record.scan_id) == 3
+            assert Tables.at(tables).fold(record.scan_id) == 3
     if folded in ("all", "old"):
-        assert fold_commits(tables, record.scan_id) == 6
+        assert Tables.at(tables).fold(record.scan_id) == 6
     if folded == "old":
         make_old(tmp_path / "_checkpoints" / f"{record.scan_id}.parquet")
     else:
-        told = read_commit_table(tables, record.scan_id)
-        assert told["shard_id"].to_pylist() == [one.shard_id for one in read_commits(tables, record.scan_id)]
-    status = scan_status(tables, record)
+        told = Tables.at(tables).commit_table(record.scan_id)
+        assert told["shard_id"].to_pylist() == [one.shard_id for one in Tables.at(tables).commits(record.scan_id)]
+    status = scan_status(Tables.at(tables), record)
     assert status.shards == Counter({Outcome.OK: 2, Outcome.EMPTY: 1, Outcome.PARTIAL: 1, Outcome.FAILED: 2})
     assert status.outcomes == Counter({Outcome.OK: 2, Outcome.EMPTY: 3, Outcome.PARTIAL: 1, Outcome.FAILED: 3})
     assert (status.frames, status.instances) == (90, 6)
@@ -76,23 +77,23 @@ def test_status(tmp_path: Path, record: ScanRecord, folded: str) -> None:
 
 
 def test_status_of_nothing(tmp_path: Path, record: ScanRecord) -> None:
-    status = scan_status(str(tmp_path), record)
+    status = scan_status(Tables.at(tmp_path), record)
     assert not status.shards and not status.outcomes and not status.left and status.frames_per_second is None
     assert (status.frames, status.seconds, status.troubles, status.notes) == (0, Stages(0, 0, 0), (), ())
-    assert fold_commits(str(tmp_path), record.scan_id) == 0 and not (tmp_path / "_checkpoints").exists()
+    assert Tables.at(tmp_path).fold(record.scan_id) == 0 and not (tmp_path / "_checkpoints").exists()
 
 
 def test_the_newest_plan_of_a_source_counts(tmp_path: Path, record: ScanRecord) -> None:
     tables = str(tmp_path)
     old = plan([source(number, number, 60) for number in range(6)], [], 2)
-    write_plan(tables, record.scan_id, "one", old)
+    write_plan(Tables.at(tables), record.scan_id, "one", old)
     new = plan([source(number, number, 60, etag="2") for number in range(4)], [], 4)
-    write_plan(tables, record.scan_id, "another", new, {new.shard_ids[0]: "a card fell off"})
+    write_plan(Tables.at(tables), record.scan_id, "another", new, {new.shard_ids[0]: "a card fell off"})
     done = commit(record, "x", 0, outcome(source(2, 2, 60).uri, Outcome.OK, etag="2"))
     again = commit(record, "y", 1, outcome(source(2, 2, 60).uri, Outcome.OK, etag="1"))
     for one in (done, again):
-        write_commit(tables, one)
-    left = scan_status(tables, record).left
+        Tables.at(tables).write_commit(one)
+    left = scan_status(Tables.at(tables), record).left
     first = LeftShard(new.shard_ids[0], 3, source(0, 0, 60).uri, "a card fell off")
     last = LeftShard(old.shard_ids[2], 2, source(4, 4, 60).uri, None)
     assert left == tuple(sorted((first, last), key=lambda shard: shard.shard_id))

@@ -16,8 +16,7 @@ from tasks.scanning.object_tracks import Sighting, link
 from tasks.scanning.plan import plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
-from tasks.tables.commits import write_scan_record
-from tasks.tables.parts import open_table
+from tasks.tables import Tables, open_table
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SIZE = (180, 320)
@@ -128,9 +127,9 @@ def test_objects_of_demo_clips_get_one_track(tmp_path: Path) -> None:
     root, tables = tmp_path / "archive", str(tmp_path / "tables")
     write_archive(root, drives=2, clips=3, objects=18, seed=5)
     record = make_scan_record(describe_model(ModelSettings()), fps=2)
-    write_scan_record(tables, record)
+    Tables.at(tables).begin(record)
     for shard in plan(list_sources(str(root)).sources, [], 5):
-        scan_shard(shard, record, tables, get_model(ModelSettings()))
+        scan_shard(shard, record, Tables.at(tables), get_model(ModelSettings()))
     found: dict[int, set[str]] = {}
     for row in open_table(tables, "instances").to_table().to_pylist():
         clip = "/".join(row["source_uri"].split("/")[-2:]).removesuffix(".mp4")

@@ -21,29 +21,21 @@ from clipomaly_core.errors import UserError
 from schemas.records import PartFile, ScanRecord
 from schemas.tables import Table
 from tasks import storage
-from tasks.scanning.scan_record import make_scan_record
+from tasks.tables import Tables, open_table
 from tasks.tables import compact as compacting
 from tasks.tables import merge as merging
-from tasks.tables.commits import read_commits, write_commit
-from tasks.tables.compact import DayCompacted, compact
+from tasks.tables.compact import DayCompacted
 from tasks.tables.compaction_record import read_compactions
-from tasks.tables.parts import open_table
 from tasks.tables.query import connect
 from tests.tasks.killable import Scans, moments, scans
-from tests.tasks.samples import description
 from tests.tasks.tables.test_tables import commit, source
 
 NOW = timedelta()
 LATER = timedelta(hours=1)
 
 
-@pytest.fixture
-def newer() -> ScanRecord:
-    return make_scan_record(description(model="newer"), fps=2.0)
-
-
 def run(tables: str, grace: timedelta = NOW) -> list[DayCompacted]:
-    done = list(compact(tables, grace))
+    done = list(Tables.at(tables).compact(grace))
     assert [day.trouble for day in done if day.trouble] == []
     return done
 
@@ -138,8 +130,8 @@ def test_the_same_rows_before_meanwhile_and_after(tmp_path: Path, record: ScanRe
     check()
     assert len(files(tables)) == 3 * 3 and run(tables) == []
     # What is committed is what was committed.
-    assert [read_commits(tables, r.scan_id) for r in (record, newer)] == [
-        read_commits(twin, r.scan_id) for r in (record, newer)
+    assert [Tables.at(tables).commits(r.scan_id) for r in (record, newer)] == [
+        Tables.at(twin).commits(r.scan_id) for r in (record, newer)
     ]
 
 
@@ -227,9 +219,11 @@ def test_files_without_the_column_shard(tmp_path: Path, record: ScanRecord) -> N
     for place in (tables, twin):
         for name in "ab":
             commit(str(place), record, [source(name)])
-        for one in read_commits(str(place), record.scan_id):
+        for one in Tables.at(place).commits(record.scan_id):
             (place / "_commits" / record.scan_id / f"{one.shard_id}.json").unlink()
-            assert write_commit(str(place), replace(one, files=tuple(without_shard(place, file) for file in one.files)))
+            assert Tables.at(place).write_commit(
+                replace(one, files=tuple(without_shard(place, file) for file in one.files))
+            )
     assert view(str(tables), record) == view(str(twin), record)
     run(str(tables))
     assert view(str(tables), record) == view(str(twin), record)
@@ -417,7 +411,7 @@ def test_a_damaged_file_costs_its_day_only(tmp_path: Path, record: ScanRecord) -
     [path, *_] = sorted(tmp_path.glob("instances/*/dt=2026-11-23/*"))
     path.write_bytes(path.read_bytes()[:-9])
     before = files(tables)
-    good, bad = compact(tables, NOW)
+    good, bad = Tables.at(tables).compact(NOW)
     assert good.trouble is None and good.merged == 6
     assert bad.trouble and path.name in bad.trouble and "is damaged" in bad.trouble and "\n" not in bad.trouble
     assert {p: d for p, d in files(tables).items() if "dt=2026-11-23" in p} == {
@@ -434,10 +428,10 @@ def test_old_files_stay_where_the_merged_one_is_not_whole(tmp_path: Path, record
     [merged] = tmp_path.glob("_compacted/frames/*/*/*.parquet")
     whole = merged.read_bytes()
     merged.write_bytes(whole[:50] + b"x" + whole[51:])
-    [told] = compact(tables, NOW)
+    [told] = Tables.at(tables).compact(NOW)
     assert told.trouble and "is damaged" in told.trouble and files(tables) == before
     merged.unlink()
-    [told] = compact(tables, NOW)
+    [told] = Tables.at(tables).compact(NOW)
     assert told.trouble and merged.name in told.trouble and files(tables) == before
     # A reader is told what to do, and it helps.
     with pytest.raises(UserError, match="is gone") as gone:
@@ -472,4 +466,4 @@ def test_a_damaged_record_is_told(tmp_path: Path, record: ScanRecord) -> None:
 def test_no_tables(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There are no tables"):
         run(str(tmp_path))
-    assert read_compactions(str(tmp_path), "any") == {}
+    assert read_compactions(Tables.at(tmp_path).root, "any") == {}

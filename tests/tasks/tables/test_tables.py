@@ -28,9 +28,7 @@ from tasks.footage.frames import Frame
 from tasks.scanning.plan import shard_id
 from tasks.scanning.rows import ShardRows, instance_id
 from tasks.scanning.scan_record import make_scan_record
-from tasks.tables import commits
-from tasks.tables.commits import fold_commits, read_commits, write_commit, write_scan_record
-from tasks.tables.parts import open_table, write_parts
+from tasks.tables import Tables, open_table
 from tests.tasks.samples import BlobFinder, description, draw
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -81,13 +79,13 @@ def commit(
             rows.add(item, frame, None, result)
         outcome = Outcome.FAILED if bad else Outcome.OK
         outcomes.append(SourceOutcome(item.uri, item.etag, outcome, None, 2, 2 * bad, 0 if bad else 2))
-    write_scan_record(tables, record)
+    Tables.at(tables).begin(record)
     shard = shard_id(sources)
-    files = write_parts(tables, record.scan_id, shard, rows.tables())
+    files = Tables.at(tables).write(record.scan_id, shard, rows.tables())
     moment = NOON + timedelta(days=1, minutes=minute)
     if publish:
-        assert write_commit(
-            tables, CommitRecord(record.scan_id, shard, moment, files, tuple(outcomes), Stages(1.5, 2.25, 0.1))
+        assert Tables.at(tables).write_commit(
+            CommitRecord(record.scan_id, shard, moment, files, tuple(outcomes), Stages(1.5, 2.25, 0.1), run=record.run)
         )
     return shard
 
@@ -105,7 +103,7 @@ def check_embeddings(tables: str) -> None:
 
 
 def test_committed_rows_only(tables: str, record: ScanRecord) -> None:
-    write_scan_record(tables, record)
+    Tables.at(tables).begin(record)
     for table, columns in (("instances", INSTANCES), ("frames", FRAMES)):
         empty = open_table(tables, table)
         assert isinstance(empty, ds.Dataset) and empty.count_rows() == 0
@@ -144,8 +142,24 @@ def test_newest_generation_of_each_source(tables: str, record: ScanRecord) -> No
     assert found(tables) == sorted([("a", old), ("b", "blobs 2"), ("c", new)] * 2)
     check_embeddings(tables)
     # Folding changes nothing.
-    assert fold_commits(tables, record.scan_id) == 3 and fold_commits(tables, newer.scan_id) == 1
+    assert Tables.at(tables).fold(record.scan_id) == 3 and Tables.at(tables).fold(newer.scan_id) == 1
     assert found(tables) == sorted([("a", old), ("b", "blobs 2"), ("c", new)] * 2)
+
+
+def test_a_clock_that_was_ahead_hides_nothing(tables: str, record: ScanRecord, newer: ScanRecord) -> None:
+    """A later run is newer, whatever the clock of its machine said."""
+    there = Tables.at(tables)
+    assert [there.next_run(record.scan_id), there.next_run(newer.scan_id)] == [1, 2]
+    commit(tables, replace(record, run=1), [source("a"), source("b")], minute=4 * 365 * 24 * 60)
+    commit(tables, replace(newer, run=2), [source("a")], minute=0)
+    assert found(tables) == sorted([("a", "newer 1"), ("b", "blobs 1")] * 2)
+    check_embeddings(tables)
+    # Nor does one in tables of before runs had numbers.
+    commit(tables, replace(record, run=0), [source("c")], minute=8 * 365 * 24 * 60)
+    commit(tables, replace(newer, run=3), [source("c", "2")], minute=1)
+    assert found(tables) == sorted([("a", "newer 1"), ("b", "blobs 1"), ("c", "newer 2")] * 2)
+    there.fold(record.scan_id)
+    assert found(tables) == sorted([("a", "newer 1"), ("b", "blobs 1"), ("c", "newer 2")] * 2)
 
 
 def test_changed_source_within_a_generation(tables: str, record: ScanRecord) -> None:
@@ -191,54 +205,51 @@ def test_embeddings_of_two_lengths(tables: str, record: ScanRecord) -> None:
 def test_tables_that_are_not_there(tables: str, record: ScanRecord) -> None:
     with pytest.raises(UserError, match="There are no tables"):
         open_table(tables, "instances")
-    write_scan_record(tables, record)
+    Tables.at(tables).begin(record)
     with pytest.raises(UserError, match="no table 'things'"):
         open_table(tables, "things")
     with pytest.raises(UserError, match="no scan abc"):
         open_table(tables, "frames", scan_id="abc")
 
 
-def test_checkpoint(tables: str, record: ScanRecord, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fold_commits(tables, record.scan_id) == 0 and read_commits(tables, record.scan_id) == []
+def test_checkpoint(tables: str, record: ScanRecord) -> None:
+    there = Tables.at(tables)
+    assert there.fold(record.scan_id) == 0 and there.commits(record.scan_id) == []
     for name in "abc":
         commit(tables, record, [source(name)], failed="c")
-    before = read_commits(tables, record.scan_id)
-    assert fold_commits(tables, record.scan_id) == len(before) == 3
-    opened: list[str] = []
-    parse = commits._parse_commit
-    monkeypatch.setattr(commits, "_parse_commit", lambda place: opened.append(place.url) or parse(place))
-    assert read_commits(tables, record.scan_id) == before
-    assert opened == []
+    before = there.commits(record.scan_id)
+    assert there.fold(record.scan_id) == len(before) == 3
+    # What is folded is not read again one by one: a record that nobody could read stays unseen.
+    folder = there.root.child(f"_commits/{record.scan_id}")
+    for one in before:
+        folder.fs.pipe_file(folder.child(f"{one.shard_id}.json").path, b"unreadable")
+    assert there.commits(record.scan_id) == before
     newest = commit(tables, record, [source("d")])
-    assert [c for c in read_commits(tables, record.scan_id) if c.shard_id != newest] == before
-    assert [url.rsplit("/", 1)[-1] for url in opened] == [f"{newest}.json"]
-    assert fold_commits(tables, record.scan_id) == 4
+    assert [c for c in there.commits(record.scan_id) if c.shard_id != newest] == before
+    assert there.fold(record.scan_id) == 4
     # Only what has a commit record is committed, whatever the checkpoint repeats.
-    from tasks.storage import locate
-
-    gone = locate(tables).child(f"_commits/{record.scan_id}/{newest}.json")
-    gone.fs.rm_file(gone.path)
-    assert read_commits(tables, record.scan_id) == before
+    folder.fs.rm_file(folder.child(f"{newest}.json").path)
+    assert there.commits(record.scan_id) == before
 
 
 def test_damaged_records_are_told(tmp_path: Path, record: ScanRecord) -> None:
     shard = commit(str(tmp_path), record, [source("a")])
-    fold_commits(str(tmp_path), record.scan_id)
+    Tables.at(tmp_path).fold(record.scan_id)
     checkpoint = tmp_path / "_checkpoints" / f"{record.scan_id}.parquet"
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     with pytest.raises(UserError, match="is damaged"):
-        read_commits(str(tmp_path), record.scan_id)
+        Tables.at(tmp_path).commits(record.scan_id)
     checkpoint.unlink()
     (tmp_path / "_commits" / record.scan_id / f"{shard}.json").write_text('{"scan_id": "x"')
     with pytest.raises(UserError, match="is damaged"):
-        read_commits(str(tmp_path), record.scan_id)
+        Tables.at(tmp_path).commits(record.scan_id)
 
 
 def test_commit_is_create_only(tables: str, record: ScanRecord) -> None:
     commit(tables, record, [source("a")])
-    [first] = read_commits(tables, record.scan_id)
-    assert not write_commit(tables, replace(first, committed=NOON))
-    assert read_commits(tables, record.scan_id) == [first]
+    [first] = Tables.at(tables).commits(record.scan_id)
+    assert not Tables.at(tables).write_commit(replace(first, committed=NOON))
+    assert Tables.at(tables).commits(record.scan_id) == [first]
 
 
 def test_part_files(tmp_path: Path, record: ScanRecord) -> None:
@@ -319,9 +330,9 @@ def test_older_files_lack_newer_columns(tmp_path: Path, record: ScanRecord) -> N
     shard = commit(str(tmp_path), record, [source("a")])
     path = tmp_path / f"instances/scan={record.scan_id}/dt=2026-11-22/{shard}.parquet"
     pq.write_table(pq.ParquetFile(path).read().drop_columns(["latitude", "track_id"]), path)
-    [commit_record] = read_commits(str(tmp_path), record.scan_id)
+    [commit_record] = Tables.at(tmp_path).commits(record.scan_id)
     files = tuple(replace(file, size=(tmp_path / file.path).stat().st_size) for file in commit_record.files)
     (tmp_path / "_commits" / record.scan_id / f"{shard}.json").unlink()
-    assert write_commit(str(tmp_path), replace(commit_record, files=files))
+    assert Tables.at(tmp_path).write_commit(replace(commit_record, files=files))
     table = open_table(str(tmp_path), "instances").to_table()
     assert table.num_rows == 2 and table["latitude"].to_pylist() == [None, None]

@@ -1,0 +1,52 @@
+"""Rows that lie in files of the tables and do not count, as a condition for pyarrow and for DuckDB."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+_SEPARATOR = "\n"  # in no id, and in no address that storage hands out
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Rows of a generation that lie in files of these days and do not count: of whole shards, or of those sources of
+    theirs, (shard, URI), that are superseded."""
+
+    scan_id: str
+    days: frozenset[date]
+    shards: frozenset[str]
+    sources: frozenset[tuple[str, str]] | None = None
+
+    def expression(self) -> ds.Expression:
+        """True for these rows, in tables that name the source.
+
+        Scan and day are known of a file by its folder: files of others are read without a look at their rows.
+        """
+        met = (ds.field("scan") == self.scan_id) & ds.field("dt").isin(pa.array(sorted(self.days), pa.date32()))
+        met &= ds.field("shard").isin(sorted(self.shards))
+        if self.sources is not None:
+            key = pc.binary_join_element_wise(ds.field("shard"), ds.field("source_uri"), _SEPARATOR)
+            # One look-up in a set, and not a term for each shard: those would all be weighed for every file.
+            met &= key.isin([_SEPARATOR.join(source) for source in sorted(self.sources)])
+        return met
+
+    def sql(self) -> str:
+        """The same as a condition of DuckDB."""
+        days = ", ".join(f"DATE '{day}'" for day in sorted(self.days))
+        met = f"scan = {_quoted(self.scan_id)} AND dt IN ({days}) AND shard IN ({_listed(self.shards)})"
+        if self.sources is not None:
+            keys = _listed(_SEPARATOR.join(source) for source in self.sources)
+            met += f" AND shard || {_quoted(_SEPARATOR)} || source_uri IN ({keys})"
+        return met
+
+
+def _listed(values: Iterable[str]) -> str:
+    return ", ".join(map(_quoted, sorted(values)))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,116 @@
+"""The tables at one place, located once: what every other step of the work asks."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from schemas.records import CommitRecord, PartFile, ScanRecord
+from schemas.tables import Table
+from tasks.storage import Location, is_local, locate
+from tasks.tables import commits, compact, dataset, parts, scans
+
+if TYPE_CHECKING:
+    from tasks.tables.query import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What one or more scans wrote below ``root``. It holds no state: every call reads what lies there now.
+
+    All methods raise UserError when the storage cannot be read or written.
+    """
+
+    root: Location
+
+    @classmethod
+    def at(cls, place: "str | os.PathLike[str] | Tables") -> "Tables":
+        """Locate tables: a folder or any fsspec URL. Raises UserError for a URL that cannot be served."""
+        return place if isinstance(place, Tables) else cls(locate(os.fspath(place)))
+
+    @property
+    def name(self) -> str:
+        """Where they are, for people: a path, or the URL where they are not on a local disk."""
+        return self.root.path if is_local(self.root.fs) else self.root.url
+
+    def scans(self) -> list[ScanRecord]:
+        """Every generation, oldest first; none where nothing was ever scanned."""
+        return scans.read_scan_records(self.root)
+
+    def begin(self, record: ScanRecord) -> None:
+        """Record a generation, unless it is recorded already."""
+        scans.write_scan_record(self.root, record)
+
+    def next_run(self, scan_id: str) -> int:
+        """Take the number of a new run of a generation: later runs have greater ones."""
+        return scans.next_run(self.root, scan_id)
+
+    def commits(self, scan_id: str) -> list[CommitRecord]:
+        """The commit records of a generation, by ``shard_id``."""
+        return commits.read_commits(self.root, scan_id)
+
+    def commit_table(self, scan_id: str) -> pa.Table:
+        """The commit records as the columns of ``COMMITS``, for a million sources."""
+        return commits.read_commit_table(self.root, scan_id)
+
+    def done(self, scan_id: str) -> pa.Table:
+        """The committed sources of a generation, as the columns of ``DONE``."""
+        return commits.read_done(self.root, scan_id)
+
+    def is_committed(self, scan_id: str, shard_id: str) -> bool:
+        """Whether a shard of a generation is done."""
+        return commits.is_committed(self.root, scan_id, shard_id)
+
+    def commit(self, scan_id: str, shard_id: str) -> CommitRecord:
+        """The commit record of a shard that is done."""
+        return commits.read_commit(self.root, scan_id, shard_id)
+
+    def write(self, scan_id: str, shard_id: str, rows: Iterable[tuple[Table, date, pa.Table]]) -> tuple[PartFile, ...]:
+        """Write the part files of a shard, one a table and capture day. Its rows count once it is committed."""
+        return parts.write_parts(self.root, scan_id, shard_id, rows)
+
+    def write_commit(self, record: CommitRecord) -> bool:
+        """Commit a shard, after its part files; False when it was committed already and stays as it was."""
+        return commits.write_commit(self.root, record)
+
+    def fold(self, scan_id: str) -> int:
+        """Fold the commit records of a generation into its checkpoint: how many it holds."""
+        return commits.fold_commits(self.root, scan_id)
+
+    def open(self, table: str, *, scan_id: str | None = None) -> ds.Dataset:
+        """The committed rows of a table, as ``open_table`` gives them."""
+        return dataset.open_rows(self.root, table, scan_id)
+
+    def connect(self, wanted: Iterable[Table] = Table) -> "Connection":
+        """A DuckDB connection with a view of each table that is wanted, as ``tasks.tables.query.connect`` gives it."""
+        from tasks.tables.query import connect  # DuckDB takes a moment to load
+
+        return connect(self, wanted)
+
+    def compact(self, grace: timedelta) -> Iterator[compact.DayCompacted]:
+        """Compact every day of every generation as far as it can be now; those at rest are passed over.
+
+        ``grace`` is how long replaced files stay, for those who opened the tables before.
+        """
+        return compact.compact(self.root, grace)
+
+
+def open_table(place: str | os.PathLike[str], table: str, *, scan_id: str | None = None) -> ds.Dataset:
+    """The committed rows of ``instances``, ``frames`` or ``embeddings`` as a pyarrow dataset.
+
+    To the columns of the files come ``scan`` and ``shard`` (string) and ``dt`` (date). Of a source that
+    several generations scanned, or that changed and was scanned again, only the rows of the newest commit
+    are in it (one that failed replaces nothing); with ``scan_id`` only rows of that generation. Embeddings
+    come as float32 (they are stored as float16, which DuckDB does not read from Arrow).
+
+    Raises UserError when there are no tables, no such table or generation, or when embeddings of different
+    length would have to be one column.
+
+    Example:
+        >>> open_table("tables", "instances").to_table(columns=["name", "timestamp"]).to_pandas()
+    """
+    return Tables.at(place).open(table, scan_id=scan_id)
