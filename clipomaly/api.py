@@ -76,8 +76,9 @@ def status(tables: PathLike) -> "list[ScanStatus]":
         [120]
     """
     from tasks.scanning.status import read_status
+    from tasks.tables import Tables
 
-    return read_status(os.fspath(tables))
+    return read_status(Tables.at(tables))
 
 
 def search(
@@ -115,12 +116,13 @@ def search(
         >>> [hit.name for hit in clipomaly.search("tables", "a mattress on the road", 3).hits]  # doctest: +SKIP
         ['mattress', 'mattress', 'sofa']
     """
+    from tasks.tables import Tables
     from tasks.tables.search import SearchFilters
     from tasks.tables.text_search import run_search
 
     place = None if weights is None else os.fspath(weights)
     filters = SearchFilters(since, until, drive, name)
-    return run_search(os.fspath(tables), text, filters, count, model, place, device)
+    return run_search(Tables.at(tables), text, filters, count, model, place, device)
 
 
 def build_dataset(
