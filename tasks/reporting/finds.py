@@ -15,7 +15,7 @@ from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
 from tasks.tables import Tables
-from tasks.tables.query import Connection
+from tasks.tables.query import Connection, connect
 
 _WIDTH = 768
 
@@ -42,7 +42,7 @@ def best_finds(tables: Tables, count: int) -> list[Find]:
     Raises:
         UserError: no tables there.
     """
-    with tables.connect([Table.INSTANCES]) as connection:
+    with connect(tables, [Table.INSTANCES]) as connection:
         return select_finds(connection, "instances", count)
 
 

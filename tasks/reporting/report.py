@@ -18,7 +18,7 @@ from tasks.errors import UsageError, UserError
 from tasks.footage.archive import Listing
 from tasks.reporting.finds import Find, find_picture, select_finds
 from tasks.tables import Tables
-from tasks.tables.query import Connection
+from tasks.tables.query import Connection, connect
 
 WEEKS = 4
 SCORE_BINS = 40
@@ -148,7 +148,7 @@ def make_report(
     ended = max(commit.committed for commit in commits)
     night = [commit for commit in commits if commit.committed > ended - timedelta(hours=hours)]
     sources = [source for commit in night for source in commit.sources]
-    with tables.connect((Table.INSTANCES, Table.FRAMES)) as connection:
+    with connect(tables, (Table.INSTANCES, Table.FRAMES)) as connection:
         _mark_night(connection, night)
         drives = _drives(connection)
         days = _days(connection)

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -13,9 +12,6 @@ from schemas.records import CommitRecord, PartFile, ScanRecord
 from schemas.tables import Table
 from tasks.storage import Location, is_local, locate
 from tasks.tables import commits, compact, dataset, parts, scans
-
-if TYPE_CHECKING:
-    from tasks.tables.query import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +80,6 @@ class Tables:
     def open(self, table: str, *, scan_id: str | None = None) -> ds.Dataset:
         """The committed rows of a table, as ``open_table`` gives them."""
         return dataset.open_rows(self.root, table, scan_id)
-
-    def connect(self, wanted: Iterable[Table] = Table) -> "Connection":
-        """A DuckDB connection with a view of each table that is wanted, as ``tasks.tables.query.connect`` gives it."""
-        from tasks.tables.query import connect  # DuckDB takes a moment to load
-
-        return connect(self, wanted)
 
     def compact(self, grace: timedelta) -> Iterator[compact.DayCompacted]:
         """Compact every day of every generation as far as it can be now; those at rest are passed over.
