@@ -31,7 +31,7 @@ from tasks.datasets.card import card, sample_sheet
 from tasks.datasets.cityscapes import label_names
 from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile
 from tasks.datasets.formats import format_named
-from tasks.datasets.image_store import JPEG_QUALITY, Content, gone_sources, read_pictures
+from tasks.datasets.image_store import JPEG_QUALITY, Content, ImageForm, gone_sources, read_pictures
 from tasks.datasets.label_tables import Placed, frame_rows, label_rows, read_frames_back
 from tasks.datasets.manifest import Blurring, Counts, FileHash, Manifest, ScanOfDataset, count
 from tasks.datasets.selection import Selection, Wanted, select
@@ -362,7 +362,7 @@ def _write_part(out: Location, part: _Part, plan: _Plan, blur: Blurrer | None) -
     missing: list[Missing] = []
 
     def contents() -> Iterator[Content]:
-        for content in read_pictures(part.frames, form.png, blur):
+        for content in read_pictures(part.frames, form.images, blur):
             if content.error is not None:
                 frame = content.frame
                 missing.append(Missing(frame.frame_id, frame.source_uri, frame.frame_index, content.error))
@@ -462,7 +462,7 @@ def _finish(
 
 def _told_pictures(placed: Sequence[Placed], form: Format) -> str:
     copied = sum(one.copied for one in placed)
-    how = "PNG" if form.png else f"JPEG of quality {JPEG_QUALITY}"
+    how = "PNG" if form.images is ImageForm.PNG else f"JPEG of quality {JPEG_QUALITY}"
     return f"{copied} copied as they are, {len(placed) - copied} encoded as {how}"
 
 

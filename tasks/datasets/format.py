@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from schemas.dataset import DatasetFrame, Label, Role
-from tasks.datasets.image_store import Content, Picture
+from tasks.datasets.image_store import Content, ImageForm, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,15 @@ class Format:
     """How a format is written.
 
     ``part`` turns a run of frames with their pictures into files, ``closing`` makes what can only be written
-    when all frames are there. ``limits`` says in words what the format cannot hold. ``png``: pictures must be PNG.
+    when all frames are there. ``limits`` says in words what the format cannot hold, ``load`` is a line of Python that
+    reads the dataset. ``images``: the kinds of image files that readers of the format expect.
     """
 
     part: Callable[[str, Iterable[Content], Classes], Iterator[OutputFile]]
     closing: Callable[[Sequence[Kept], Classes], Iterator[OutputFile]]
     limits: tuple[str, ...]
     load: str
-    png: bool = False
+    images: ImageForm = ImageForm.ANY
 
 
 def annotated(labels: Iterable[Label]) -> list[Label]:

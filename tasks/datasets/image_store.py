@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import groupby
 
 from PIL import Image, UnidentifiedImageError
@@ -23,6 +24,17 @@ _THREADS = 4
 _SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
 _PLAIN_MODES = ("RGB", "L", "P")  # what every reader shows alike; CMYK, 16 bits and transparency are not
 _ORIENTATION = 0x0112
+
+
+class ImageForm(StrEnum):
+    """Which image files a dataset may hold: JPEG and PNG, or one of them alone."""
+
+    ANY = "any"
+    PNG = "png"
+    JPEG = "jpeg"
+
+
+_FORMS = {".jpg": ImageForm.JPEG, ".png": ImageForm.PNG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +68,14 @@ def gone_sources(frames: Sequence[DatasetFrame]) -> tuple[str, ...]:
     return tuple(uri for uri, found in zip(uris, there, strict=True) if not found)
 
 
-def read_pictures(frames: Sequence[DatasetFrame], png: bool = False, blur: Blurrer | None = None) -> Iterator[Content]:
+def read_pictures(
+    frames: Sequence[DatasetFrame], form: ImageForm = ImageForm.ANY, blur: Blurrer | None = None
+) -> Iterator[Content]:
     """Each frame with its picture, in the order given: a run of frames of one source is read in one go.
 
     Args:
         frames: those of one source beside each other and in order of their index.
-        png: give PNG alone; otherwise JPEG and PNG files are copied and all else becomes JPEG of quality 95.
+        form: files of this form are copied; all others are encoded, as PNG for ``PNG``, else as JPEG of quality 95.
         blur: what it blurs is encoded anew, as JPEG or PNG as it was; a picture in which it finds nothing is copied.
 
     Raises:
@@ -70,7 +84,7 @@ def read_pictures(frames: Sequence[DatasetFrame], png: bool = False, blur: Blurr
     with ThreadPoolExecutor(_THREADS) as pool:
         waiting: deque[Future[Content]] = deque()
         for frame, stored in _stored(frames):
-            waiting.append(pool.submit(_content, frame, stored, png, blur))
+            waiting.append(pool.submit(_content, frame, stored, form, blur))
             if len(waiting) > _THREADS:
                 yield waiting.popleft().result()
         for content in waiting:
@@ -93,16 +107,16 @@ def _stored(frames: Sequence[DatasetFrame]) -> Iterator[tuple[DatasetFrame, Stor
             yield from ((frame, BadImage(reason(error))) for frame in of_source[read:])
 
 
-def _content(frame: DatasetFrame, stored: Stored, png: bool, blur: Blurrer | None) -> Content:
+def _content(frame: DatasetFrame, stored: Stored, form: ImageForm, blur: Blurrer | None) -> Content:
     if isinstance(stored, BadImage):
         return Content(frame, None, str(stored))
     if isinstance(stored, bytes):
-        return _taken_over(frame, stored, png, blur)
+        return _taken_over(frame, stored, form, blur)
     problem = _wrong_size(frame, stored.shape[1], stored.shape[0])
-    return Content(frame, None if problem else _encoded(stored, png, blur), problem)
+    return Content(frame, None if problem else _encoded(stored, form is ImageForm.PNG, blur), problem)
 
 
-def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | None) -> Content:
+def _taken_over(frame: DatasetFrame, data: bytes, form: ImageForm, blur: Blurrer | None) -> Content:
     """An image file as it is where every reader shows it alike, else encoded anew."""
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -114,7 +128,7 @@ def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | Non
         return Content(frame, None, "it is no image any more")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return Content(frame, None, f"it is no image any more ({reason(error)})")
-    copied = copied and not (png and suffix == ".jpg")
+    copied = copied and form in (ImageForm.ANY, _FORMS.get(suffix))
     if copied and blur is None:
         problem = _wrong_size(frame, width, height)
         return Content(frame, None if problem else Picture(data, suffix, True), problem)
@@ -124,7 +138,7 @@ def _taken_over(frame: DatasetFrame, data: bytes, png: bool, blur: Blurrer | Non
         return Content(frame, None, str(error))
     if problem := _wrong_size(frame, decoded.shape[1], decoded.shape[0]):
         return Content(frame, None, problem)
-    picture = _encoded(decoded, png or (copied and suffix == ".png"), blur)
+    picture = _encoded(decoded, form is ImageForm.PNG or (copied and suffix == ".png"), blur)
     return Content(frame, picture if picture.blurred or not copied else Picture(data, suffix, True))
 
 

@@ -1,4 +1,7 @@
-"""WebDataset: tars of pictures with a JSON beside each, for reading in a stream. https://github.com/webdataset"""
+"""WebDataset: tars of images with a JSON beside each, for reading in a stream. https://github.com/webdataset
+
+All images are JPEG: readers that derive the columns from the first samples refuse tars with different kinds of files.
+"""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +11,7 @@ from webdataset import TarWriter
 
 from schemas.dataset import DatasetFrame, Label
 from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated, class_list
-from tasks.datasets.image_store import Content, Picture
+from tasks.datasets.image_store import Content, ImageForm, Picture
 
 
 def _part(name: str, contents: Iterable[Content], classes: Classes) -> Iterator[OutputFile]:
@@ -65,6 +68,7 @@ def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
 WEBDATASET = Format(
     _part,
     _closing,
-    (),
-    'webdataset.WebDataset("train-00000.tar", shardshuffle=False).decode("rgb8").to_tuple("jpg;png", "json")',
+    ("images of the archive that are PNG become JPEG of quality 95",),
+    'datasets.load_dataset("webdataset", data_files={"train": "train-*.tar"}, split="train")',
+    images=ImageForm.JPEG,
 )

@@ -12,6 +12,8 @@ from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile, ann
 from tasks.datasets.image_store import Content
 from tasks.masks import decode_mask
 
+# Readers refuse a dataset in which one of these folders is missing.
+_REQUIRED = frozenset({Split.TRAIN, Split.VAL})
 # Inside the pixel, before its middle: readers that cut decimals off and readers that round both meet the pixel.
 _INSIDE = 0.25
 
@@ -56,13 +58,15 @@ def _outlines(mask: npt.NDArray[np.bool_]) -> tuple[list[npt.NDArray[np.int32]],
 
 def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
     present = {one.frame.split for one in kept}
+    # No "path": readers then take the folder of the file itself, wherever they are started from.
     content = {
-        "path": ".",
-        **{split.value: f"images/{split}" for split in Split if split in present},
+        **{split.value: f"images/{split}" for split in Split if split in present or split in _REQUIRED},
         "nc": len(classes.names),
         "names": list(classes.names),
     }
     yield OutputFile("data.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+    for split in _REQUIRED - present:
+        yield OutputFile(f"images/{split}/.empty", b"no drive falls into this split\n")
 
 
 YOLO_SEG = Format(

@@ -23,6 +23,7 @@ from schemas.dataset import Split
 from schemas.dataset_format import DatasetFormat
 from schemas.review import Verdict
 from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
+from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.manifest import Manifest
 from tasks.datasets.selection import Wanted, select
 from tasks.datasets.split import near_pairs, read_shares, split_of
@@ -157,7 +158,7 @@ def test_webdataset_as_its_own_library_reads_it(fleet, tmp_path):
     found: dict[str, list[tuple[str, Mask]]] = {}
     for tar in sorted(root.glob("*.tar")):
         for sample in webdataset.WebDataset(str(tar), shardshuffle=False).decode("rgb8"):
-            picture = sample.get("jpg", sample.get("png"))
+            picture = sample["jpg"]
             told = sample["json"]
             assert picture.shape == (told["height"], told["width"], 3)
             found[sample["__key__"]] = [
@@ -183,20 +184,87 @@ def test_cityscapes_as_opencv_reads_it(fleet, tmp_path):
         )
         assert picture.shape[:2] == labels.shape == instances.shape
         assert labels.dtype == np.uint8 and instances.dtype == np.uint16
-        assert ((labels == 255) == (instances == 255)).all()
+        assert ((labels == 255) == (instances == 0)).all()
         frame = path.name.removesuffix("_gtFine_labelTrainIds.png")
-        for number in np.unique(instances[instances != 255]):
-            found.setdefault(frame, []).append((names[number // 1000], instances == number))
-        assert ((labels == 255) | (labels == instances // 1000)).all()
+        for number in np.unique(instances[instances != 0]):
+            [value] = np.unique(labels[instances == number])
+            found.setdefault(frame, []).append((names[value], instances == number))
+    hidden = smallest_on_top(wanted)
+    assert_masks(found, wanted)
+    assert manifest.losses.hidden_pixels == hidden
+
+
+def smallest_on_top(masks: dict[str, list[tuple[str, Mask]]]) -> int:
+    """Take from each mask what smaller ones cover; how many pixels that are."""
     hidden = 0
-    for of_frame in wanted.values():  # the smallest lies on top
+    for of_frame in masks.values():
         taken = np.zeros(of_frame[0][1].shape, bool)
         for place, (name, mask) in sorted(enumerate(of_frame), key=lambda item: item[1][1].sum()):
             hidden += int((mask & taken).sum())
             of_frame[place] = (name, mask & ~taken)
             taken |= mask
+    return hidden
+
+
+def test_cityscapes_as_torchvision_reads_it(fleet, tmp_path):
+    from torchvision.datasets import Cityscapes
+
+    root = tmp_path / "cityscapes"
+    build(fleet, root, DatasetFormat.CITYSCAPES)
+    official = {known.name: known.id for known in Cityscapes.classes}
+    ids = {official["road"]: "road", official["car"]: "car", 34: "green ball", 35: "red thing"}
+    found: dict[str, list[tuple[str, Mask]]] = {}
+    for split in {frame.split for frame in frames_of(fleet)}:
+        data = Cityscapes(str(root), split=split.value, mode="fine", target_type=["semantic", "instance"])
+        for image_path, (picture, (semantic, instance)) in zip(data.images, data, strict=True):
+            labels, instances = np.asarray(semantic), np.asarray(instance)
+            assert picture.size == semantic.size == instance.size
+            assert ((labels == 0) == (instances == 0)).all()
+            assert (labels == instances // 1000).all()
+            frame = Path(image_path).name.removesuffix("_leftImg8bit.png")
+            for number in np.unique(instances[instances != 0]):
+                found.setdefault(frame, []).append((ids[int(number) // 1000], instances == number))
+    wanted = truth(fleet)
+    smallest_on_top(wanted)
     assert_masks(found, wanted)
-    assert manifest.losses.hidden_pixels == hidden
+
+
+def test_label_ids_are_those_of_cityscapes():
+    from torchvision.datasets import Cityscapes
+
+    judged = {known.name: known.id for known in Cityscapes.classes if known.train_id not in (-1, 255)}
+    assert judged == LABEL_IDS
+
+
+def test_webdataset_as_hugging_face_reads_it(fleet, tmp_path):
+    datasets = pytest.importorskip("datasets", reason="the package datasets is not installed")
+    root = tmp_path / "wds"
+    build(fleet, root, DatasetFormat.WEBDATASET)
+    found: dict[str, list[tuple[str, Mask]]] = {}
+    for split in {frame.split for frame in frames_of(fleet)}:
+        files = {"rows": str(root / f"{split.value}-*.tar")}
+        for row in datasets.load_dataset("webdataset", data_files=files, split="rows", cache_dir=str(tmp_path / "hub")):
+            told = row["json"]
+            assert row["jpg"].size == (told["width"], told["height"])
+            found[row["__key__"]] = [
+                (one["name"], coco_mask.decode(one["segmentation"]).astype(bool)) for one in told["instances"]
+            ]
+    assert_masks(found, truth(fleet))
+
+
+@pytest.mark.parametrize("shares", [HALVES, (1.0, 0.0, 0.0)], ids=["all splits", "empty val"])
+def test_yolo_as_ultralytics_checks_it_from_another_folder(fleet, tmp_path, monkeypatch, shares):
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setenv("YOLO_OFFLINE", "true")
+    utils = pytest.importorskip("ultralytics.data.utils", reason="the package ultralytics is not installed")
+    root = tmp_path / "yolo"
+    build(fleet, root, DatasetFormat.YOLO_SEG, shares=shares)
+    monkeypatch.chdir(tmp_path)
+    for path in (root / "data.yaml", Path("yolo/data.yaml")):
+        checked = utils.check_det_dataset(str(path), autodownload=False)
+        assert Path(checked["train"]) == root / "images" / "train"
+        assert Path(checked["val"]) == root / "images" / "val"
+        assert list(checked["names"].values()) == ["green ball", "red thing", "car"]
 
 
 def test_parquet_as_duckdb_reads_it(fleet, tmp_path):
@@ -406,6 +474,7 @@ _KILLED = """
 import sys
 from pathlib import Path
 from tests.tasks.dataset_samples import judged_fleet
+from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.build import DatasetOptions, build_dataset
 import tasks.datasets.build, time
 tasks.datasets.build._PART = 2
