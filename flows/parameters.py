@@ -2,23 +2,13 @@
 
 import os
 from difflib import get_close_matches
-from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from flows.runner_kind import Runner as Runner
 from tasks.errors import UsageError
 from tasks.method_options import present_options
 from tasks.model_settings import ModelSettings
-
-
-class Runner(StrEnum):
-    """Who runs the shards: this process without Prefect, or one of Prefect's task runners."""
-
-    INLINE = "inline"
-    THREADS = "threads"
-    PROCESSES = "processes"
-    DASK = "dask"
-    RAY = "ray"
 
 
 class ScanParameters(BaseModel):

@@ -3,16 +3,15 @@
 import errno
 import os
 import re
+import sys
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aiohttp import ClientError
-from botocore.exceptions import BotoCoreError
 from fsspec import AbstractFileSystem
 from fsspec.asyn import AsyncFileSystem
 from fsspec.config import conf
@@ -21,10 +20,13 @@ from fsspec.implementations.local import LocalFileSystem
 
 from clipomaly_core.errors import UserError
 
-# What a storage backend raises when storage, and not our code, is at fault.
-STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
-# Those of them that would meet every file alike, and may be gone the next time.
-OUT_OF_REACH = (BotoCoreError, ClientError, ConnectionError, TimeoutError)
+if TYPE_CHECKING:
+    from aiohttp import ClientError
+    from botocore.exceptions import BotoCoreError
+
+    STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
+    OUT_OF_REACH = (ConnectionError, TimeoutError, BotoCoreError, ClientError)
+
 # What s3fs makes of answers 500 and 503, once trying again has not helped.
 _BUSY = (errno.EREMOTEIO, errno.EBUSY)
 _THREADS = 16
@@ -93,9 +95,39 @@ def _options(url: str) -> dict[str, Any]:
     return deepcopy({name: value for name, value in _S3.items() if name not in conf.get(protocol, {})})
 
 
+def storage_errors() -> tuple[type[Exception], ...]:
+    """What a storage backend raises when storage, and not our code, is at fault.
+
+    For use where the error is caught: only then it is known which backends are in use. The clients of object stores
+    take longer to import than a small command runs, and one that is not loaded raises nothing.
+    """
+    return OSError, *_client_errors()
+
+
+def _out_of_reach() -> tuple[type[Exception], ...]:
+    """Those of them that would meet every file alike, and may be gone the next time."""
+    return ConnectionError, TimeoutError, *_client_errors()
+
+
+def _client_errors() -> Iterator[type[Exception]]:
+    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
+        if module in sys.modules:
+            yield getattr(sys.modules[module], name)
+
+
+def __getattr__(name: str) -> object:
+    """The two tuples as names, for rooms that work with object stores anyway: naming them loads the clients."""
+    if name not in ("STORAGE_ERRORS", "OUT_OF_REACH"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import aiohttp  # noqa: F401
+    import botocore.exceptions  # noqa: F401
+
+    return storage_errors() if name == "STORAGE_ERRORS" else _out_of_reach()
+
+
 def is_out_of_reach(error: BaseException) -> bool:
     """Whether the storage is at fault and not the file: the same may go well the next time."""
-    return isinstance(error, OUT_OF_REACH) or (isinstance(error, OSError) and error.errno in _BUSY)
+    return isinstance(error, _out_of_reach()) or (isinstance(error, OSError) and error.errno in _BUSY)
 
 
 def is_full(error: BaseException) -> bool:
@@ -154,7 +186,7 @@ def replace_file(place: Location, data: bytes, *, durable: bool = True) -> None:
             _through_temporary(place.path, data, os.replace, durable)
         else:
             place.fs.pipe_file(place.path, data)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise _cannot_write(place, error) from error
 
 
@@ -166,7 +198,7 @@ def create_file(place: Location, data: bytes) -> bool:
     """
     try:
         _make_folder(place)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise _cannot_write(place, error) from error
     try:
         if is_local(place.fs):
@@ -175,7 +207,7 @@ def create_file(place: Location, data: bytes) -> bool:
             place.fs.pipe_file(place.path, data, mode="create")
     except FileExistsError:
         return False
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise _cannot_write(place, error) from error
     return True
 
@@ -215,7 +247,7 @@ def file_names(folder: Location, suffix: str) -> list[str]:
         found = folder.fs.ls(folder.path, detail=False)
     except FileNotFoundError:
         return []
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(folder, error) from error
     names = (str(path).rsplit("/", 1)[-1] for path in found)
     return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
@@ -232,7 +264,7 @@ def read_file(place: Location) -> bytes:
     """The bytes of a file. Raises UserError when it cannot be read."""
     try:
         data: bytes = place.fs.cat_file(place.path)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(place, error) from error
     return data
 
@@ -250,7 +282,7 @@ def copy_file(source: Location, target: Location) -> None:
             source.fs.cp_file(source.path, target.path)
     except FileExistsError:
         return
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise _cannot_write(target, error) from error
 
 
@@ -269,7 +301,7 @@ def _remove_file(place: Location) -> None:
         place.fs.rm_file(place.path)
     except FileNotFoundError:
         return
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise UserError(f"Cannot remove {place.url}: {reason(error)}. Check that you may.") from error
 
 
@@ -277,7 +309,7 @@ def exists(place: Location) -> bool:
     """Whether there is such a file. Raises UserError when the storage cannot be asked."""
     try:
         return bool(place.fs.exists(place.path))
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(place, error) from error
 
 

@@ -67,7 +67,7 @@ def build(
 
     Example: clipomaly dataset build --queue queue.db --tables tables --out dataset --format coco
     """
-    from clipomaly.cli.rendering.console import progress_bar
+    from clipomaly.cli.rendering.bar import progress_bar
     from clipomaly.cli.rendering.dataset import print_built
     from flows.build_dataset import DatasetRequest, build_from_queue
     from tasks.datasets.build import DatasetOptions

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipomaly.cli.arguments import Device, Json, Model, VocabularyFile, Weights
-from clipomaly.cli.rendering.doctor import Check, print_checks
+from clipomaly.cli.check import Check
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def doctor(
 
     Example: clipomaly doctor --archive s3://fleet/2026-11-22 --tables s3://fleet/tables
     """
+    from clipomaly.cli.rendering.doctor import print_checks
     from clipomaly.cli.settings import scan_parameters
 
     given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device}

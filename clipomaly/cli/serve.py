@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights, one_of
-from flows.parameters import Runner
+from flows.runner_kind import Runner
 
 
 def serve(

@@ -1,7 +1,6 @@
-"""What all printing shares: consoles, plurals, bars."""
+"""What all printing shares: consoles, plurals, rates."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 MOST_LINES = 12
 """Lines of a list before "and n more"."""
@@ -20,18 +19,3 @@ def plural(count: float) -> str:
 def percent(value: float | None) -> str:
     """A rate as per cent with two digits; "-" for None and for NaN, which metrics give where nothing was judged."""
     return "-" if value is None or value != value else f"{100 * value:.2f}"
-
-
-def progress_bar(what: str, *columns: ProgressColumn) -> Progress:
-    """A bar on stderr that is shown on a terminal only and vanishes at its end."""
-    console = Console(stderr=True, highlight=False)
-    return Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        *columns,
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        transient=True,
-    )

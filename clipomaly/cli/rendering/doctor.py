@@ -2,23 +2,14 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from rich.markup import escape
 
+from clipomaly.cli.check import Check
 from clipomaly.cli.rendering.console import stdout
 
 _MARKS = {True: "[green]ok  [/]", False: "[bold red]BAD [/]", None: "[dim]-   [/]"}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at and found. ``good`` is None where nothing was asked for; ``mend`` says what to do."""
-
-    what: str
-    found: str
-    good: bool | None
-    mend: str = ""
 
 
 def print_checks(checks: Sequence[Check], as_json: bool) -> None:

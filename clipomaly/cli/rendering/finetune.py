@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from rich.progress import Progress, TaskID, TextColumn
 from rich.table import Table
 
-from clipomaly.cli.rendering.console import percent, progress_bar, stdout
+from clipomaly.cli.rendering.bar import progress_bar
+from clipomaly.cli.rendering.console import percent, stdout
 from tasks.finetune import WEIGHTS, Epoch, Finetuned, FinetuneSettings
 
 _LINE_SECONDS = 10.0  # a plain line so often where nobody sees a bar

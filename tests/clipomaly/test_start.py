@@ -1,0 +1,55 @@
+"""Small commands start at once: what they do not need is not imported."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from review import Queue
+
+HEAVY = ("torch", "open_clip", "prefect", "cv2", "clipomaly_core.clipomaly", "aiohttp", "botocore", "fastapi", "duckdb")
+_RUN = """
+import io, json, sys
+from contextlib import redirect_stdout
+from clipomaly.__main__ import main
+sys.argv = ["clipomaly", *{arguments}]
+try:
+    with redirect_stdout(io.StringIO()):
+        main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+print(json.dumps([name for name in {heavy} if name in sys.modules]))
+"""
+
+
+def loaded_by(*arguments: object) -> list[str]:
+    """Which heavy modules a command imports."""
+    code = _RUN.format(arguments=[*map(str, arguments)], heavy=HEAVY)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    loaded: list[str] = json.loads(ran.stdout)
+    return loaded
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert loaded_by("--help") == []
+
+
+def test_status_loads_neither_model_nor_runners(scanned: Path) -> None:
+    assert loaded_by("status", scanned) == []
+
+
+def test_a_query_loads_duckdb_alone(scanned: Path) -> None:
+    assert loaded_by("query", scanned, "SELECT 1") == ["duckdb"]
+
+
+def test_review_stats_load_the_queue_alone(tmp_path: Path) -> None:
+    Queue.open(tmp_path / "queue.db").close()
+    assert loaded_by("review", "stats", "--queue", tmp_path / "queue.db") == []
+
+
+@pytest.mark.parametrize("verb", ["vocabulary", "dataset", "review", "config", "scan"])
+def test_help_of_a_verb_loads_nothing_heavy(verb: str) -> None:
+    assert loaded_by(verb, "--help") == []
