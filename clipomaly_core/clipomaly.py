@@ -182,11 +182,10 @@ class Clipomaly:
             if options.candidates == "dictionary":
                 return words, None
             tagger = ClipTagger(
-                self.encoder.crops,
+                self.encoder,
                 words.known,
                 words.candidates,
                 words.names,
-                options.crop_size,
                 options.naming_scale,
                 options.tags,
             )

@@ -3,6 +3,10 @@
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch.nn.functional import interpolate
+
+from clipomaly_core.towers.protocol import Interpolation
 
 GREY = 127
 TIGHT = 0.1
@@ -10,7 +14,11 @@ TIGHT = 0.1
 
 
 def masked_crop(
-    frame: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], bbox: tuple[int, int, int, int], size: int
+    frame: npt.NDArray[np.uint8],
+    mask: npt.NDArray[np.bool_],
+    bbox: tuple[int, int, int, int],
+    size: int,
+    interpolation: Interpolation = "area",
 ) -> npt.NDArray[np.uint8]:
     """The region alone, grey outside its mask.
 
@@ -19,6 +27,7 @@ def masked_crop(
         mask: (H, W) bool.
         bbox: (x, y, width, height) of the region in pixels.
         size: side of the crop in pixels.
+        interpolation: how it is resized.
 
     Returns:
         (size, size, 3) uint8 RGB.
@@ -26,11 +35,15 @@ def masked_crop(
     window = _square(bbox, TIGHT)
     pixels = _cut(frame, window, GREY)
     pixels[~_cut(mask.view(np.uint8), window, 0).astype(bool)] = GREY
-    return _resize(pixels, size)
+    return _resize(pixels, size, interpolation)
 
 
 def context_crop(
-    frame: npt.NDArray[np.uint8], bbox: tuple[int, int, int, int], size: int, context: float
+    frame: npt.NDArray[np.uint8],
+    bbox: tuple[int, int, int, int],
+    size: int,
+    context: float,
+    interpolation: Interpolation = "area",
 ) -> npt.NDArray[np.uint8]:
     """The region with its surroundings.
 
@@ -39,16 +52,19 @@ def context_crop(
         bbox: (x, y, width, height) of the region in pixels.
         size: side of the crop in pixels.
         context: border around the region as a share of its longer side, >= 0; grey outside the frame.
+        interpolation: how it is resized.
 
     Returns:
         (size, size, 3) uint8 RGB.
     """
-    return _resize(_cut(frame, _square(bbox, context), GREY), size)
+    return _resize(_cut(frame, _square(bbox, context), GREY), size, interpolation)
 
 
-def square_crop(frame: npt.NDArray[np.uint8], square: tuple[int, int, int], size: int) -> npt.NDArray[np.uint8]:
+def square_crop(
+    frame: npt.NDArray[np.uint8], square: tuple[int, int, int], size: int, interpolation: Interpolation = "area"
+) -> npt.NDArray[np.uint8]:
     """The square (left, top, side) of a frame, in pixels, as (size, size, 3) uint8 RGB; grey outside the frame."""
-    return _resize(_cut(frame, square, GREY), size)
+    return _resize(_cut(frame, square, GREY), size, interpolation)
 
 
 def _square(bbox: tuple[int, int, int, int], border: float) -> tuple[int, int, int]:
@@ -67,7 +83,11 @@ def _cut(pixels: npt.NDArray[np.uint8], window: tuple[int, int, int], fill: int)
     return cut
 
 
-def _resize(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+def _resize(pixels: npt.NDArray[np.uint8], size: int, interpolation: Interpolation) -> npt.NDArray[np.uint8]:
+    if interpolation != "area":
+        channels_first = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        enlarged = interpolate(channels_first, size=(size, size), mode=interpolation, antialias=True)
+        return np.ascontiguousarray(enlarged[0].permute(1, 2, 0).numpy())
     shrinks = pixels.shape[0] > size
     resized = cv2.resize(pixels, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return np.asarray(resized, np.uint8)

@@ -10,7 +10,7 @@ from torch.nn.functional import interpolate, normalize
 from clipomaly_core.dense import dense_features
 from clipomaly_core.device import autocast
 from clipomaly_core.options import Options
-from clipomaly_core.towers.protocol import Tower
+from clipomaly_core.towers.protocol import Interpolation, Tower
 from clipomaly_core.types import Frame
 
 _LONGEST = 6
@@ -23,12 +23,22 @@ class FrameEncoder:
     """Resizes and normalises images, and runs the image tower on them."""
 
     def __init__(self, tower: Tower, options: Options, device: torch.device) -> None:
-        """``options``: attention, window, stride, short_side, scales and precision are read."""
+        """``options``: attention, window, stride, short_side, scales, crop_size and precision are read."""
         self._tower = tower
         self._options = options
         self._device = device
         self._mean = torch.tensor(tower.preprocessing.mean, device=device)[:, None, None]
         self._std = torch.tensor(tower.preprocessing.std, device=device)[:, None, None]
+
+    @property
+    def crop_size(self) -> int:
+        """Side of the crops in pixels: the option, or else the size of the training's images."""
+        return self._options.crop_size or max(self._tower.preprocessing.image_size)
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """How the model wants its images resized."""
+        return self._tower.preprocessing.interpolation
 
     def dense(self, frames: Sequence[Frame]) -> Tensor:
         """Dense features, averaged over the scales.
@@ -40,7 +50,7 @@ class FrameEncoder:
             (B, h, w, D) float32, L2-normalised, on the grid of the largest scale; gradients flow through.
         """
         pixels = self.pixels(frames)
-        if pixels.device.type != "cpu":  # only the CPU kernel of interpolate takes bytes
+        if pixels.device.type != "cpu":  # only the CPU's kernels of interpolate take bytes
             pixels = pixels.float()
         scaled = [self._at_scale(pixels, scale) for scale in self._options.scales]
         finest = max(scaled, key=lambda features: features.shape[1])
@@ -86,6 +96,7 @@ class FrameEncoder:
     def _at_scale(self, pixels: Tensor, scale: float) -> Tensor:
         options = self._options
         size = self.working_size(pixels.shape[-2], pixels.shape[-1], scale)
-        resized = self.normalise(interpolate(pixels, size=size, mode="bilinear", antialias=True))
+        mode = "bicubic" if self.interpolation == "bicubic" else "bilinear"
+        resized = self.normalise(interpolate(pixels, size=size, mode=mode, antialias=True).clamp(0, 255))
         with autocast(options.precision, self._device):
             return dense_features(self._tower.image, resized, options.attention, options.window, options.stride)

@@ -17,7 +17,7 @@ PRECISIONS: tuple[str, ...] = get_args(Precision)
 ReassignKnown = Literal["region", "pixel"]
 REASSIGN_KNOWN: tuple[str, ...] = get_args(ReassignKnown)
 
-METHOD_VERSION = 1
+METHOD_VERSION = 2
 """Raised whenever the same options give other results than before."""
 
 
@@ -39,7 +39,7 @@ class Options:
     preselect: how many candidates, nearest to the region's embedding, are compared with its crops (CAT-Seg keeps 256).
     region_weight: share of the region's embedding in a name's score, in [0, 1]; the crops have the rest. At 1 there are
         no crops, and naming costs almost nothing.
-    crop_size: side of the crops in pixels, a multiple of the patch size.
+    crop_size: side of the crops in pixels; ``None``: the size of the images that the model was trained with.
     context: border of the context crop as a share of the region's longer side.
     naming_scale: inverse temperature of the softmax over candidate names, > 0.
     margin: least difference between the probabilities of the best two names; below it the name is
@@ -76,7 +76,7 @@ class Options:
     max_regions: int = 100
     preselect: int = 256
     region_weight: float = 0.5
-    crop_size: int = 224
+    crop_size: int | None = None
     context: float = 0.5
     naming_scale: float = 100.0
     margin: float = 0.05
@@ -114,10 +114,12 @@ class Options:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must lie in 0 to 1.")
         if not -1 <= self.name_cosine <= 1:
             raise UsageError(f"Option name_cosine is {self.name_cosine}: it must lie in -1 to 1.")
-        positive = ("short_side", "logit_scale", "max_regions", "preselect", "crop_size")
+        positive = ("short_side", "logit_scale", "max_regions", "preselect")
         for name in (*positive, "naming_scale", "tags"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
+        if self.crop_size is not None and self.crop_size < 1:
+            raise UsageError(f"Option crop_size is {self.crop_size}: it must be greater than 0.")
         if self.context < 0:
             raise UsageError(f"Option context is {self.context}: it must be 0 or greater.")
 

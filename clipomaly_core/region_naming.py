@@ -36,7 +36,7 @@ def name_frame_regions(
         words: known classes and candidate names.
         allowed: (B, N) bool, the candidates of each frame; all where ``None``.
         encoder: embeds the crops.
-        options: crop_size, context and what ``name_regions`` reads.
+        options: context, region_weight and what ``name_regions`` reads.
 
     Returns:
         A name for each region of each frame. Suppressed regions are marked as reassigned to the known classes.
@@ -54,7 +54,9 @@ def name_frame_regions(
     crops = embedded
     if options.region_weight < 1:  # at 1 crops have no influence, and are not computed
         pairs = [
-            _crops(frame, region, options) for frame, found in zip(frames, regions, strict=True) for region in found
+            _crops(frame, region, encoder, options)
+            for frame, found in zip(frames, regions, strict=True)
+            for region in found
         ]
         both = encoder.crops([crop for pair in pairs for crop in pair]).unflatten(0, (-1, 2))
         crops = normalize(both.mean(1), dim=-1)
@@ -69,8 +71,9 @@ def name_frame_regions(
     return [[next(rest) for _ in found] for found in regions]
 
 
-def _crops(frame: Frame, region: Region, options: Options) -> tuple[Frame, Frame]:
+def _crops(frame: Frame, region: Region, encoder: FrameEncoder, options: Options) -> tuple[Frame, Frame]:
     mask = mask_at_frame_size(region.mask, frame.shape[:2])
     bbox = bounding_box(mask)
-    size = options.crop_size
-    return masked_crop(frame, mask, bbox, size), context_crop(frame, bbox, size, options.context)
+    size, interpolation = encoder.crop_size, encoder.interpolation
+    alone = masked_crop(frame, mask, bbox, size, interpolation)
+    return alone, context_crop(frame, bbox, size, options.context, interpolation)

@@ -1,14 +1,14 @@
 """Taggers: which names a frame is worth comparing with at all, instead of the whole dictionary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from clipomaly_core.crops import square_crop
+from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.prompts import Prompts
 from clipomaly_core.types import Frame, NameScore
 
@@ -36,15 +36,13 @@ class ClipTagger:
     frame and half as high, and a name's score is its best probability among V and the dictionary over all of them.
     What is much smaller than a quarter of the frame's height is easily missed.
 
-    ``embed`` takes (size, size, 3) uint8 squares to (n, D) float32 L2-normalised embeddings; ``scale`` is the inverse
-    temperature; ``most`` names are given a frame.
+    ``encoder`` embeds the squares; ``scale`` is the inverse temperature; ``most`` names are given a frame.
     """
 
-    embed: Callable[[list[Frame]], Tensor]
+    encoder: FrameEncoder
     known: Prompts
     candidates: Prompts
     names: tuple[str, ...]
-    size: int
     scale: float
     most: int
 
@@ -55,7 +53,9 @@ class ClipTagger:
     def _tags(self, frame: Frame) -> tuple[NameScore, ...]:
         if not self.names:
             return ()
-        views = self.embed([square_crop(frame, corner, self.size) for corner in squares(*frame.shape[:2])])
+        size, interpolation = self.encoder.crop_size, self.encoder.interpolation
+        crops = [square_crop(frame, corner, size, interpolation) for corner in squares(*frame.shape[:2])]
+        views = self.encoder.crops(crops)
         cosines = torch.cat([self.known.cosines(views), self.candidates.cosines(views)], dim=1)
         probability = torch.softmax(self.scale * cosines, dim=1)[:, -len(self.names) :].amax(0)
         best = probability.topk(min(self.most, len(self.names)))

@@ -1,4 +1,4 @@
-"""From a model's name, or a file of weights, to an open_clip CLIP ready to run."""
+"""From the name of a model to a file of its weights on this machine."""
 
 import hashlib
 import logging
@@ -12,12 +12,13 @@ from pathlib import Path
 
 import fsspec
 import open_clip
-import torch
 from huggingface_hub import constants
-from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 
 from clipomaly_core.errors import UsageError, UserError
+from clipomaly_core.preprocessing import normalisation
+from clipomaly_core.towers.protocol import Interpolation
+from clipomaly_core.weight_files import weight_file
 
 NANO = "nano"
 _HUB_SECONDS = 5
@@ -28,8 +29,8 @@ _DATA = Path(str(files("clipomaly_core") / "data"))
 class Checkpoint:
     """Weights that are on this machine, and the network that they fit.
 
-    ``name`` is what the user called the model; ``sha256`` covers the file at ``path``; ``mean`` and ``std``
-    are of RGB in [0, 1].
+    ``name`` is what the user called the model; ``sha256`` covers the file at ``path``; ``mean`` and ``std`` are of RGB
+    in [0, 1]; ``quick_gelu`` is what architecture and tag say; ``interpolation`` resizes images.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Checkpoint:
     quick_gelu: bool
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    interpolation: Interpolation
 
 
 def cache_dir() -> Path:
@@ -55,12 +57,13 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
     Args:
         model: ``"nano"`` or an open_clip name, ``"ViT-B-16-quickgelu/openai"``; with ``weights`` the
             architecture alone is enough.
-        weights: path or fsspec URL of a safetensors file or open_clip checkpoint for that architecture.
+        weights: path or fsspec URL of a file of weights, or a folder as transformers or open_clip saves one; see
+            ``weight_files``.
 
     Raises:
         UserError: unknown model or tag, weights that cannot be found or fetched.
     """
-    _register_nano()
+    register_nano()
     architecture, _, tag = model.partition("/")
     config = open_clip.get_model_config(architecture)
     if config is None:
@@ -68,15 +71,16 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
             f"Unknown model {architecture!r}: 'nano' is built in, other names are open_clip's, "
             "such as ViT-B-16-quickgelu/openai."
         )
-    if not isinstance(config["vision_cfg"].get("patch_size"), int):
-        raise UsageError(f"{architecture} has no ViT image tower; use one such as ViT-B-16 or ViT-L-14.")
+    trained = get_pretrained_cfg(architecture, tag)
+    if tag and not trained:
+        raise _unknown_tag(architecture)
     if weights is not None:
         path = fetch(weights)
     elif architecture == NANO:
         path = _DATA / "nano.safetensors"
     else:
         path = _download(architecture, tag)
-    trained = get_pretrained_cfg(architecture, tag)
+    mean, std, interpolation = normalisation(architecture, tag, path)
     return Checkpoint(
         name=model,
         architecture=architecture,
@@ -84,41 +88,21 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
         sha256=file_sha256(path),
         embedding_dimension=int(config["embed_dim"]),
         quick_gelu=bool(config.get("quick_gelu") or trained.get("quick_gelu")),
-        mean=tuple(trained.get("mean", OPENAI_DATASET_MEAN)),
-        std=tuple(trained.get("std", OPENAI_DATASET_STD)),
+        mean=mean,
+        std=std,
+        interpolation="area" if architecture == NANO else interpolation,
     )
 
 
-def load_network(checkpoint: Checkpoint, device: torch.device) -> open_clip.CLIP:
-    """Build the network and fill it with the checkpoint's weights, in float32 and evaluation mode.
-
-    Raises:
-        UsageError: weights of another architecture, or a file that is no checkpoint.
-    """
-    _register_nano()
-    try:
-        network = open_clip.create_model(
-            checkpoint.architecture, pretrained=str(checkpoint.path), force_quick_gelu=checkpoint.quick_gelu
-        )
-    except Exception as error:  # torch and safetensors raise a dozen kinds for a file that is not what it says
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UsageError(
-            f"{checkpoint.path} does not hold weights of {checkpoint.architecture} ({reason[0][:160]}); "
-            "give the architecture it was saved from with --model."
-        ) from error
-    return network.to(device).float().eval().requires_grad_(False)
-
-
-def _register_nano() -> None:
+def register_nano() -> None:
+    """Let open_clip know the architecture of the built-in model."""
     if NANO not in open_clip.list_models():
         open_clip.add_model_config(_DATA / "nano.json")
 
 
 def _download(architecture: str, tag: str) -> Path:
-    tags = list_pretrained_tags_by_model(architecture)
-    if tag not in tags:
-        known = f"pretrained tags are {', '.join(tags)}" if tags else "it has no pretrained weights"
-        raise UsageError(f"Model {architecture!r} needs weights: {known}; or pass --weights FILE.")
+    if tag not in list_pretrained_tags_by_model(architecture):
+        raise _unknown_tag(architecture)
     # The client retries for a while and writes a line each time; the one line below says it all.
     client = logging.getLogger("huggingface_hub")
     level, offline = client.level, constants.HF_HUB_OFFLINE
@@ -137,6 +121,12 @@ def _download(architecture: str, tag: str) -> Path:
         constants.HF_HUB_OFFLINE = offline
 
 
+def _unknown_tag(architecture: str) -> UsageError:
+    tags = list_pretrained_tags_by_model(architecture)
+    known = f"pretrained tags are {', '.join(tags)}" if tags else "it has no pretrained weights"
+    return UsageError(f"Model {architecture!r} needs weights: {known}; or pass --weights FILE.")
+
+
 def _answers(url: str) -> bool:
     """Whether there is anything at an address of HTTP, by the proxies of the environment."""
     try:
@@ -152,10 +142,10 @@ def fetch(url: str) -> Path:
     """A file on this machine, or a copy of it in the cache where ``url`` is elsewhere. Raises UserError."""
     filesystem, path = fsspec.core.url_to_fs(url)
     try:
+        if isinstance(filesystem, fsspec.get_filesystem_class("file")) and filesystem.exists(path):
+            return weight_file(Path(path))
         if not filesystem.isfile(path):
             raise FileNotFoundError(path)
-        if isinstance(filesystem, fsspec.get_filesystem_class("file")):
-            return Path(path)
         version = hashlib.sha256(f"{url} {filesystem.ukey(path)}".encode()).hexdigest()[:16]
         local = cache_dir() / "weights" / version / path.rsplit("/", 1)[-1]
         if not local.exists():

@@ -1,29 +1,138 @@
 """A checkpoint, ready to run."""
 
-import torch
+import logging
 
+import open_clip
+import torch
+from open_clip.convert import convert_state_dict
+from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed, resize_text_pos_embed
+from torch import Tensor, nn
+
+from clipomaly_core.errors import UsageError
+from clipomaly_core.hf_weights import from_transformers, is_transformers
+from clipomaly_core.preprocessing import activation
 from clipomaly_core.towers.families import image_tower
 from clipomaly_core.towers.protocol import Preprocessing, Tower
 from clipomaly_core.towers.text import OpenClipText
-from clipomaly_core.weights import Checkpoint, load_network
+from clipomaly_core.weight_files import read_weights
+from clipomaly_core.weights import Checkpoint, register_nano
+
+logger = logging.getLogger(__name__)
 
 
 def load_tower(checkpoint: Checkpoint, device: torch.device) -> Tower:
     """Build the model of a checkpoint on a device, in float32 and evaluation mode, without gradients.
 
     Raises:
-        UserError: a file that does not hold weights of this architecture, or an architecture without dense features.
+        UserError: a file that does not hold weights of this architecture, an architecture without dense features, or
+            one that needs a package or files that are not on this machine.
     """
     network = load_network(checkpoint, device)
     size = network.visual.image_size
     return Tower(
         image=image_tower(network.visual),
-        text=OpenClipText(network, checkpoint.architecture),
+        text=OpenClipText(network, checkpoint.architecture, checkpoint.path.parent),
         preprocessing=Preprocessing(
             mean=checkpoint.mean,
             std=checkpoint.std,
-            interpolation="bilinear",
+            interpolation=checkpoint.interpolation,
             image_size=(size, size) if isinstance(size, int) else (size[0], size[1]),
         ),
         network=network,
     )
+
+
+def load_network(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
+    """Build the network and fill it with the checkpoint's weights, in float32 and evaluation mode.
+
+    Raises:
+        UsageError: weights of another architecture, a file that is no checkpoint, or a missing package.
+    """
+    try:
+        file = read_weights(checkpoint.path)
+    except Exception as error:  # torch and safetensors raise a dozen kinds for a file that is not what it says
+        raise _no_weights(checkpoint, error) from error
+    quick = _quick_gelu(checkpoint, file.openai)
+    network = build_network(checkpoint.architecture, quick)
+    state = from_transformers(file.state) if is_transformers(file.state) else file.state
+    try:
+        _fill(network, state)
+    except Exception as error:
+        raise _no_weights(checkpoint, error) from error
+    return network.to(device).float().eval().requires_grad_(False)
+
+
+def build_network(architecture: str, quick_gelu: bool = False, device: str = "cpu") -> nn.Module:
+    """An open_clip model with random weights on a device; nothing is downloaded.
+
+    Raises:
+        UsageError: an architecture whose text tower needs a package or files that are not on this machine.
+    """
+    register_nano()
+    root = logging.getLogger()
+    root.addFilter(_is_no_surprise)  # open_clip warns on the root logger that weights are random
+    try:
+        return open_clip.create_model(
+            architecture, load_weights=False, pretrained_text=False, force_quick_gelu=quick_gelu, device=device
+        )
+    except (RuntimeError, OSError, ImportError, ValueError) as error:
+        text = (open_clip.get_model_config(architecture) or {}).get("text_cfg", {}).get("hf_model_name")
+        if text is None:
+            raise UsageError(f"{architecture} cannot be built ({_reason(error)}).") from error
+        raise UsageError(
+            f"{architecture} has the text tower {text} of Hugging Face: it needs pip install 'clipomaly[huggingface]' "
+            f"and the tower's configuration on this machine ({_reason(error)})."
+        ) from error
+    finally:
+        root.removeFilter(_is_no_surprise)
+
+
+def _is_no_surprise(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("No pretrained weights loaded")
+
+
+def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
+    state = dict(convert_state_dict(network, state))
+    if "positional_embedding" in state and not hasattr(network, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    own = network.state_dict()
+    for name in ("logit_scale", "logit_bias"):  # neither changes an embedding
+        if name in own:
+            state[name] = state[name].reshape(own[name].shape) if name in state else own[name]
+    state.pop("text.transformer.embeddings.position_ids", None)
+    resize_pos_embed(state, network)
+    resize_text_pos_embed(state, network)
+    missing, unknown = network.load_state_dict(state, strict=False)
+    if missing or unknown:
+        raise ValueError(
+            f"{len(missing)} tensors are missing, such as {missing[0]}"
+            if missing
+            else f"{len(unknown)} tensors have no place, such as {unknown[0]}"
+        )
+
+
+def _quick_gelu(checkpoint: Checkpoint, openai: bool) -> bool:
+    """Whether the network has OpenAI's quick GELU. The weights themselves know best."""
+    said = activation(checkpoint.path)
+    if said in ("gelu", "quick_gelu"):
+        quick, source = said == "quick_gelu", "their config.json says so"
+    elif openai:
+        quick, source = True, "they are OpenAI's own"
+    else:
+        return checkpoint.quick_gelu
+    if quick != checkpoint.quick_gelu:
+        kind = "quick GELU" if quick else "plain GELU"
+        logger.warning("%s: the weights need %s, which is used, because %s.", checkpoint.name, kind, source)
+    return quick
+
+
+def _no_weights(checkpoint: Checkpoint, error: Exception) -> UsageError:
+    return UsageError(
+        f"{checkpoint.path} does not hold weights of {checkpoint.architecture} ({_reason(error)}); "
+        "give the architecture it was saved from with --model."
+    )
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160]

@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
-Interpolation = Literal["bilinear", "bicubic"]
+Interpolation = Literal["bilinear", "bicubic", "area"]
+"""How images are resized, always with antialiasing. ``area`` is that of ``nano``: frames bilinear, crops by area."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,32 @@
 """The text tower of an open_clip model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import open_clip
 import torch
+from open_clip.tokenizer import HFTokenizer
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+
+from clipomaly_core.errors import UsageError
 
 
 class OpenClipText:
     """A ``TextTower``: the text tower and the tokenizer of an open_clip architecture."""
 
-    def __init__(self, network: nn.Module, architecture: str) -> None:
-        """``network`` is the whole CLIP, ``architecture`` its open_clip name."""
+    def __init__(self, network: nn.Module, architecture: str, folder: Path) -> None:
+        """
+        Args:
+            network: the whole CLIP.
+            architecture: its open_clip name.
+            folder: where its weights lie; a tokenizer of Hugging Face beside them is used instead of the hub's.
+
+        Raises:
+            UsageError: a tokenizer that needs a package or files that are not on this machine.
+        """
         self._network = network
-        self._tokenizer = open_clip.get_tokenizer(architecture)
+        self._tokenizer = _load_tokenizer(architecture, folder)
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """See ``TextTower``."""
@@ -23,6 +35,27 @@ class OpenClipText:
     def embed(self, tokens: Tensor) -> Tensor:
         """See ``TextTower``."""
         return encode_texts(self._network, tokens.to(next(self._network.parameters()).device))
+
+
+def _load_tokenizer(architecture: str, folder: Path) -> Callable[[list[str]], Tensor]:
+    text = (open_clip.get_model_config(architecture) or {}).get("text_cfg", {})
+    if not (name := text.get("hf_tokenizer_name")):
+        return open_clip.get_tokenizer(architecture)
+    try:
+        if any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
+            return HFTokenizer(
+                str(folder),
+                context_length=text.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH),
+                tokenizer_mode=text.get("tokenizer_mode"),
+                **text.get("tokenizer_kwargs", {}),
+            )
+        return open_clip.get_tokenizer(architecture)
+    except Exception as error:  # the package is missing, or its client cannot reach the hub: both raise many kinds
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise UsageError(
+            f"{architecture} needs the tokenizer {name}: pip install 'clipomaly[huggingface]', and put tokenizer.json "
+            f"beside the weights where the Hugging Face hub cannot be reached ({reason})."
+        ) from error
 
 
 def encode_texts(network: nn.Module, tokens: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ from weakref import WeakKeyDictionary
 import torch
 from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
-from torch.nn.functional import interpolate, linear, normalize, silu
+from torch.nn.functional import linear, normalize, silu
 
 from clipomaly_core.towers.attention import ATTENTIONS, KEEPS_RESIDUAL, attend
+from clipomaly_core.towers.position import resample_position
 
 _QUICK = 1.702
 """The factor of OpenAI's quick GELU."""
@@ -61,7 +62,7 @@ def patch_features(visual: VisionTransformer, tokens: Tensor, grid: tuple[int, i
     """
     *blocks, last = visual.transformer.resblocks
     for block in blocks:
-        tokens = _block(block, tokens)
+        tokens = run_block(block, tokens)
     mixed = _mix(last, tokens, grid, attention)
     if attention in KEEPS_RESIDUAL:
         tokens = tokens + last.ls_1(mixed)
@@ -72,7 +73,7 @@ def patch_features(visual: VisionTransformer, tokens: Tensor, grid: tuple[int, i
     return normalize(features.float(), dim=-1).unflatten(1, grid)
 
 
-def _block(block: ResidualAttentionBlock, tokens: Tensor) -> Tensor:
+def run_block(block: ResidualAttentionBlock, tokens: Tensor) -> Tensor:
     """``block(tokens)``, a quarter faster on a CPU: torch's ``MultiheadAttention`` writes out the weight of every
     pair of tokens, which fused attention does not."""
     q, k, v = _projections(block, tokens)
@@ -119,7 +120,7 @@ def embed_patches(visual: VisionTransformer, images: Tensor) -> Tensor:
     Returns:
         (B, 1 + N, D') tokens.
     """
-    patches = visual.conv1(images)
+    patches = visual.conv1(images)  # pixels that do not fill a patch are left out
     grid = (patches.shape[-2], patches.shape[-1])
     tokens = patches.flatten(2).transpose(1, 2)
     cls = visual.class_embedding.to(tokens.dtype).expand(len(tokens), 1, -1)
@@ -133,32 +134,26 @@ def position_embedding(visual: VisionTransformer, grid: tuple[int, int]) -> Tens
     if tuple(visual.grid_size) == grid:
         return own
     if own.requires_grad and torch.is_grad_enabled():  # training changes it at every step
-        return _resample(own, tuple(visual.grid_size), grid)
+        return resample_position(own, tuple(visual.grid_size), grid)
     cache = _positions.setdefault(visual, {})
     key = (*grid, own._version)
     if key not in cache or cache[key].device != own.device:
-        cache[key] = _resample(own.detach(), tuple(visual.grid_size), grid)
+        cache[key] = resample_position(own.detach(), tuple(visual.grid_size), grid)
     return cache[key]
 
 
-def _resample(position: Tensor, old: tuple[int, ...], new: tuple[int, int]) -> Tensor:
-    patches = position[1:].float().unflatten(0, old).permute(2, 0, 1)[None]
-    patches = interpolate(patches, size=new, mode="bicubic", antialias=True, align_corners=False)
-    return torch.cat([position[:1].float(), patches[0].flatten(1).T])
-
-
 def image_embedding(visual: VisionTransformer, images: Tensor) -> Tensor:
-    """The usual CLIP image embedding (CLS), at any size.
+    """The usual CLIP image embedding, at any size.
 
     Args:
         visual: image tower.
-        images: (B, 3, H, W), normalised, H and W multiples of the patch size.
+        images: (B, 3, H, W), normalised, H and W at least the patch size.
 
     Returns:
         (B, D) float32, L2-normalised.
     """
     tokens = embed_patches(visual, images)
     for block in visual.transformer.resblocks:
-        tokens = _block(block, tokens)
+        tokens = run_block(block, tokens)
     pooled, _ = visual._pool(tokens)
     return normalize((pooled @ visual.proj).float(), dim=-1)

@@ -6,7 +6,8 @@ from safetensors.torch import save_file
 
 from clipomaly_core import UserError
 from clipomaly_core.errors import UsageError
-from clipomaly_core.weights import find_checkpoint, load_network
+from clipomaly_core.towers.load import load_network
+from clipomaly_core.weights import find_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -73,14 +74,17 @@ def test_a_pickle_is_refused_not_run(tmp_path):
     ("model", "weights", "says"),
     [
         ("ViT-Z-99", None, "nano"),
-        ("RN50", None, "ViT"),
+        ("RN50", None, "--weights"),
+        ("ViT-L-14", "any.safetensors", "laion2b_s32b_b82k"),
         ("ViT-B-16", None, "--weights"),
         ("ViT-B-16/no-such-tag", None, "openai"),
         ("nano", "missing.safetensors", "missing.safetensors"),
         ("nano", "memory://no/such/file", "memory://no/such/file"),
     ],
 )
-def test_what_is_not_there_is_said_in_one_line(model, weights, says):
+def test_what_is_not_there_is_said_in_one_line(model, weights, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "any.safetensors").touch()
     with pytest.raises(UserError) as error:
         find_checkpoint(model, weights)
     assert says in str(error.value)
