@@ -7,12 +7,11 @@ from importlib.util import find_spec
 
 import open_clip
 import torch
-from torch import nn
 
 from clipomaly_core.dense import dense_features
 from clipomaly_core.errors import UserError
 from clipomaly_core.towers.families import image_tower
-from clipomaly_core.towers.load import build_network
+from clipomaly_core.towers.load import build_network, training_size
 from clipomaly_core.towers.protocol import ImageTower
 
 FRAME = (448, 896)
@@ -86,13 +85,12 @@ def try_architecture(name: str) -> Architecture:
     except Exception as error:  # packages raise many kinds for what they cannot do
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
         return Architecture(name, dimension, tokenizer=tokenizer, why_not=f"it cannot embed a frame ({reason})")
-    size = network.visual.image_size
     return Architecture(
         name,
         dimension,
         family=_family(tower),
         patch=tower.patch,
-        image_size=(size, size) if isinstance(size, int) else (size[0], size[1]),
+        image_size=training_size(network),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         attentions=tower.attentions,
         tokenizer=tokenizer,
@@ -100,12 +98,11 @@ def try_architecture(name: str) -> Architecture:
 
 
 @torch.inference_mode()
-def _embed(network: nn.Module, tower: ImageTower, dimension: int) -> None:
+def _embed(network: open_clip.CLIP, tower: ImageTower, dimension: int) -> None:
     """Raises where an embedding has another shape than (…, D)."""
     height, width = (max(1, round(side / tower.patch)) * tower.patch for side in FRAME)
     features = dense_features(tower, torch.zeros(1, 3, height, width))
-    size = network.visual.image_size
-    crop = tower.embed(torch.zeros(1, 3, *((size, size) if isinstance(size, int) else size)))
+    crop = tower.embed(torch.zeros(1, 3, *training_size(network)))
     length = getattr(network, "context_length", None) or 77
     text = network.encode_text(torch.ones(1, int(length), dtype=torch.int64))
     expected = (1, height // tower.patch, width // tower.patch, dimension)

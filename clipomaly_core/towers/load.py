@@ -28,7 +28,6 @@ def load_tower(checkpoint: Checkpoint, device: torch.device) -> Tower:
             one that needs a package or files that are not on this machine.
     """
     network = load_network(checkpoint, device)
-    size = network.visual.image_size
     return Tower(
         image=image_tower(network.visual),
         text=OpenClipText(network, checkpoint.architecture, checkpoint.path.parent),
@@ -36,13 +35,13 @@ def load_tower(checkpoint: Checkpoint, device: torch.device) -> Tower:
             mean=checkpoint.mean,
             std=checkpoint.std,
             interpolation=checkpoint.interpolation,
-            image_size=(size, size) if isinstance(size, int) else (size[0], size[1]),
+            image_size=training_size(network),
         ),
         network=network,
     )
 
 
-def load_network(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
+def load_network(checkpoint: Checkpoint, device: torch.device) -> open_clip.CLIP:
     """Build the network and fill it with the checkpoint's weights, in float32 and evaluation mode.
 
     Raises:
@@ -62,7 +61,7 @@ def load_network(checkpoint: Checkpoint, device: torch.device) -> nn.Module:
     return network.to(device).float().eval().requires_grad_(False)
 
 
-def build_network(architecture: str, quick_gelu: bool = False, device: str = "cpu") -> nn.Module:
+def build_network(architecture: str, quick_gelu: bool = False, device: str = "cpu") -> open_clip.CLIP:
     """An open_clip model with random weights on a device; nothing is downloaded.
 
     Raises:
@@ -89,6 +88,12 @@ def build_network(architecture: str, quick_gelu: bool = False, device: str = "cp
 
 def _is_no_surprise(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("No pretrained weights loaded")
+
+
+def training_size(network: open_clip.CLIP) -> tuple[int, int]:
+    """The (height, width) in pixels of the images that an open_clip model was trained with."""
+    size = network.visual.image_size
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:

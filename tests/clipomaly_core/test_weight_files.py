@@ -265,7 +265,9 @@ def test_siglip_of_transformers_embeds_as_transformers_does():
 
     torch.manual_seed(0)
     small = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 256}
-    config = transformers.SiglipConfig(text_config=small, vision_config=small | {"image_size": 64, "patch_size": 16})
+    config = transformers.SiglipConfig(
+        text_config=small, vision_config=small | {"image_size": 64, "patch_size": 16, "hidden_act": "gelu"}
+    )
     theirs = transformers.SiglipModel(config).eval()
     ours = small_tower("SigLIP")
     converted = from_transformers(theirs.state_dict())
