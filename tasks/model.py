@@ -137,7 +137,7 @@ def method_options(settings: ModelSettings) -> Options:
 
 
 def pretrained_models() -> list[str]:
-    """The names of open_clip's ViT architectures that it has pretrained weights of."""
+    """The names of open_clip's architectures that it has pretrained weights of."""
     import open_clip
 
-    return sorted({name for name, _ in open_clip.list_pretrained() if name.startswith("ViT-") and "SigLIP" not in name})
+    return sorted({name for name, _ in open_clip.list_pretrained()})
