@@ -9,6 +9,8 @@ import pyarrow as pa
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
 from typer.cli import get_docs_for_click
 
 from clipomaly.cli.main import app
@@ -16,6 +18,8 @@ from schemas.records import CommitRecord, CompactionRecord, PartFile, ScanRecord
 from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
 
 ROOT = Path(__file__).parent
+_FOREIGN_WORKER = "https://unpkg.com/iframe-worker/shim"
+_WORKER = "javascripts/file-worker.js"
 
 
 GENERATED = ("reference/tables.md", "reference/commands.md", "contributing.md", "changelog.md")
@@ -47,6 +51,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, text in zip(GENERATED, pages, strict=True):
         files.append(File.generated(config, path, content=text))
     return files
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Take what the search of files needs from the site itself: the theme would load it from elsewhere."""
+    return output.replace(_FOREIGN_WORKER, get_relative_url(_WORKER, page.url))
+
+
+def on_post_template(output_content: str, template_name: str, config: MkDocsConfig) -> str:
+    """The same for the page of what is not found."""
+    return output_content.replace(_FOREIGN_WORKER, _WORKER)
 
 
 def table_reference() -> str:

@@ -5,8 +5,8 @@ PyTorch nor Arrow.
 
 Example:
     >>> import clipomaly
-    >>> summary = clipomaly.scan("footage", "tables")             # doctest: +SKIP
-    >>> clipomaly.open_table("tables", "instances").count_rows()  # doctest: +SKIP
+    >>> summary = clipomaly.scan("footage", "tables")
+    >>> clipomaly.open_table("tables", "instances").count_rows()
     42
 """
 

@@ -54,8 +54,8 @@ def scan(archive: PathLike, out: PathLike, **options: Unpack[ScanOptions]) -> "S
 
     Example:
         >>> import clipomaly
-        >>> summary = clipomaly.scan("footage", "tables", fps=2)  # doctest: +SKIP
-        >>> summary.names.most_common(1)                          # doctest: +SKIP
+        >>> summary = clipomaly.scan("footage", "tables", fps=2)
+        >>> summary.names.most_common(1)
         [('mattress', 4)]
     """
     from flows.nightly_scan import run_scan
@@ -72,7 +72,7 @@ def status(tables: PathLike) -> "list[ScanStatus]":
 
     Example:
         >>> import clipomaly
-        >>> [night.frames for night in clipomaly.status("tables")]  # doctest: +SKIP
+        >>> [night.frames for night in clipomaly.status("tables")]
         [120]
     """
     from tasks.scanning.status import read_status
@@ -113,7 +113,7 @@ def search(
 
     Example:
         >>> import clipomaly
-        >>> [hit.name for hit in clipomaly.search("tables", "a mattress on the road", 3).hits]  # doctest: +SKIP
+        >>> [hit.name for hit in clipomaly.search("tables", "a mattress on the road", 3).hits]
         ['mattress', 'mattress', 'sofa']
     """
     from tasks.tables import Tables
@@ -158,8 +158,8 @@ def build_dataset(
 
     Example:
         >>> import clipomaly
-        >>> built = clipomaly.build_dataset("queue.db", "tables", "dataset", "coco")  # doctest: +SKIP
-        >>> built.manifest.counts.splits[0].instances                                 # doctest: +SKIP
+        >>> built = clipomaly.build_dataset("queue.db", "tables", "dataset", "coco")
+        >>> built.manifest.counts.splits[0].instances
         38
     """
     from flows.build_dataset import DatasetRequest, build_from_queue

@@ -1,8 +1,8 @@
 """The work of a night, one folder a step; plain functions, no workflow engine."""
 
 import importlib
+import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -32,17 +32,32 @@ MOVED = {
     "tasks.status": "tasks.scanning.status",
     "tasks.tracks": "tasks.scanning.object_tracks",
     "tasks.vocabulary": "tasks.vocabularies.edit",
+    "tasks.merge": "tasks.tables.merge",
+    "tasks.datasets.pictures": "tasks.datasets.image_store",
+    "tasks.datasets.rows": "tasks.datasets.label_tables",
+    "tasks.evaluation.report": "tasks.evaluation.results",
+    "tasks.footage.length": "tasks.scanning.footage_length",
+    "tasks.mining.past": "tasks.mining.queue_index",
+    "tasks.promotion.change": "tasks.vocabularies.change",
+    "tasks.promotion.suppressions": "tasks.vocabularies.suppressions",
+    "tasks.promotion.verdicts": "tasks.vocabularies.verdicts",
     "tasks.records.commits": "tasks.tables.commits",
+    "tasks.records.compaction": "tasks.tables.compaction_record",
+    "tasks.records.plan": "tasks.scanning.plan_record",
+    "tasks.records.scan": "tasks.scanning.scan_record",
 }
+_GONE_FOLDERS = ("tasks.promotion", "tasks.records")
+
+logger = logging.getLogger(__name__)
 
 
 class _Moved(MetaPathFinder, Loader):
-    """Import a module of ``MOVED`` by its old name: the same module object, and a warning that names the new one."""
+    """Import a module of ``MOVED`` by its old name: the same module object, and one line that names the new one."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname in MOVED or fullname == "tasks.records" else None
+        return ModuleSpec(fullname, self) if fullname in MOVED or fullname in _GONE_FOLDERS else None
 
     def create_module(self, spec: ModuleSpec) -> None:
         """The usual empty module: what stands for it is decided when it runs."""
@@ -52,7 +67,7 @@ class _Moved(MetaPathFinder, Loader):
         if old not in MOVED:
             module.__path__ = []  # a folder that is gone: only its modules are looked for
             return
-        warnings.warn(f"{old} is now {MOVED[old]}; the old name will go.", DeprecationWarning, stacklevel=2)
+        logger.warning("%s is now %s; the old name will go.", old, MOVED[old])
         sys.modules[old] = importlib.import_module(MOVED[old])
 
 

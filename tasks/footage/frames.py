@@ -58,7 +58,7 @@ def read_frame(uri: str | os.PathLike[str], index: int) -> Rgb:
 
     Example:
         >>> import clipomaly
-        >>> clipomaly.read_frame("footage/drive-01/clip-01.mp4", 10).shape  # doctest: +SKIP
+        >>> clipomaly.read_frame("footage/drive-01/clip-01.mp4", 10).shape
         (360, 640, 3)
     """
     uri = os.fspath(uri)

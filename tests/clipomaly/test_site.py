@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import clipomaly
 from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, Table, embeddings_schema
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 
 ROOT = Path(__file__).parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,26 @@ def test_the_references_hold_every_column_and_command(site):
     commands = (site / "reference" / "commands.html").read_text("utf-8")
     for command in ("scan", "report", "config show", "review serve"):
         assert f"clipomaly {command}" in commands
+
+
+def test_the_api_page_has_every_public_name(site):
+    api = (site / "reference" / "api.html").read_text("utf-8")
+    for name in set(clipomaly.__all__) - {"__version__", "HiddenPackageError"}:
+        assert name in api
+
+
+def test_the_search_works_in_a_site_of_files(site):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto((site / "reference" / "api.html").as_uri())
+        page.get_by_placeholder("Search").fill("compaction")
+        page.locator(".md-search-result__item").first.wait_for()
+        assert page.locator(".md-search-result__item").count() > 0
+        browser.close()
 
 
 def test_every_column_is_described():
