@@ -1,6 +1,6 @@
 """The typed records that cross rooms. Immutable; everything in them can be written as JSON."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
@@ -17,12 +17,13 @@ class TimestampSource(StrEnum):
 
 class Outcome(StrEnum):
     """What became of a source: ``ok`` found something, ``empty`` found nothing, ``partial`` lost some
-    frames, ``failed`` lost all."""
+    frames, ``failed`` lost all; ``forgotten`` was removed on request and is not scanned again."""
 
     OK = "ok"
     EMPTY = "empty"
     PARTIAL = "partial"
     FAILED = "failed"
+    FORGOTTEN = "forgotten"
 
 
 class FrameStatus(StrEnum):
@@ -149,7 +150,8 @@ class CompactionRecord:
     """The rows of a generation's capture day in merged files; create-only. Of a day the greatest ``number`` counts.
 
     ``shards`` are those whose rows of that day are in ``files``, all three tables: a reader takes ``files`` instead
-    of theirs. Whoever opened the tables before ``compacted`` may still read what was there before.
+    of theirs. Whoever opened the tables before ``compacted`` may still read what was there before. ``forgotten`` counts
+    the sources that were forgotten before, by shard, where there are any: their rows are not in the files.
     """
 
     scan_id: str
@@ -158,6 +160,7 @@ class CompactionRecord:
     compacted: datetime
     shards: tuple[str, ...]
     files: tuple[PartFile, ...]
+    forgotten: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,6 +253,20 @@ def file_names(folder: Location, suffix: str) -> list[str]:
     return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
 
 
+def folder_names(folder: Location) -> list[str]:
+    """Sorted names of the folders directly in a folder; none when there is no such folder.
+
+    Raises UserError when it cannot be read.
+    """
+    try:
+        found = folder.fs.ls(folder.path, detail=True)
+    except FileNotFoundError:
+        return []
+    except STORAGE_ERRORS as error:
+        raise cannot_read(folder, error) from error
+    return sorted(str(info["name"]).rstrip("/").rsplit("/", 1)[-1] for info in found if info["type"] == "directory")
+
+
 def leftovers(folder: Location) -> list[str]:
     """Names of what killed processes left directly in a folder on a local disk: files that were never published."""
     if not is_local(folder.fs) or not os.path.isdir(folder.path):

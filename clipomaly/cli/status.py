@@ -14,6 +14,7 @@ def status(
     """Say what is scanned, what failed and why, and what is left.
 
     Exits 1 when something that a scan planned is left: run the same scan again.
+    So it does when files of the tables are gone or cut off: see clipomaly check.
 
     Example: clipomaly status s3://fleet/tables
     """
@@ -26,5 +27,5 @@ def status(
         print_status_json(scans)
     else:
         print_status(scans, tables)
-    if any(scan.left for scan in scans):
+    if any(scan.left or scan.damaged for scan in scans):
         raise typer.Exit(1)

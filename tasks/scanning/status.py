@@ -23,7 +23,8 @@ class ScanStatus:
 
     A shard is ``failed`` when all its sources are, ``partial`` when any source lost something, ``empty`` when
     nothing was found in any. ``frames_per_second`` is what one worker does: frames by the seconds of the slowest
-    stage, as stages overlap; None before there is any.
+    stage, as stages overlap; None before there is any. ``damaged`` has a line for each file that is gone or has another
+    size than was written.
     """
 
     scan_id: str
@@ -39,6 +40,7 @@ class ScanStatus:
     frames_per_second: float | None
     troubles: tuple[SourceOutcome, ...]
     notes: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
 
 
 def read_status(tables: Tables) -> list[ScanStatus]:
@@ -74,6 +76,7 @@ def scan_status(tables: Tables, record: ScanRecord) -> ScanStatus:
         frames_per_second=frames / slowest if frames and slowest else None,
         troubles=_still_troubled(sources, commits.select(["run", "committed"]).take(pa.array(shards))),
         notes=tuple(pc.list_flatten(commits["notes"]).to_pylist()),
+        damaged=tuple(tables.missing_files(record.scan_id, commits)),
     )
 
 

@@ -18,9 +18,13 @@ from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, Stages
 from schemas.tables import TIMESTAMP
 from tasks.storage import Location, create_file, exists, file_names, read_file, replace_file
+from tasks.tables.forgotten import read_forgotten, without_forgotten
+from tasks.tables.scans import scan_place
 
 DONE = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string()), ("footage_seconds", pa.float64())])
 """Columns of what is done: a row a committed source."""
+
+SCAN_COPY = b"clipomaly.scan"
 
 _READING_THREADS = 16
 _AT_A_TIME = 5_000
@@ -77,17 +81,17 @@ COMMITS = pa.schema(
 
 def is_committed(root: Location, scan_id: str, shard_id: str) -> bool:
     """Whether a shard of a generation is done."""
-    return exists(_commit(root, scan_id, shard_id))
+    return exists(commit_place(root, scan_id, shard_id))
 
 
 def read_commit(root: Location, scan_id: str, shard_id: str) -> CommitRecord:
     """One commit record. Raises UserError when it cannot be read."""
-    return _parse_commit(_commit(root, scan_id, shard_id))
+    return _without_forgotten([parse_commit(root, scan_id, shard_id)], read_forgotten(root))[0]
 
 
 def write_commit(root: Location, record: CommitRecord) -> bool:
     """Publish a shard, after its part files; False when it was committed already and stays as it was."""
-    place = _commit(root, record.scan_id, record.shard_id)
+    place = commit_place(root, record.scan_id, record.shard_id)
     return create_file(place, _COMMIT.dump_json(record, indent=1))
 
 
@@ -96,14 +100,13 @@ def read_commits(root: Location, scan_id: str) -> list[CommitRecord]:
 
     Raises UserError when one cannot be read.
     """
-    folder = root.child(f"_commits/{scan_id}")
-    committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
-    checkpoint = _read_checkpoint(_checkpoint(root, scan_id)) if committed else {}
+    committed = committed_shards(root, scan_id)
+    checkpoint = read_checkpoint(root, scan_id) if committed else {}
     newer = [shard_id for shard_id in committed if shard_id not in checkpoint]
     with ThreadPoolExecutor(_READING_THREADS) as pool:
-        read = pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), newer)
+        read = pool.map(lambda shard_id: parse_commit(root, scan_id, shard_id), newer)
         records = checkpoint | {record.shard_id: record for record in read}
-    return [records[shard_id] for shard_id in committed]
+    return _without_forgotten([records[shard_id] for shard_id in committed], read_forgotten(root))
 
 
 def read_commit_table(root: Location, scan_id: str) -> pa.Table:
@@ -112,7 +115,7 @@ def read_commit_table(root: Location, scan_id: str) -> pa.Table:
     Raises UserError when a record cannot be read.
     """
     folded, newer = _folded_and_newer(root, scan_id)
-    if folded.schema != COMMITS:  # of an old version
+    if folded.schema != COMMITS or read_forgotten(root):  # of an old version, or not as the records say
         return _table_of(read_commits(root, scan_id))
     return pa.concat_tables([folded, *newer]).sort_by("shard_id")
 
@@ -131,20 +134,24 @@ def _folded_and_newer(
 ) -> tuple[pa.Table, Iterator[pa.Table]]:
     """These columns of what the checkpoint tells of shards whose record is there, and the records that it does not
     tell, some at a time: as objects a million sources would take more than a GiB."""
-    folder = root.child(f"_commits/{scan_id}")
-    committed = [name.removesuffix(".json") for name in file_names(folder, ".json")]
-    folded = _read_folded(_checkpoint(root, scan_id), columns) if committed else None
+    committed = committed_shards(root, scan_id)
+    folded = _read_folded(checkpoint_place(root, scan_id), columns) if committed else None
     if folded is None:
         folded = COMMITS.empty_table()
     folded = folded.filter(pc.is_in(folded["shard_id"], pa.array(committed, pa.string())))
-    return folded, _read_some(folder, sorted(set(committed).difference(folded["shard_id"].to_pylist())))
+    return folded, _read_some(root, scan_id, sorted(set(committed).difference(folded["shard_id"].to_pylist())))
 
 
-def _read_some(folder: Location, shard_ids: list[str]) -> Iterator[pa.Table]:
+def committed_shards(root: Location, scan_id: str) -> list[str]:
+    """The ids of the shards of a generation that have a commit record, sorted."""
+    return [name.removesuffix(".json") for name in file_names(root.child(f"_commits/{scan_id}"), ".json")]
+
+
+def _read_some(root: Location, scan_id: str, shard_ids: list[str]) -> Iterator[pa.Table]:
     with ThreadPoolExecutor(_READING_THREADS) as pool:
         for start in range(0, len(shard_ids), _AT_A_TIME):
             some = shard_ids[start : start + _AT_A_TIME]
-            yield _table_of(pool.map(lambda shard_id: _parse_commit(folder.child(f"{shard_id}.json")), some))
+            yield _table_of(pool.map(lambda shard_id: parse_commit(root, scan_id, shard_id), some))
 
 
 def done_in(commits: pa.Table) -> pa.Table:
@@ -170,20 +177,41 @@ def fold_commits(root: Location, scan_id: str) -> int:
 
     The file is replaced whole; a record that is committed meanwhile is read one by one until the next time.
     """
-    table = read_commit_table(root, scan_id)
+    folded, newer = _folded_and_newer(root, scan_id)
+    if folded.schema != COMMITS:  # of an old version
+        folded = _table_of(read_checkpoint(root, scan_id).values())
+    table = pa.concat_tables([folded, *newer]).sort_by("shard_id")
     if len(table):
+        scan = scan_place(root, scan_id)
+        # A copy of the scan record: without one, every row of the generation is lost with it.
+        copied = {SCAN_COPY: read_file(scan)} if exists(scan) else _metadata(checkpoint_place(root, scan_id))
         buffer = io.BytesIO()
-        pq.write_table(table.combine_chunks(), buffer, compression="zstd")
-        replace_file(_checkpoint(root, scan_id), buffer.getvalue())
+        pq.write_table(table.combine_chunks().replace_schema_metadata(copied), buffer, compression="zstd")
+        replace_file(checkpoint_place(root, scan_id), buffer.getvalue())
     return len(table)
+
+
+def scan_copy(root: Location, scan_id: str) -> bytes | None:
+    """The copy of a scan record that the checkpoint of its generation keeps, as JSON; None where there is none."""
+    return _metadata(checkpoint_place(root, scan_id)).get(SCAN_COPY)
+
+
+def _metadata(place: Location) -> dict[bytes, bytes]:
+    folded = _read_folded(place, ["shard_id"])
+    kept = (folded.schema.metadata or {}) if folded is not None else {}
+    return {name: value for name, value in kept.items() if name == SCAN_COPY}
 
 
 def _table_of(records: Iterable[CommitRecord]) -> pa.Table:
     return pa.Table.from_pylist([asdict(record) for record in records], schema=COMMITS)
 
 
-def _read_checkpoint(place: Location) -> dict[str, CommitRecord]:
-    table = _read_folded(place)
+def read_checkpoint(root: Location, scan_id: str) -> dict[str, CommitRecord]:
+    """The commit records that the checkpoint of a generation repeats, by shard_id; none where there is no checkpoint.
+
+    Raises UserError when it is damaged.
+    """
+    table = _read_folded(checkpoint_place(root, scan_id))
     rows = table.to_pylist() if table else []
     return {str(row["shard_id"]): _COMMIT.validate_python(row) for row in rows}
 
@@ -195,19 +223,36 @@ def _read_folded(place: Location, columns: list[str] | None = None) -> pa.Table 
     try:
         return pq.ParquetFile(io.BytesIO(read_file(place))).read(columns=columns)
     except pa.ArrowInvalid as error:
-        raise UserError(f"{place.url} is damaged. Remove it: it is made again from the commits.") from error
+        raise UserError(
+            f"{place.url} is damaged. Run clipomaly check --repair: it is made again from the commits."
+        ) from error
 
 
-def _parse_commit(place: Location) -> CommitRecord:
+def parse_commit(root: Location, scan_id: str, shard_id: str) -> CommitRecord:
+    """A commit record as it was written. Raises UserError when it cannot be read or is that of another shard."""
+    place = commit_place(root, scan_id, shard_id)
+    advice = "Run clipomaly check --repair on these tables, then the same scan again."
     try:
-        return _COMMIT.validate_json(read_file(place))
+        record = _COMMIT.validate_json(read_file(place))
     except ValidationError as error:
-        raise UserError(f"{place.url} is damaged. Remove it: the next scan does its shard again.") from error
+        raise UserError(f"{place.url} is damaged: it is no commit record. {advice}") from error
+    if (record.scan_id, record.shard_id) != (scan_id, shard_id):
+        raise UserError(
+            f"{place.url} is damaged: it is the commit record of shard {record.shard_id} of scan {record.scan_id}. "
+            f"{advice}"
+        )
+    return record
 
 
-def _commit(root: Location, scan_id: str, shard_id: str) -> Location:
+def _without_forgotten(commits: list[CommitRecord], forgotten: frozenset[tuple[str, str]]) -> list[CommitRecord]:
+    return [without_forgotten(commit, forgotten) for commit in commits] if forgotten else commits
+
+
+def commit_place(root: Location, scan_id: str, shard_id: str) -> Location:
+    """Where the commit record of a shard lies."""
     return root.child(f"_commits/{scan_id}/{shard_id}.json")
 
 
-def _checkpoint(root: Location, scan_id: str) -> Location:
+def checkpoint_place(root: Location, scan_id: str) -> Location:
+    """Where the checkpoint of a generation lies."""
     return root.child(f"_checkpoints/{scan_id}.parquet")

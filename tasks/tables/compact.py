@@ -17,11 +17,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from clipomaly_core.errors import UserError
-from schemas.records import CommitRecord, CompactionRecord, PartFile
+from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile
 from schemas.tables import Table
 from tasks.storage import Location, copy_file, file_names, leftovers, remove_files, replace_file
-from tasks.tables.commits import fold_commits, read_commits
+from tasks.tables.commits import fold_commits, is_committed, read_commit, read_commits
 from tasks.tables.compaction_record import (
     compaction_numbers,
     publish_compaction,
@@ -29,6 +32,7 @@ from tasks.tables.compaction_record import (
     read_compactions,
     remove_older,
 )
+from tasks.tables.forgotten import count_forgotten
 from tasks.tables.merge import LARGEST, merge, read_whole
 from tasks.tables.parts import day_folder, file_day
 from tasks.tables.scans import scans_there
@@ -68,9 +72,9 @@ def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
                 days[day].append(commit)
         numbers = compaction_numbers(root, scan.scan_id)
         records = read_compactions(root, scan.scan_id)
-        for day in sorted(days):
+        for day in sorted({*days, *records}):
             record = records.get(day)
-            if _not_merged(days[day], record) or (record and _unsettled(record, numbers[day])):
+            if _to_merge(days[day], record) or (record and _unsettled(record, numbers[day])):
                 yield compact_day(root, scan.scan_id, day, days[day], grace)
 
 
@@ -83,18 +87,20 @@ def compact_day(
         while True:
             numbers = compaction_numbers(root, scan_id).get(day, [])
             record = read_compaction(root, scan_id, day, numbers[-1]) if numbers else None
+            known = _with_committed_since(root, record, commits)
             due = record.compacted + grace if record and _unsettled(record, numbers) else None
             if record and due and due <= datetime.now(UTC):
                 done = replace(done, removed=done.removed + _settle(root, record))
-            elif new := _not_merged(commits, record):
-                before, files = _merge(root, scan_id, day, new, commits, record)
+            elif work := _to_merge(known, record):
+                before, files = _merge(root, scan_id, day, work, known, record)
                 merged = CompactionRecord(
                     scan_id=scan_id,
                     day=day,
                     number=record.number + 1 if record else 1,
                     compacted=datetime.now(UTC),
-                    shards=tuple(sorted({*(record.shards if record else ()), *(commit.shard_id for commit in new)})),
+                    shards=work.shards,
                     files=files,
+                    forgotten={commit.shard_id: count for commit in known if (count := count_forgotten(commit))},
                 )
                 if publish_compaction(root, merged):
                     size = sum(file.size for file in files)
@@ -105,12 +111,41 @@ def compact_day(
         return replace(done, trouble=str(error))
 
 
-def _not_merged(commits: Sequence[CommitRecord], record: CompactionRecord | None) -> list[CommitRecord]:
-    """Shards to be merged: those that no record holds, unless it is but one and all there is."""
-    if record is None:
-        return list(commits) if len(commits) > 1 else []
-    merged = frozenset(record.shards)
-    return [commit for commit in commits if commit.shard_id not in merged]
+def _with_committed_since(
+    root: Location, record: CompactionRecord | None, commits: Sequence[CommitRecord]
+) -> list[CommitRecord]:
+    """These commits, and those that another compaction merged since they were read."""
+    known = {commit.shard_id for commit in commits}
+    others = [shard_id for shard_id in (record.shards if record else ()) if shard_id not in known]
+    since = [
+        read_commit(root, record.scan_id, shard_id)
+        for shard_id in others
+        if record and is_committed(root, record.scan_id, shard_id)
+    ]
+    return [*commits, *since]
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be merged: the shards that are ``new``; where ``rewrites``, all merged files as well, for rows in them
+    that are committed no more. ``shards`` are those whose rows are merged then."""
+
+    new: tuple[CommitRecord, ...]
+    rewrites: bool
+    shards: tuple[str, ...]
+
+
+def _to_merge(commits: Sequence[CommitRecord], record: CompactionRecord | None) -> _Work | None:
+    """What is to be merged of a day; None where nothing is, as where a single shard is all there is."""
+    there = {commit.shard_id: count_forgotten(commit) for commit in commits}
+    merged = frozenset(record.shards) if record else frozenset[str]()
+    forgotten = record.forgotten if record else {}
+    rewrites = any(there.get(shard_id) != forgotten.get(shard_id, 0) for shard_id in merged)
+    new = tuple(commit for commit in commits if commit.shard_id not in merged)
+    alone = record is None and len(new) == 1 and not there[new[0].shard_id]
+    if alone or not (new or rewrites):
+        return None
+    return _Work(new, rewrites, tuple(sorted(there)))
 
 
 def _unsettled(record: CompactionRecord, numbers: Sequence[int]) -> bool:
@@ -121,32 +156,57 @@ def _merge(
     root: Location,
     scan_id: str,
     day: date,
-    new: Sequence[CommitRecord],
+    work: _Work,
     commits: Sequence[CommitRecord],
     record: CompactionRecord | None,
 ) -> tuple[int, tuple[PartFile, ...]]:
     """Write merged files aside: from how many files, and all that the next record is to name."""
     number = record.number + 1 if record else 1
     first_source = {commit.shard_id: min(source.uri for source in commit.sources) for commit in commits}
+    keep = _WithoutForgotten(commits)
     files: list[PartFile] = []
     before = 0
     for table in Table:
         parts = {
             commit.shard_id: file
-            for commit in new
+            for commit in work.new
             for file in commit.files
             if file.table == table and file_day(file) == day
         }
         earlier = [file for file in record.files if file.table == table] if record else []
-        small = [file for file in earlier if file.size < _SMALL]
-        files += [file for file in earlier if file.size >= _SMALL]
-        before += len(parts) + len(small)
-        for merged in merge(root, parts, small, first_source):
+        again = [file for file in earlier if work.rewrites or file.size < _SMALL]
+        files += [file for file in earlier if file not in again]
+        before += len(parts) + len(again)
+        for merged in merge(root, parts, again, first_source, keep):
             name = f"merged-{number:06d}-{merged.sha256[:12]}.parquet"
             path = f"{_ASIDE}{day_folder(table, scan_id, day)}/{name}"
             replace_file(root.child(path), merged.data)
             files.append(PartFile(table.value, path, merged.rows, len(merged.data), merged.sha256))
     return before, tuple(files)
+
+
+class _WithoutForgotten:
+    """Leaves out the rows of forgotten sources. Instances have to come before embeddings, which name no source."""
+
+    def __init__(self, commits: Sequence[CommitRecord]) -> None:
+        self._sources = {
+            commit.shard_id: pa.array(gone, pa.string())
+            for commit in commits
+            if (gone := [source.uri for source in commit.sources if source.outcome is Outcome.FORGOTTEN])
+        }
+        self._instance_ids: list[str] = []
+
+    def __call__(self, shard_id: str, rows: pa.Table) -> pa.Table:
+        sources = self._sources.get(shard_id)
+        if sources is None:
+            return rows
+        if "source_uri" not in rows.column_names:
+            gone = pa.array(self._instance_ids, pa.string())
+            return rows.filter(pc.invert(pc.is_in(rows["instance_id"], gone)))
+        met = pc.is_in(rows["source_uri"], sources)
+        if "instance_id" in rows.column_names:
+            self._instance_ids += rows["instance_id"].filter(met).to_pylist()
+        return rows.filter(pc.invert(met))
 
 
 def _settle(root: Location, record: CompactionRecord) -> int:

@@ -8,7 +8,8 @@ from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from schemas.tables import FRAMES, INSTANCES, SHARD, Table
 from tasks.storage import Location, is_local
-from tasks.tables.selection import SelectedFile, Selection, select
+from tasks.tables.files import SelectedFile
+from tasks.tables.selection import Selection, select
 
 
 def open_rows(root: Location, table: str, scan_id: str | None = None) -> ds.Dataset:

@@ -3,7 +3,7 @@
 import hashlib
 import heapq
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,6 +27,7 @@ _AHEAD = 16  # small files read at once
 
 _Place = tuple[str, str]  # where a shard comes in order: its first source, its id
 _Run = tuple[_Place, pa.Table]  # rows of one shard
+Keep = Callable[[str, pa.Table], pa.Table]  # a shard and some of its rows → those of them that stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +44,25 @@ class Merged:
 
 
 def merge(
-    root: Location, parts: Mapping[str, PartFile], merged: Sequence[PartFile], first_source: Mapping[str, str]
+    root: Location,
+    parts: Mapping[str, PartFile],
+    merged: Sequence[PartFile],
+    first_source: Mapping[str, str],
+    keep: Keep = lambda shard_id, rows: rows,
 ) -> Iterator[Merged]:
-    """Merge part files, by shard_id, and files merged before.
+    """Merge part files, by shard_id, and files merged before: of the rows of each shard what ``keep`` leaves.
 
     Rows come by the ``first_source`` of their shard, the URI, so those of a drive lie together; within a shard they
-    stay as they are. The same files give the same bytes. Holds one merged file in memory, and little more.
+    stay as they are. Rows of shards that have none there are left out. The same files give the same bytes. Holds one
+    merged file in memory, and little more.
 
     Raises UserError when a file cannot be read or is not what was recorded.
     """
     in_order = sorted(parts, key=lambda shard_id: (first_source[shard_id], shard_id))
     runs = [_runs_of_parts(root, [(shard_id, parts[shard_id]) for shard_id in in_order], first_source)]
     runs += [_runs_of_merged(root, file, first_source) for file in merged]
-    return pack(table for _, table in heapq.merge(*runs, key=lambda run: run[0]))
+    in_order_of_sources = heapq.merge(*runs, key=lambda run: run[0])
+    return pack(keep(shard_id, rows) for (_, shard_id), rows in in_order_of_sources)
 
 
 def read_whole(root: Location, file: PartFile) -> bytes:
@@ -87,7 +94,8 @@ def _runs_of_merged(root: Location, file: PartFile, first_source: Mapping[str, s
         start = 0
         runs = pc.run_end_encode(rows[SHARD.name].combine_chunks())
         for shard_id, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-            yield (first_source[shard_id], shard_id), rows.slice(start, end - start)
+            if shard_id in first_source:
+                yield (first_source[shard_id], shard_id), rows.slice(start, end - start)
             start = end
 
 

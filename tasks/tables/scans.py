@@ -5,35 +5,68 @@ tables and not by the clock of a machine, which may be wrong.
 """
 
 import json
-import re
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
-from tasks.storage import Location, create_file, file_names, read_file
+from tasks.storage import Location, create_file, exists, file_names, folder_names, read_file, replace_file
+from tasks.tables.numbered import create_numbered
 
 _SCAN = TypeAdapter(ScanRecord)
-_RUN = re.compile(r"(\d+)\.json")
+_ADVICE = "Run clipomaly check --repair on these tables, or the same scan again."
 
 
 def write_scan_record(root: Location, record: ScanRecord) -> None:
     """Write ``_scans/<scan_id>.json`` unless it is there. Raises UserError when it cannot be written."""
-    create_file(root.child("_scans").child(f"{record.scan_id}.json"), _SCAN.dump_json(record, indent=1))
+    if not create_file(scan_place(root, record.scan_id), _SCAN.dump_json(record, indent=1)):
+        read_scan_record(root, record.scan_id)  # a damaged one is told before anything is scanned
 
 
 def read_scan_records(root: Location) -> list[ScanRecord]:
     """Every generation of these tables, oldest first; none where nothing was ever scanned."""
-    folder = root.child("_scans")
-    records = []
-    for name in file_names(folder, ".json"):
-        place = folder.child(name)
-        try:
-            records.append(_SCAN.validate_json(read_file(place)))
-        except ValidationError as error:
-            raise UserError(f"{place.url} is no scan record. Remove it if it is not of Clipomaly.") from error
+    records = [read_scan_record(root, name.removesuffix(".json")) for name in file_names(root.child("_scans"), ".json")]
+    lost = set(folder_names(root.child("_commits"))).difference(record.scan_id for record in records)
+    if lost:
+        raise UserError(_lost(root, min(lost)))
     return sorted(records, key=lambda record: (record.run, record.created, record.scan_id))
+
+
+def read_scan_record(root: Location, scan_id: str) -> ScanRecord:
+    """The record of one generation. Raises UserError when it is gone or damaged."""
+    place = scan_place(root, scan_id)
+    if not exists(place):
+        raise UserError(_lost(root, scan_id))
+    try:
+        record = _SCAN.validate_json(read_file(place))
+    except ValidationError as error:
+        raise UserError(f"{place.url} is damaged: it is no scan record. {_ADVICE}") from error
+    if record.scan_id != scan_id:
+        raise UserError(f"{place.url} is damaged: it is the record of scan {record.scan_id}. {_ADVICE}")
+    return record
+
+
+def restore_scan_record(root: Location, scan_id: str, copy: bytes) -> None:
+    """Write a scan record from a copy of it."""
+    replace_file(scan_place(root, scan_id), copy)
+
+
+def scan_ids(root: Location) -> list[str]:
+    """Every generation that has a record or a commit, whatever state they are in."""
+    recorded = (name.removesuffix(".json") for name in file_names(root.child("_scans"), ".json"))
+    return sorted({*recorded, *folder_names(root.child("_commits"))})
+
+
+def scan_place(root: Location, scan_id: str) -> Location:
+    """Where the record of a generation lies."""
+    return root.child(f"_scans/{scan_id}.json")
+
+
+def _lost(root: Location, scan_id: str) -> str:
+    return (
+        f"{scan_place(root, scan_id).url} is lost, the record of scan {scan_id}, of which there are commits. {_ADVICE}"
+    )
 
 
 def scans_there(root: Location) -> list[ScanRecord]:
@@ -46,10 +79,5 @@ def scans_there(root: Location) -> list[ScanRecord]:
 
 def next_run(root: Location, scan_id: str) -> int:
     """Take the next number for a run of a generation, from 1. Raises UserError when it cannot be written."""
-    folder = root.child("_runs")
-    taken = [int(match[1]) for name in file_names(folder, ".json") if (match := _RUN.fullmatch(name))]
-    number = max(taken, default=0) + 1
-    told = json.dumps({"scan_id": scan_id, "begun": datetime.now(UTC).isoformat()}).encode()
-    while not create_file(folder.child(f"{number:06d}.json"), told):
-        number += 1
-    return number
+    told = {"scan_id": scan_id, "begun": datetime.now(UTC).isoformat()}
+    return create_numbered(root.child("_runs"), json.dumps(told).encode())

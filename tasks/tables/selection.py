@@ -1,31 +1,20 @@
 """Which files hold the committed rows of a table, and which rows in them do not count."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from clipomaly_core.errors import UserError
-from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, ScanRecord
+from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome
 from schemas.tables import SCHEMA_VERSION, Table
-from tasks.storage import Location, exists
+from tasks.storage import Location
 from tasks.tables.commits import read_commits
-from tasks.tables.compaction_record import place_of, read_compactions
+from tasks.tables.files import Compactions, SelectedFile, committed_files, damage_error, read_compacted, wrong_sizes
 from tasks.tables.left_out import LeftOut
 from tasks.tables.parts import file_day
 from tasks.tables.scans import scans_there
 
-_THREADS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class SelectedFile:
-    """A file with rows of one generation's capture day; of one shard, or merged of many (``shard_id`` is None)."""
-
-    file: PartFile
-    scan_id: str
-    day: date
-    shard_id: str | None
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +34,8 @@ class Selection:
 def select(root: Location, table: str, scan_id: str | None) -> Selection:
     """Select the committed rows of a table: of each source the newest, or those of one generation.
 
-    Raises UserError when there are no tables, no such table or generation, or when embeddings of different length
-    would have to be one column.
+    Raises UserError when there are no tables, no such table or generation, when a file is gone or has another size
+    than was recorded, or when embeddings of different length would have to be one column.
     """
     try:
         wanted = Table(table)
@@ -57,36 +46,29 @@ def select(root: Location, table: str, scan_id: str | None) -> Selection:
         if scan_id not in scans:
             raise UserError(f"There is no scan {scan_id} in {root.url}. Scans: {', '.join(scans)}.")
         scans = {scan_id: scans[scan_id]}
-    commits = [commit for scan in scans for commit in read_commits(root, scan)]
-    # Read after the commits: what is merged was committed before, so no shard can be in neither.
-    compactions = {
-        (scan, day): _Compacted(record, frozenset(record.shards))
-        for scan in scans
-        for day, record in read_compactions(root, scan).items()
-    }
-    shards = _live_shards(commits)
+    for left in reversed(range(_TRIES)):
+        commits = [commit for scan in scans for commit in read_commits(root, scan)]
+        # Read after the commits: what is merged was committed before, so no shard can be in neither.
+        compactions = read_compacted(root, scans)
+        shards = _live_shards(commits)
+        live = [shard.commit for shard in shards]
+        files = tuple(item for item in committed_files(live, compactions) if item.file.table == wanted)
+        damaged = wrong_sizes(root, files)
+        if not damaged:
+            break
+        if not left:  # until then a compaction may have replaced them meanwhile
+            raise damage_error(root, damaged, live)
     lengths = _embedding_lengths(shards, scans)
     if wanted is Table.EMBEDDINGS and len(lengths) > 1:
         told = ", ".join(f"{length} in {scan}" for length, scan in sorted(lengths.items()))
         raise UserError(f"Embeddings of different lengths cannot be read as one ({told}): name a scan.")
     return Selection(
         table=wanted,
-        files=tuple(_files(root, wanted, shards, compactions)),
+        files=files,
         left_out=(*_merged_but_not_live(shards, compactions), *_superseded(shards)),
         embedding_dimension=next(iter(lengths), next(reversed(scans.values())).embedding_dimension),
         is_of_one_schema=all(scan.schema_version == SCHEMA_VERSION for scan in scans.values()),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Compacted:
-    """The merged files of a day, and of which shards they hold the rows."""
-
-    record: CompactionRecord
-    shards: frozenset[str]
-
-
-_Compactions = Mapping[tuple[str, date], _Compacted]  # by generation and day
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +82,22 @@ class _LiveShard:
 def _live_shards(commits: Sequence[CommitRecord]) -> list[_LiveShard]:
     newest: dict[str, tuple[bool, int, datetime, str, str]] = {}
     for commit in commits:
-        for source in commit.sources:
+        for source in _kept(commit):
             readable = source.outcome is not Outcome.FAILED
             age = (readable, commit.run, commit.committed, commit.scan_id, commit.shard_id)
             newest[source.uri] = max(age, newest.get(source.uri, age))
     live = []
     for commit in sorted(commits, key=lambda c: (c.scan_id, c.shard_id)):
         this = (commit.scan_id, commit.shard_id)
-        superseded = frozenset(source.uri for source in commit.sources if newest[source.uri][3:] != this)
-        if len(superseded) < len(commit.sources):
+        kept = {source.uri for source in _kept(commit) if newest[source.uri][3:] == this}
+        superseded = frozenset(source.uri for source in commit.sources).difference(kept)
+        if kept:
             live.append(_LiveShard(commit, superseded))
     return live
+
+
+def _kept(commit: CommitRecord) -> Iterator[SourceOutcome]:
+    return (source for source in commit.sources if source.outcome is not Outcome.FORGOTTEN)
 
 
 def _embedding_lengths(shards: Iterable[_LiveShard], scans: Mapping[str, ScanRecord]) -> dict[int, str]:
@@ -118,57 +105,7 @@ def _embedding_lengths(shards: Iterable[_LiveShard], scans: Mapping[str, ScanRec
     return {scans[shard.commit.scan_id].embedding_dimension: shard.commit.scan_id for shard in shards}
 
 
-def _files(
-    root: Location, table: Table, shards: Sequence[_LiveShard], compactions: _Compactions
-) -> Iterator[SelectedFile]:
-    """The files that hold the rows of these shards; merged ones hold rows of others as well."""
-    yield from _merged_files(root, table, _used(shards, compactions))
-    yield from _part_files(table, shards, compactions)
-
-
-def _part_files(table: Table, shards: Iterable[_LiveShard], compactions: _Compactions) -> Iterator[SelectedFile]:
-    """Files of shards that are not merged."""
-    for shard in shards:
-        commit = shard.commit
-        for file in commit.files:
-            if file.table == table and not _merged(commit, file, compactions):
-                yield SelectedFile(file, commit.scan_id, file_day(file), commit.shard_id)
-
-
-def _merged_files(root: Location, table: Table, compactions: _Compactions) -> Iterator[SelectedFile]:
-    """Merged files of these days. Raises UserError when one is gone."""
-    records = [compacted.record for compacted in compactions.values()]
-    found = [(file, record) for record in records for file in record.files if file.table == table]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        there = pool.map(lambda item: exists(root.child(item[0].path)), found)
-        for (file, record), is_there in zip(found, there, strict=True):
-            if not is_there:
-                place = place_of(root, record.scan_id, record.day, record.number)
-                raise UserError(
-                    f"{root.child(file.path).url} is gone, which {place.url} names. Bring it back from a copy; where "
-                    "there is none and it is younger than the grace, remove that record: the files of before are "
-                    "still there, and compact merges them again."
-                )
-            yield SelectedFile(file, record.scan_id, record.day, None)
-
-
-def _used(shards: Iterable[_LiveShard], compactions: _Compactions) -> _Compactions:
-    """Those with rows of these shards."""
-    keys = {
-        (shard.commit.scan_id, file_day(file))
-        for shard in shards
-        for file in shard.commit.files
-        if _merged(shard.commit, file, compactions)
-    }
-    return {key: compactions[key] for key in sorted(keys)}
-
-
-def _merged(commit: CommitRecord, file: PartFile, compactions: _Compactions) -> bool:
-    compacted = compactions.get((commit.scan_id, file_day(file)))
-    return compacted is not None and commit.shard_id in compacted.shards
-
-
-def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: _Compactions) -> Iterator[LeftOut]:
+def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: Compactions) -> Iterator[LeftOut]:
     """Shards in merged files that are superseded as a whole, or were committed after the commits were read."""
     for scan_id in sorted({scan for scan, _ in compactions}):
         live = {shard.commit.shard_id for shard in shards if shard.commit.scan_id == scan_id}

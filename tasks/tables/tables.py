@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 from schemas.records import CommitRecord, PartFile, ScanRecord
 from schemas.tables import Table
 from tasks.storage import Location, is_local, locate
-from tasks.tables import commits, compact, dataset, parts, scans
+from tasks.tables import check, commits, compact, dataset, parts, scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,14 @@ class Tables:
         ``grace`` is how long replaced files stay, for those who opened the tables before.
         """
         return compact.compact(self.root, grace)
+
+    def missing_files(self, scan_id: str, commits: pa.Table) -> list[str]:
+        """A line for each file of a generation that is gone or has another size; ``commits`` is its commit table."""
+        return check.missing_files(self.root, scan_id, commits)
+
+    def check(self, *, repair: bool = False, hashes: bool = True) -> Iterator[check.Finding]:
+        """Whatever is not as it was written, and with ``repair`` set free, so that the next scan does it again."""
+        return check.check(self.root, repair=repair, hashes=hashes)
 
 
 def open_table(place: str | os.PathLike[str], table: str, *, scan_id: str | None = None) -> ds.Dataset:

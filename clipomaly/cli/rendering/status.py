@@ -20,8 +20,9 @@ def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
             f"[bold]scan {scan.scan_id}[/] model {scan.model}, {scan.fps:g} frame{plural(scan.fps)} a second, "
             f"begun {scan.created:%Y-%m-%d %H:%M} UTC"
         )
-        shards = ", ".join(f"{scan.shards[outcome]} {outcome.value}" for outcome in Outcome)
-        sources = ", ".join(f"{scan.outcomes[outcome]} {outcome.value}" for outcome in Outcome)
+        outcomes = [outcome for outcome in Outcome if outcome is not Outcome.FORGOTTEN or scan.outcomes[outcome]]
+        shards = ", ".join(f"{scan.shards[outcome]} {outcome.value}" for outcome in outcomes)
+        sources = ", ".join(f"{scan.outcomes[outcome]} {outcome.value}" for outcome in outcomes)
         console.print(f"  shards: {scan.shards.total()} done ({shards}), {len(scan.left)} left; sources: {sources}")
         speed = f", {scan.frames_per_second:.1f} frames a second of a worker" if scan.frames_per_second else ""
         console.print(
@@ -35,6 +36,11 @@ def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
         )
         _list(console, [f"[dim]note[/] {escape(note)}" for note in scan.notes])
         _list(console, [f"[red]left[/] {escape(_left(shard))}" for shard in scan.left])
+        _list(console, [f"[red]damaged[/] {escape(line)}" for line in scan.damaged])
+        if scan.damaged:
+            console.print(
+                f"  clipomaly check {tables} --repair sets damaged shards free for the next scan", markup=False
+            )
     if not scans:
         console.print(f"no scan has written to {tables} yet", markup=False)
 
