@@ -65,7 +65,7 @@ class DatasetOptions:
     """What decides the content of a dataset, beside the decisions themselves.
 
     ``format`` is the name of one that is built in, a ``DatasetFormat``, or of one that a plugin adds.
-    ``seed`` and ``shares`` are of the split by drive, see ``split_of``; objects of different splits with a cosine
+    ``seed`` and ``shares`` are of the split by drive, see ``split_drives``; objects of different splits with a cosine
     of at least ``near`` are reported. ``blur`` names what is made unrecognisable.
     """
 
@@ -240,7 +240,7 @@ def _plan(selection: Selection, options: DatasetOptions, detectors: tuple[Detect
         detectors,
         classes,
         near_pairs(selection.embeddings, options.near),
-        check_splits(selection.frames, options.shares),
+        check_splits(selection.frames, options.seed, options.shares),
         selection.without_rows,
         selection.left_out,
         tuple(

@@ -15,7 +15,7 @@ import pyarrow as pa
 from clipomaly_core.lemma import lemma
 from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
 from schemas.review import Box, QueuedItem, ReviewItem, Verdict
-from tasks.datasets.split import Shares, split_of
+from tasks.datasets.split import Shares, split_drives
 from tasks.errors import UserError
 from tasks.masks import mask_area
 from tasks.tables import Tables
@@ -139,7 +139,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
         items: judged items of the queue, read once; duplicates of others are not among them.
         tables: the tables whose instances were judged.
         wanted: the filters.
-        seed, shares: of the split by drive, see ``split_of``.
+        seed, shares: of the split by drive, see ``split_drives``.
 
     Raises:
         UserError: no tables; nothing left by the filters; a name that some called known and others an unknown
@@ -167,6 +167,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
         for row in _frames_of(one, rows.get(one.item_id, []), wanted.best):
             labelled[row.key].append((_label(one, row, agreement[one.item_id]), row))
     boxes = _boxes(tables, {one.scan_id for one in chosen} & scans.keys(), labelled)
+    splits = split_drives({pairs[0][1].drive for pairs in labelled.values()}, seed, shares)
     frames: list[DatasetFrame] = []
     left_out = 0
     for key, pairs in labelled.items():
@@ -175,7 +176,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
         if wanted.fully_labelled and unlabelled:
             left_out += 1
         else:
-            frames.append(_frame(pairs[0][1], labels, unlabelled, split_of(pairs[0][1].drive, seed, shares)))
+            frames.append(_frame(pairs[0][1], labels, unlabelled, splits[pairs[0][1].drive]))
     if not frames:
         raise UserError("Every frame has an instance without a label: nothing is left with --fully-labelled.")
     order = {split: place for place, split in enumerate(Split)}

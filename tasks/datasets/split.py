@@ -1,14 +1,15 @@
 """Which drives are for training and which for judging, and what looks alike across that border."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.dataset import DatasetFrame, ItemEmbedding, NearPair, Split
-from tasks.errors import UsageError, UserError
+from tasks.errors import UsageError
 
 Shares = tuple[float, float, float]
 """Of train, val and test; they add up to 1."""
@@ -29,37 +30,63 @@ def read_shares(text: str) -> Shares:
 
 
 def split_of(drive: str, seed: int, shares: Shares) -> Split:
-    """The split of a drive: from a hash of seed and name alone, so that more data never moves a drive."""
-    digest = hashlib.sha256(f"{seed}\0{drive}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    train, val, _ = shares
-    if place < train:
-        return Split.TRAIN
-    # The last share that is not empty takes what rounding leaves.
-    return Split.VAL if place < train + val or shares[2] == 0 else Split.TEST
+    """The split of a drive by a hash of seed and name alone, so that more data does not move it."""
+    place = _place(drive, seed)
+    return next((split for split, (_, end) in _ranges(shares).items() if place < end), _asked(shares)[-1])
 
 
-def check_splits(frames: Iterable[DatasetFrame], shares: Shares) -> tuple[str, ...]:
-    """What is wrong with the splits, in words for people.
+def split_drives(drives: Collection[str], seed: int, shares: Shares) -> dict[str, Split]:
+    """The split of each drive: that of ``split_of``, but no split that has a share stays empty if drives suffice.
 
-    Raises UserError where all frames are of one drive and more than one split is asked for.
+    An empty split takes a drive from the split with most drives: the one whose hash is closest. A single drive is for
+    training. A drive that was moved so may move back when drives are added; all others stay.
     """
-    drives: dict[Split, set[str]] = defaultdict(set)
-    for frame in frames:
-        drives[frame.split].add(frame.drive)
-    asked = [split for split, share in zip(Split, shares, strict=True) if share > 0]
-    every = set().union(*drives.values())
-    if len(every) == 1 and len(asked) > 1:
-        raise UserError(
-            f"All frames are of the drive {every.pop()!r}, and a drive is never divided. Take in more drives, or "
-            "give --split 100/0/0 and judge on another dataset."
-        )
-    return tuple(
-        f"{split.value} is empty: none of the {len(every)} drives falls into it. It fills as drives are added; "
-        "another --seed divides them otherwise."
-        for split in asked
-        if split not in drives
-    )
+    splits = {drive: split_of(drive, seed, shares) for drive in sorted(drives)}
+    asked = _asked(shares)
+    if len(splits) == 1:
+        return dict.fromkeys(splits, asked[0])
+    for split in asked:
+        counts = Counter(splits.values())
+        giver = max(asked, key=lambda other: counts[other])
+        if counts[split] or counts[giver] < 2:
+            continue
+        start, end = _ranges(shares)[split]
+        of_giver = [drive for drive in splits if splits[drive] is giver]
+        nearest = min(of_giver, key=lambda drive: (abs(_place(drive, seed) - (start + end) / 2), drive))
+        splits[nearest] = split
+    return splits
+
+
+def _place(drive: str, seed: int) -> float:
+    """Where the hash puts a drive in [0, 1)."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{drive}".encode()).digest()[:8], "big") / 2**64
+
+
+def _asked(shares: Shares) -> list[Split]:
+    return [split for split, share in zip(Split, shares, strict=True) if share > 0]
+
+
+def _ranges(shares: Shares) -> dict[Split, tuple[float, float]]:
+    """The part of [0, 1) that each split with a share has."""
+    ends = list(accumulate(shares))
+    return {split: (end - share, end) for split, share, end in zip(Split, shares, ends, strict=True) if share > 0}
+
+
+def check_splits(frames: Iterable[DatasetFrame], seed: int, shares: Shares) -> tuple[str, ...]:
+    """What is wrong with the splits, in words for people."""
+    splits = {frame.drive: frame.split for frame in frames}
+    told = [
+        f"drive {drive!r} is in {split.value}, which had no drive, and not in {own.value}; more drives can move it back"
+        for drive, split in sorted(splits.items())
+        if split is not (own := split_of(drive, seed, shares)) and len(splits) > 1
+    ]
+    for split in _asked(shares):
+        if split not in splits.values():
+            drives = f"there {'is' if len(splits) == 1 else 'are'} only {len(splits)} drive{'s'[: len(splits) != 1]}"
+            told.append(
+                f"{split.value} is empty: {drives}, and a drive is never divided. It fills as drives are added."
+            )
+    return tuple(told)
 
 
 def near_pairs(embeddings: Sequence[ItemEmbedding], least: float) -> tuple[NearPair, ...]:

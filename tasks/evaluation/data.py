@@ -13,6 +13,7 @@ from tasks.evaluation.formats import ANOMALY, FORMATS, NORMAL, STRANGE, VOID, Ev
 from tasks.footage.images import read_single_channel
 from tasks.storage import reason
 
+_SPLITS = ("train", "val", "test")
 _SIDEWAYS: Final = (5, 6, 7, 8)  # EXIF orientations that turn a picture by a quarter
 _ORIENTATION: Final = 0x0112
 
@@ -83,14 +84,20 @@ def read_dataset(root: Path, format: str, split: str | None = None, limit: int |
     if format not in FORMATS:
         raise UsageError(f"Unknown format {format!r}: use one of {', '.join(FORMATS)}.")
     if not root.is_dir():
-        raise UsageError(f"--dataset {root}: there is no such folder.")
+        raise UsageError(f"{root}: there is no such folder. Give the folder of a dataset.")
     chosen = FORMATS[format]
     if split is not None and chosen.split is None:
         raise UsageError(f"--split {split}: the format {format} has no splits; leave it out.")
     found = chosen.find(root, split or chosen.split or "")
     if not found:
         others = [name for name, other in FORMATS.items() if other.find(root, other.split or "")]
-        hint = f"it looks like {others[0]}" if others else "check --dataset, --split and --format"
+        filled = [other for other in _SPLITS if chosen.split and chosen.find(root, other)]
+        if filled and not others:
+            raise UsageError(
+                f"{root} has no frames in its split {split or chosen.split}, only in {', '.join(filled)}. If it is a "
+                "dataset of decisions, build it again in another folder with more drives, or with --split 70/30/0."
+            )
+        hint = f"it looks like {others[0]}" if others else "check the folder, the split and the format"
         raise UsageError(f"{root} holds no frames of the format {format} ({chosen.layout}): {hint}.")
     found.sort(key=lambda frame: frame.name)
     for one, other in pairwise(found):

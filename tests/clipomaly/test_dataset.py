@@ -57,7 +57,6 @@ def test_a_dataset_of_a_queue(clipomaly, fleet, queue, tmp_path):
         (["--format", "coco", "--best", "0"], 2, "best"),
         (["--format", "coco", "--from", "yesterday"], 2, "yesterday"),
         (["--format", "coco", "--name", "unicorn", "--no-background"], 1, "filters"),
-        (["--format", "coco", "--drive", "drive-1"], 1, "never divided"),
     ],
 )
 def test_a_wrong_option_is_one_line(clipomaly, fleet, queue, tmp_path, flags, code, says):

@@ -26,7 +26,7 @@ from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
 from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.manifest import Manifest
 from tasks.datasets.selection import Wanted, select
-from tasks.datasets.split import near_pairs, read_shares, split_of
+from tasks.datasets.split import near_pairs, read_shares, split_drives, split_of
 from tasks.errors import UsageError, UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
@@ -569,18 +569,32 @@ def test_a_name_that_is_both_known_and_accepted(small, tmp_path):
     assert nothing_written(tmp_path / "out")
 
 
-def test_all_frames_of_one_drive(small, tmp_path):
-    only = Wanted(drives=("one",))
-    with pytest.raises(UserError, match="'one', and a drive is never divided"):
-        build(small, tmp_path / "out", DatasetFormat.COCO, wanted=only)
-    assert nothing_written(tmp_path / "out")
-    manifest = build(small, tmp_path / "out", DatasetFormat.COCO, wanted=only, shares=(1.0, 0.0, 0.0))
-    assert manifest.warnings == ()
+def test_one_drive_is_all_for_training(small, tmp_path):
+    manifest = build(small, tmp_path / "out", DatasetFormat.COCO, wanted=Wanted(drives=("one",)))
+    assert {split.split for split in manifest.counts.splits if split.frames} == {Split.TRAIN}
+    assert [warning.split(":")[0] for warning in manifest.warnings] == ["val is empty", "test is empty"]
 
 
-def test_an_empty_split_is_told(small, tmp_path):
+def test_two_drives_leave_one_of_three_splits_empty(small, tmp_path):
     manifest = build(small, tmp_path / "out", DatasetFormat.COCO, shares=(0.999, 0.0005, 0.0005))
-    assert [warning.split()[0] for warning in manifest.warnings] == ["val", "test"]
+    assert {split.split for split in manifest.counts.splits if split.frames} == {Split.TRAIN, Split.VAL}
+    assert any("is in val, which had no drive" in warning for warning in manifest.warnings)
+    assert any(warning.startswith("test is empty") for warning in manifest.warnings)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("count", [3, 4, 9])
+def test_no_split_is_empty_where_there_are_drives_enough(seed, count):
+    drives = [f"car-{number}" for number in range(count)]
+    splits = split_drives(drives, seed, (0.8, 0.1, 0.1))
+    assert set(splits.values()) == set(Split)
+    assert splits == split_drives(drives[::-1], seed, (0.8, 0.1, 0.1))
+
+
+def test_added_drives_move_none_that_its_hash_put_there():
+    drives = [f"car-{number}" for number in range(60)]
+    before, after = (split_drives(drives[:count], 0, (0.8, 0.1, 0.1)) for count in (40, 60))
+    assert before.items() <= after.items()
 
 
 def test_a_source_that_is_gone(small, tmp_path):

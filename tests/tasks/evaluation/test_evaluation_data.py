@@ -306,3 +306,10 @@ def test_files_that_are_no_score_maps(tmp_path: Path) -> None:
     assert "cannot be read" in message(read_score_map, tmp_path, frame)
     (tmp_path / "a.npy").write_bytes(b"")
     assert "cannot be read" in message(read_score_map, tmp_path, frame)
+
+
+def test_an_empty_split_says_which_are_filled_and_how_to_build_again(tmp_path):
+    write_image(tmp_path / "train" / "a.png")
+    write_map(tmp_path / "trainannot" / "a.png", np.zeros(SIZE, np.uint8))
+    with pytest.raises(UsageError, match=r"no frames in its split val, only in train.*--split 70/30/0"):
+        read_dataset(tmp_path, "camvid-like", "val")
