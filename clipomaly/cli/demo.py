@@ -28,6 +28,7 @@ def demo(
     Example: clipomaly demo --out demo
     """
     from clipomaly.cli.arguments import Format
+    from clipomaly.cli.demo_grade import grade_demo
     from clipomaly.cli.rendering.console import stdout
     from clipomaly.cli.rendering.models import say_nano
     from clipomaly.cli.rendering.query import print_answer
@@ -58,6 +59,13 @@ def demo(
     console.print(f"\nbest finds: {finds / 'best.png'} and one picture each beside it")
     if not summary.succeeded:
         raise typer.Exit(1)
+    grade = grade_demo(out)
+    console.print(
+        f"[bold]graded:[/] {grade.found} of {len(grade.objects)} planted objects found, {grade.named_right} named "
+        f"right, {grade.false_tracks} false"
+    )
+    console.print(f"next: clipomaly mine {tables} --queue {out / 'queue.db'}")
+    console.print(f"      clipomaly review serve --queue {out / 'queue.db'}")
 
 
 def _draw(archive: Path) -> int:

@@ -576,7 +576,8 @@ def test_one_drive_is_all_for_training(small, tmp_path):
 
 
 def test_two_drives_leave_one_of_three_splits_empty(small, tmp_path):
-    manifest = build(small, tmp_path / "out", DatasetFormat.COCO, shares=(0.999, 0.0005, 0.0005))
+    two = Wanted(drives=("one", "two"))
+    manifest = build(small, tmp_path / "out", DatasetFormat.COCO, wanted=two, shares=(0.999, 0.0005, 0.0005))
     assert {split.split for split in manifest.counts.splits if split.frames} == {Split.TRAIN, Split.VAL}
     assert any("is in val, which had no drive" in warning for warning in manifest.warnings)
     assert any(warning.startswith("test is empty") for warning in manifest.warnings)
