@@ -115,7 +115,7 @@ def prepare(parameters: ScanParameters) -> Night:
     tables.begin(record)
     done = tables.done(record.scan_id)
     shards = plan(with_footage(Sources.of(listing.sources), done), done, parameters.shard_minutes)
-    write_plan(tables, record.scan_id, _what(parameters), shards)
+    write_plan(tables, record.scan_id, _what(parameters), shards, run=record.run)
     return Night(record, listing, shards)
 
 
@@ -191,7 +191,7 @@ def _close(parameters: ScanParameters, night: Night, summary: Summary) -> None:
     tables = Tables.at(parameters.tables)
     tables.fold(night.record.scan_id)
     if summary.reasons:
-        write_plan(tables, night.record.scan_id, _what(parameters), night.shards, summary.reasons)
+        write_plan(tables, night.record.scan_id, _what(parameters), night.shards, summary.reasons, run=night.record.run)
 
 
 def _lose(summary: Summary, shard: Shard, error: Exception) -> None:

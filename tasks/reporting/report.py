@@ -5,7 +5,7 @@ what came before. Both are read with ``open_table``, so that a row counts once.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -17,6 +17,7 @@ from schemas.tables import Table
 from tasks.errors import UsageError, UserError
 from tasks.footage.archive import Listing
 from tasks.reporting.finds import Find, find_picture, select_finds
+from tasks.scanning.plan_record import PlanProgress, read_progress
 from tasks.tables import Tables
 from tasks.tables.query import Connection, connect
 
@@ -90,7 +91,8 @@ class Unscanned:
 @dataclass(frozen=True, slots=True)
 class Report:
     """One night. ``scores`` and ``scores_before`` are shares of instances in ``SCORE_BINS`` equal bins between
-    ``least_score`` and 1; empty where there are none. ``unscanned`` is None where the archive was not listed.
+    ``least_score`` and 1; empty where there are none. ``unscanned`` is None where the archive was not listed. ``plan``
+    is what became of the plans of the night, also of what they have not come to yet.
     """
 
     tables: str
@@ -113,6 +115,7 @@ class Report:
     found_positions: tuple[Position, ...]
     troubles: tuple[SourceOutcome, ...]
     unscanned: Unscanned | None
+    plan: PlanProgress
 
     @property
     def new_names(self) -> tuple[NameLine, ...]:
@@ -145,9 +148,9 @@ def make_report(
     commits = [commit for scan_id in scans for commit in tables.commits(scan_id)]
     if not commits:
         raise UserError(f"Nothing is scanned into {tables.name} yet. Run clipomaly scan first.")
-    ended = max(commit.committed for commit in commits)
-    night = [commit for commit in commits if commit.committed > ended - timedelta(hours=hours)]
-    sources = [source for commit in night for source in commit.sources]
+    night = _night(commits, timedelta(hours=hours))
+    ended = max(commit.committed for commit in night)
+    sources = [one for commit in night for one in commit.sources if one.outcome is not Outcome.FORGOTTEN]
     with connect(tables, (Table.INSTANCES, Table.FRAMES)) as connection:
         _mark_night(connection, night)
         drives = _drives(connection)
@@ -178,7 +181,32 @@ def make_report(
             found_positions=_positions(connection, "instances_night"),
             troubles=tuple(source for source in sources if source.error),
             unscanned=_unscanned(commits, listing) if listing else None,
+            plan=_progress(tables, commits, night),
         )
+
+
+def _night(commits: Sequence[CommitRecord], length: timedelta) -> list[CommitRecord]:
+    """What was committed around the newest run. A commit of an earlier run that claims to be later by more than a night
+    is of a clock that was ahead."""
+    ended = max(commits, key=lambda commit: (commit.run, commit.committed)).committed
+    return [commit for commit in commits if abs(commit.committed - ended) < length]
+
+
+def _progress(tables: Tables, commits: Sequence[CommitRecord], night: Sequence[CommitRecord]) -> PlanProgress:
+    """What became of the plans of the night, and of those of later runs that have committed nothing."""
+    since = min(commit.run for commit in night)
+    of_scans = [
+        read_progress(tables, [commit for commit in commits if commit.scan_id == scan.scan_id], scan.scan_id, since)
+        for scan in tables.scans()
+    ]
+    return PlanProgress(
+        planned=sum(one.planned for one in of_scans),
+        done=sum(one.done for one in of_scans),
+        failed=sum(one.failed for one in of_scans),
+        lost=sum(one.lost for one in of_scans),
+        left=sum(one.left for one in of_scans),
+        shards=tuple(shard for one in of_scans for shard in one.shards),
+    )
 
 
 def _mark_night(connection: Connection, night: Iterable[CommitRecord]) -> None:

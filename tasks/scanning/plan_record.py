@@ -6,18 +6,21 @@ commit names are left. Only written by scans and only read for people; what is s
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipomaly_core.errors import UserError
+from schemas.records import CommitRecord, Outcome
 from tasks.scanning.plan import Plan, match_done
 from tasks.storage import Location, file_names, read_file, replace_file
 from tasks.tables import Tables
+from tasks.tables.commits import done_of
 
 _PLAN = pa.schema(
     [
@@ -26,6 +29,7 @@ _PLAN = pa.schema(
         ("uri", pa.string()),
         ("etag", pa.string()),
         ("error", pa.string()),
+        ("run", pa.int64()),  # null in plans of old versions
     ]
 )
 
@@ -44,9 +48,36 @@ class LeftShard:
     error: str | None
 
 
-def write_plan(tables: Tables, scan_id: str, archive: str, plan: Plan, lost: Mapping[str, str] | None = None) -> None:
-    """Record what a scan of an archive is to do; afterwards again, with the reason by id of each shard that was
-    lost. Raises UserError when it cannot be written."""
+@dataclass(frozen=True, slots=True)
+class PlanProgress:
+    """What became of planned sources. ``done`` are committed, and ``failed`` of them could not be read; ``lost`` were in
+    shards that ended in an error; ``left`` were not begun or are being scanned. ``shards`` are those of lost and left.
+    """
+
+    planned: int
+    done: int
+    failed: int
+    lost: int
+    left: int
+    shards: tuple[LeftShard, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every planned source is committed."""
+        return self.done == self.planned
+
+
+def write_plan(
+    tables: Tables,
+    scan_id: str,
+    archive: str,
+    plan: Plan,
+    lost: Mapping[str, str] | None = None,
+    *,
+    run: int = 0,
+) -> None:
+    """Record what the run of a scan is to do in an archive; afterwards again, with the reason by id of each shard that
+    was lost. Raises UserError when it cannot be written."""
     shards = pa.array(np.repeat(np.arange(len(plan)), plan.sizes))
     errors = [(lost or {}).get(shard_id) for shard_id in plan.shard_ids]
     columns = {
@@ -55,6 +86,7 @@ def write_plan(tables: Tables, scan_id: str, archive: str, plan: Plan, lost: Map
         "uri": plan.sources.table["uri"],
         "etag": plan.sources.table["etag"],
         "error": pa.array(errors, pa.string()).take(shards),
+        "run": pa.repeat(pa.scalar(run, pa.int64()), len(plan.sources)),
     }
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns).cast(_PLAN), buffer, compression="zstd")
@@ -63,19 +95,51 @@ def write_plan(tables: Tables, scan_id: str, archive: str, plan: Plan, lost: Map
 
 
 def read_left(tables: Tables, scan_id: str, done: pa.Table) -> list[LeftShard]:
-    """The planned shards that are not done (``done`` as of ``read_done``), in order of their id. Of a source in several
-    plans the newest counts.
+    """The planned shards that are not done (``done`` as of ``Tables.done``), in order of their id. Of a source in
+    several plans the newest counts.
 
     Raises UserError when a plan cannot be read.
     """
+    planned = _planned(tables, scan_id)
+    return _left_shards(planned.filter(pa.array(~match_done(planned, done)[0])))
+
+
+def read_progress(tables: Tables, commits: Sequence[CommitRecord], scan_id: str, since: int) -> PlanProgress:
+    """What became of the plans of a generation from run number ``since`` on. ``commits`` are those of the generation.
+
+    Raises UserError when a plan cannot be read.
+    """
+    planned = _planned(tables, scan_id)
+    planned = planned.filter(pc.greater_equal(pc.fill_null(planned["run"], 0), since))
+    done = match_done(planned, done_of(commits))[0]
+    failed = [one.uri for commit in commits for one in commit.sources if one.outcome is Outcome.FAILED]
+    of_done = planned.filter(pa.array(done))
+    open_ones = planned.filter(pa.array(~done))
+    lost = pc.sum(pc.is_valid(open_ones["error"])).as_py() or 0
+    return PlanProgress(
+        planned=len(planned),
+        done=len(of_done),
+        failed=pc.sum(pc.is_in(of_done["uri"], pa.array(failed, pa.string()))).as_py() or 0,
+        lost=lost,
+        left=len(open_ones) - lost,
+        shards=tuple(_left_shards(open_ones)),
+    )
+
+
+def _planned(tables: Tables, scan_id: str) -> pa.Table:
+    """The planned sources, of each the newest plan."""
     folder = _plans(tables.root, scan_id)
     plans = [_read(folder.child(name)) for name in file_names(folder, ".parquet")]
-    table = pa.concat_tables([_PLAN.empty_table(), *plans]).sort_by("planned")
+    table = pa.concat_tables([_PLAN.empty_table(), *plans])
+    table = table.set_column(table.schema.get_field_index("run"), "run", pc.fill_null(table["run"], 0))
+    table = table.sort_by([("run", "ascending"), ("planned", "ascending")])
     codes = table["uri"].combine_chunks().dictionary_encode().indices.to_numpy()
     newest = np.zeros(codes.max(initial=-1) + 1, np.int64)
     newest[codes] = np.arange(len(codes))  # of several the last stays
-    table = table.take(pa.array(newest))
-    left = table.filter(pa.array(~match_done(table, done)[0]))
+    return table.take(pa.array(newest))
+
+
+def _left_shards(left: pa.Table) -> list[LeftShard]:
     shards = left.group_by("shard_id").aggregate([("uri", "count"), ("uri", "min"), ("error", "max")])
     columns = (shards.sort_by("shard_id")[name].to_pylist() for name in _LEFT)
     return [LeftShard(*shard) for shard in zip(*columns, strict=True)]

@@ -18,6 +18,7 @@ from tasks.reporting.comparison import Judged, JudgedChange, compare_scans
 from tasks.reporting.page import render_comparison, render_report
 from tasks.reporting.report import make_report
 from tasks.scanning.plan import plan
+from tasks.scanning.plan_record import write_plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables, open_table
@@ -113,6 +114,48 @@ def test_the_night_is_told_from_what_came_before(fleet):
     assert report.unscanned is not None
     assert [uri.rsplit("/", 1)[-1] for uri in report.unscanned.sources] == ["20261123_070000.mp4"]
     assert [uri.rsplit("/", 1)[-1] for uri in report.unscanned.ignored] == ["notes.txt"]
+
+
+def test_the_page_knows_what_was_planned(fleet, tmp_path):
+    archive, tables = fleet
+    mine = tmp_path / "T"
+    shutil.copytree(tables, mine)
+    there = Tables.at(mine)
+    [record] = there.scans()
+    assert "Every source" not in render_report(make_report(there))  # one could not be read
+    planned = plan(list_sources(str(archive)).sources, [], 1)
+    uris = [[source.uri.rsplit("/", 1)[-1] for source in shard.sources] for shard in planned]
+    tomorrow = next(i for i, names in enumerate(uris) if "20261123_070000.mp4" in names)
+    for lost in (None, {planned.shard_ids[tomorrow]: "the card fell <off>"}):
+        write_plan(there, record.scan_id, str(archive), planned, lost, run=1)
+        report = make_report(there)
+        count = len(planned.sources)
+        assert (report.plan.planned, report.plan.done, report.plan.failed) == (count, count - 1, 1)
+        assert (report.plan.left, report.plan.lost) == ((0, 1) if lost else (1, 0))
+        html = render_report(report)
+        assert f"Not complete: {count - 1} of {count} planned sources done (1 could not be read)" in html
+        assert ("0 left, 1 lost" if lost else "1 left, 0 lost") in html and "Every source" not in html
+        assert ("the card fell &lt;off&gt;" if lost else "not scanned yet") in html
+        assert "20261123_070000.mp4" in html
+    scan(archive, mine, record, Namer(), NIGHT)
+    report = make_report(there)
+    assert report.plan.is_complete and report.plan.shards == ()
+    assert f"All {count} planned sources done, of which 1 could not be read" in render_report(report)
+
+
+def test_a_clock_that_was_ahead_does_not_take_the_night(fleet, tmp_path):
+    archive, tables = fleet
+    mine = tmp_path / "T"
+    shutil.copytree(tables, mine)
+    [record] = Tables.at(mine).scans()
+    ahead = archive.parent / "ahead"
+    _clip(ahead / "car" / "20261101_080000.mp4", first=0, frames=1)
+    scan(ahead, mine, record, Namer(), NIGHT + timedelta(days=1500))
+    _clip(ahead / "car" / "20261102_080000.mp4", first=0, frames=1)
+    scan(ahead, mine, dataclasses.replace(record, run=1), Namer(), NIGHT + timedelta(hours=1))
+    report = make_report(Tables.at(mine))
+    assert report.ended == NIGHT + timedelta(hours=1)
+    assert report.outcomes.total() == 5
 
 
 def test_a_first_night_has_no_before_and_no_new_kinds(fleet):
