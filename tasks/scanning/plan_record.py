@@ -50,8 +50,9 @@ class LeftShard:
 
 @dataclass(frozen=True, slots=True)
 class PlanProgress:
-    """What became of planned sources. ``done`` are committed, and ``failed`` of them could not be read; ``lost`` were in
-    shards that ended in an error; ``left`` were not begun or are being scanned. ``shards`` are those of lost and left.
+    """What became of planned sources. ``done`` are committed, and ``failed`` of them could not be read; ``lost`` were
+    in shards that ended in an error; ``left`` were not begun or are being scanned. ``shards`` are those of lost and
+    left.
     """
 
     planned: int
