@@ -16,12 +16,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from clipomaly_core.slow_start import SlowStart
 from clipomaly_core.towers.protocol import Tower
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 512
 """Texts in one forward pass."""
+_WORDS = 256
+"""Words that are embedded before the cache is written."""
 
 
 def load_templates(name: str) -> tuple[str, ...]:
@@ -65,9 +68,12 @@ class TextEncoder:
             L2-normalised text embeddings (CLIP, section 3.1.4).
         """
         missing = sorted({word for word in words if word not in self._known})
-        if missing:
-            self._known.update(zip(missing, self._embed(missing).cpu(), strict=True))
-            self._write()
+        progress = SlowStart("embedding names, once for this model", len(missing))
+        for start in range(0, len(missing), _WORDS):
+            part = missing[start : start + _WORDS]
+            self._known.update(zip(part, self._embed(part).cpu(), strict=True))
+            self._write()  # after each part, so that an interrupted start goes on from there
+            progress.done(start + len(part))
         if not words:
             return torch.zeros(0, self._dimension, device=self._device)
         return torch.stack([self._known[word] for word in words]).to(self._device)

@@ -17,6 +17,7 @@ from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_p
 
 from clipomaly_core.errors import UsageError, UserError
 from clipomaly_core.preprocessing import normalisation
+from clipomaly_core.slow_start import SlowStart
 from clipomaly_core.towers.protocol import Interpolation
 from clipomaly_core.weight_files import weight_file
 
@@ -165,7 +166,13 @@ def _reason(error: OSError) -> str:
 def file_sha256(path: Path) -> str:
     """Hex digest of a file. Raises UserError when it cannot be read."""
     try:
+        digest, read = hashlib.sha256(), 0
+        progress = SlowStart(f"reading {path.name}", path.stat().st_size / 1e6, " MB")
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while part := file.read(1 << 24):
+                digest.update(part)
+                read += len(part)
+                progress.done(read / 1e6)
+        return digest.hexdigest()
     except OSError as error:
         raise UserError(f"Weights {path} cannot be read ({_reason(error)}).") from error

@@ -1,5 +1,6 @@
 """The model of a process: loaded once, whoever asks."""
 
+import time
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from functools import lru_cache
@@ -7,11 +8,13 @@ from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
 from clipomaly_core.device import choose_device
-from clipomaly_core.errors import UsageError
+from clipomaly_core.errors import UsageError, UserError
+from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
@@ -106,6 +109,26 @@ def embed_text(settings: ModelSettings, weights_sha256: str, templates: str, tex
     encoder = TextEncoder(tower, checkpoint.architecture, checkpoint.sha256, load_templates(templates), cache_dir())
     embedded: npt.NDArray[np.float32] = encoder([" ".join(words)])[0].cpu().numpy()
     return embedded
+
+
+def embed_one_frame(settings: ModelSettings) -> str:
+    """Load the model and embed a frame of 720p with it; what it was, in one line. No name is embedded.
+
+    Raises:
+        UserError: settings that name something that is not there, or weights that do not fit.
+    """
+    checkpoint = find_checkpoint(settings.model, settings.weights)
+    device = choose_device(settings.device)
+    tower = load_tower(checkpoint, device)
+    encoder = FrameEncoder(tower, method_options(settings), device)
+    started = time.perf_counter()
+    with torch.inference_mode():
+        features = encoder.dense([np.zeros((720, 1280, 3), np.uint8)])
+    if not bool(torch.isfinite(features).all()):
+        raise UserError(f"{checkpoint.path} gives no finite features of a frame: the weights are damaged.")
+    rows, columns, dimension = features.shape[1:]
+    seconds = time.perf_counter() - started
+    return f"a frame of 1280x720 gives {columns}x{rows} embeddings of {dimension} in {seconds:.1f} s"
 
 
 def plain_options(options: Options) -> dict[str, Value]:

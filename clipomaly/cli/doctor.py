@@ -96,14 +96,18 @@ def _torch(device: str) -> Check:
 
 
 def _weights(parameters: "ScanParameters") -> Check:
-    from tasks.model import describe_model
+    from tasks.model import describe_model, embed_one_frame
 
     try:
         model = describe_model(parameters.model_settings())
+        embedded = embed_one_frame(parameters.model_settings())
     except UserError as error:
         return Check("weights", str(error), False, "download them where there is a network and give --weights FILE")
     names = len(model.vocabulary) - model.known_classes
-    found = f"{model.model}, sha256 {model.weights_sha256[:12]}; {model.known_classes} known classes, {names} names"
+    found = (
+        f"{model.model}, sha256 {model.weights_sha256[:12]}; {model.known_classes} known classes, {names} names; "
+        f"{embedded}"
+    )
     if model.model == "nano":
         return Check("weights", found, True, "nano is for demonstration: give --model and --weights of a real CLIP")
     return Check("weights", found, True)

@@ -11,15 +11,19 @@ _NOT_OF_SCAN = {"archive", "tables", "queue", "model", "weights", "vocabulary", 
 
 
 def evaluate(
-    dataset: Annotated[Path, typer.Option("--dataset", help="The dataset's folder, as it was unpacked.")],
+    dataset: Annotated[Path | None, typer.Option("--dataset", help="The dataset's folder, as it was unpacked.")] = None,
     dataset_format: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--format",
-            help="roadanomaly, smiyc, fishyscapes, cityscapes or streethazards; with --calibrate also footage: "
-            "an archive as scan reads it, taken to hold no anomaly.",
+            help="roadanomaly, smiyc, fishyscapes, cityscapes, streethazards or bdd-anomaly; with --calibrate also "
+            "footage: an archive as scan reads it, taken to hold no anomaly.",
         ),
-    ],
+    ] = None,
+    suite: Annotated[
+        Path | None,
+        typer.Option(help="A folder of datasets: judge every row of the paper's table that has data there."),
+    ] = None,
     model: Model = None,
     weights: Weights = None,
     vocabulary: VocabularyFile = None,
@@ -49,7 +53,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("evaluation"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Judge a model, or score maps on disk, against a benchmark's truth.
+    """Judge a model, or score maps on disk, against a benchmark's truth, or against all of a folder with --suite.
 
     Writes metrics.json, precision_recall.png, roc.png, frames.png (best and worst
     frames) and, with --calibrate, config.toml for scan --config.
@@ -66,13 +70,17 @@ def evaluate(
 
     if scores and (method or model or weights or vocabulary or device):
         raise UsageError("--scores judges maps on disk: leave out --model, --weights, --vocabulary and --set.")
+    if suite and (dataset or dataset_format or scores or calibrate or split or names):
+        raise UsageError("--suite judges whole datasets with a model: give it model, options and --limit only.")
+    if not suite and not (dataset and dataset_format):
+        raise UsageError("Give --dataset and --format, or --suite.")
     given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device, "fps": fps}
-    parameters = scan_parameters(str(dataset), str(out), given, method or [], config)
+    parameters = scan_parameters(str(dataset or suite), str(out), given, method or [], config)
     # What a scan reads back with --config, beside the threshold that calibration finds.
     of_scan = parameters.model_dump(mode="json", exclude_unset=True, exclude=_NOT_OF_SCAN)
     settings = EvaluationSettings(
-        dataset,
-        dataset_format,
+        dataset or Path(),
+        dataset_format or "",
         out,
         parameters.model_settings(),
         scores=scores,
@@ -85,6 +93,22 @@ def evaluate(
     )
     if scores is None:
         say_nano(parameters.model, parameters.weights)
+    if suite:
+        from clipomaly.cli.rendering.evaluate import print_suite
+        from tasks.evaluation.suite import run_suite
+
+        with progress_bar("judging") as bar:
+            task = bar.add_task("judging", total=None)
+            results = run_suite(
+                suite,
+                settings,
+                lambda row: bar.reset(task, description=row.name, total=None),
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        print_suite(results, out, as_json)
+        if any(result.failed for result in results):
+            raise typer.Exit(1)
+        return
     with progress_bar("judging") as bar:
         task = bar.add_task("judging", total=None)
         evaluation = judge(settings, lambda done, total: bar.update(task, completed=done, total=total))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from tasks.errors import UsageError
 from tasks.footage.image_files import IMAGE_SUFFIXES
+from tasks.footage.images import read_single_channel
 from tasks.storage import reason
 
 VOID: Final = 255
@@ -166,6 +167,27 @@ def _streethazards(root: Path, split: str) -> list[EvaluationFrame]:
     return []
 
 
+# Where BDD100K keeps images and label maps of train ids, as it was first published and as it is now.
+_BDD_LAYOUTS: Final = (
+    ("seg/images", "seg/labels", "_train_id"),
+    ("images/10k", "labels/sem_seg/masks", ""),
+)
+_BDD_ANOMALIES: Final = {16, 17, 18}
+"""Train, motorcycle and bicycle (Hendrycks et al., arXiv 1911.11132)."""
+
+
+def _bdd_anomaly(root: Path, split: str) -> list[EvaluationFrame]:
+    """The test split: every frame of train and val that shows one of the three anomalies. All label maps are read."""
+    frames = []
+    for images, labels, suffix in _BDD_LAYOUTS:
+        for part in ("train", "val"):
+            for path in _images(root / images / part):
+                label = root / labels / part / f"{path.stem}{suffix}.png"
+                if not label.is_file() or _BDD_ANOMALIES & set(np.unique(read_single_channel(label)).tolist()):
+                    frames.append(EvaluationFrame(path.stem, path, label))
+    return frames
+
+
 def _camvid_like(root: Path, split: str) -> list[EvaluationFrame]:
     truth = root / f"{split}annot"
     if not truth.is_dir():
@@ -288,6 +310,14 @@ FORMATS: Final[dict[str, Format]] = {
             }
         ),
         _fixed(_STREETHAZARDS_CLASSES),
+        split="test",
+    ),
+    "bdd-anomaly": Format(
+        "seg/images/PART/NAME.jpg and seg/labels/PART/NAME_train_id.png, or images/10k/PART/NAME.jpg and "
+        "labels/sem_seg/masks/PART/NAME.png",
+        _bdd_anomaly,
+        _always({**{index: index for index in range(16)}, **dict.fromkeys(_BDD_ANOMALIES, ANOMALY)}),
+        _fixed(tuple((name,) for name in _CITYSCAPES_CLASSES[:16])),
         split="test",
     ),
     "camvid-like": Format(

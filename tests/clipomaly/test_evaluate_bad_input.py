@@ -84,3 +84,19 @@ def test_it_is_one_line_and_writes_nothing(clipomaly, tmp_path, spoil, says):
     [line] = [line for line in ran.err.splitlines() if not line.startswith("note:")]
     assert line.startswith("error: ") and says in line
     assert {path for path in tmp_path.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        ((), "--dataset and --format, or --suite"),
+        (("--suite", "data", "--format", "smiyc"), "--suite judges whole datasets"),
+        (("--suite", "nowhere"), "cannot be read"),
+    ],
+)
+def test_a_suite_and_a_dataset_are_told_apart(clipomaly, tmp_path, monkeypatch, flags, says):
+    monkeypatch.chdir(tmp_path)
+    ran = clipomaly("evaluate", *flags)
+    assert ran.code == 2
+    assert says in ran.err and len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "evaluation").exists()

@@ -59,6 +59,30 @@ def test_a_word_is_embedded_once(tower, tmp_path):
     assert counting.text.embedded == 2  # one for each template
 
 
+class InterruptedText(CountingText):
+    """A text tower that is interrupted once it has embedded so many texts."""
+
+    def __init__(self, text, most):
+        super().__init__(text)
+        self.most = most
+
+    def embed(self, tokens):
+        embedded = super().embed(tokens)
+        if self.embedded > self.most:
+            raise KeyboardInterrupt
+        return embedded
+
+
+def test_an_interrupted_start_goes_on_where_it_was(tower, tmp_path):
+    words = [f"thing {number:03d}" for number in range(600)]
+    interrupted = replace(tower, text=InterruptedText(tower.text, 1100))
+    with pytest.raises(KeyboardInterrupt):
+        make_encoder(interrupted, tmp_path)(words)
+    counting = replace(tower, text=CountingText(tower.text))
+    make_encoder(counting, tmp_path)(words)
+    assert counting.text.embedded == 2 * (600 - 512)  # two templates; two parts of 256 words were kept
+
+
 def test_padding_left_out_changes_nothing(network):
     tokens = open_clip.get_tokenizer("nano")(["car", "a photo of a very long sentence about a traffic cone"])
     with torch.no_grad():

@@ -1,12 +1,15 @@
 """What ``clipomaly evaluate`` prints: the report as tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
 from clipomaly.cli.rendering.console import percent, stdout
+from clipomaly.cli.rendering.rows import print_rows
 from tasks.evaluation.evaluate import OUTPUTS
 from tasks.evaluation.results import Evaluation, NamingScore
+from tasks.evaluation.suite import SUITE_FILES, RowResult
 
 
 def print_evaluation(evaluation: Evaluation, out: Path) -> None:
@@ -93,3 +96,32 @@ def _table(first: str, *columns: str) -> Table:
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def print_suite(results: Sequence[RowResult], out: Path, as_json: bool) -> None:
+    """The rows of a suite, rates in per cent."""
+    if as_json:
+        print((out / SUITE_FILES[1]).read_text(encoding="utf-8"))
+        return
+    rates = ("AuPRC", "FPR95", "mIoU", "known mIoU", "paper AuPRC", "paper mIoU")
+    rows = [
+        (
+            result.row.name,
+            "" if result.frames is None else str(result.frames),
+            *(
+                "" if rate is None else f"{rate:.2f}"
+                for rate in (
+                    result.auprc,
+                    result.fpr95,
+                    result.miou,
+                    result.known_miou,
+                    result.row.paper_auprc,
+                    result.row.paper_miou,
+                )
+            ),
+            result.why_not or "",
+        )
+        for result in results
+    ]
+    print_rows(("row", "frames", *rates, "why not"), rows, right=("frames", *rates))
+    print(f"mIoU is that of unknown and all else at the model's own threshold; written to {out / SUITE_FILES[0]}")

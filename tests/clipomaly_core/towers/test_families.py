@@ -1,5 +1,10 @@
 """Dense features and embeddings of every family, on small random towers."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -8,7 +13,7 @@ from torch.nn.functional import linear, normalize
 from clipomaly_core import UserError
 from clipomaly_core.dense import dense_features
 from clipomaly_core.towers.coca import pooled_values as coca_values
-from clipomaly_core.towers.families import image_tower
+from clipomaly_core.towers.families import GROUP, ImageTowerFamily, image_tower
 from clipomaly_core.towers.timm_vit import pooled_values
 from tests.clipomaly_core.towers.small import DIMENSIONS, TOWERS, D, small_tower
 
@@ -165,3 +170,40 @@ def test_a_tower_without_places_is_one_line():
     with pytest.raises(UserError, match="not known") as error:
         image_tower(nn.Linear(3, 3))
     assert "\n" not in str(error.value)
+
+
+class Colour(nn.Module):
+    """A tower of another package: the colour of each place."""
+
+    patch, embedding_dimension, attentions = 8, 3, ()
+
+    def dense(self, images, attention):
+        return normalize(nn.functional.avg_pool2d(images, 8).permute(0, 2, 3, 1), dim=-1)
+
+    def embed(self, images):
+        return normalize(images.mean((2, 3)), dim=-1)
+
+
+COLOURS = ImageTowerFamily(lambda visual: visual if isinstance(visual, Colour) else None)
+
+
+def test_another_package_adds_a_family(tmp_path):
+    info = tmp_path / "colour-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: colour\nVersion: 1.0\n")
+    target = "tests.clipomaly_core.towers.test_families:COLOURS"
+    (info / "entry_points.txt").write_text(f"[{GROUP}]\ncolour = {target}\n")
+    script = (
+        "import torch; from clipomaly_core.dense import dense_features; "
+        "from tests.clipomaly_core.towers.test_families import Colour; "
+        "print(tuple(dense_features(Colour(), torch.rand(1, 3, 16, 24)).shape))"
+    )
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert ran.stdout.strip() == "(1, 2, 3, 3)"

@@ -53,6 +53,16 @@ def make_fishyscapes(root: Path) -> None:
     write_image(root / "leftImg8bit" / "test" / "02_Hof" / "02_Hof_000002_000050_leftImg8bit.png")
 
 
+def make_bdd_anomaly(root: Path) -> None:
+    for part, name, values in (
+        ("train", "b", (0, 13, 17, 0)),
+        ("val", "a", (0, 13, 18, 0)),
+        ("val", "none", (0, 1, 15, 255)),
+    ):
+        write_image(root / "seg" / "images" / part / f"{name}.jpg")
+        write_map(root / "seg" / "labels" / part / f"{name}_train_id.png", label_map(*values))
+
+
 def make_cityscapes(root: Path) -> None:
     for name in ("munster_000001_000019", "frankfurt_000000_000294"):
         city = name.partition("_")[0]
@@ -78,6 +88,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "smiyc": make_smiyc,
     "fishyscapes": make_fishyscapes,
     "cityscapes": make_cityscapes,
+    "bdd-anomaly": make_bdd_anomaly,
     "streethazards": make_streethazards,
     "camvid-like": make_camvid_like,
 }
@@ -96,6 +107,7 @@ def test_every_format_is_tried() -> None:
         ("cityscapes", ["frankfurt_000000_000294", "munster_000001_000019"], [0, 0, 255, 0]),
         ("streethazards", ["t5/300", "t6/1"], [0, 0, 1, 0]),
         ("camvid-like", ["a", "b"], [0, 0, 255, 0]),
+        ("bdd-anomaly", ["a", "b"], [0, 0, 1, 0]),
     ],
 )
 def test_frames_and_anomalies(tmp_path: Path, format: str, names: list[str], anomaly: list[int]) -> None:
@@ -115,6 +127,7 @@ def test_frames_and_anomalies(tmp_path: Path, format: str, names: list[str], ano
         # "Unlabeled" is normal but no class; the anomaly is numbered after the classes.
         ("streethazards", ["road", None, "anomaly", "building"]),
         ("camvid-like", ["road", "car", None, "sky"]),
+        ("bdd-anomaly", ["road", "car", "anomaly", "road"]),
     ],
 )
 def test_classes(tmp_path: Path, format: str, words: list[str | None]) -> None:
