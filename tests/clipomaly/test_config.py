@@ -136,3 +136,18 @@ def test_a_list_of_no_numbers_is_one_line():
 
     with pytest.raises(UsageError, match="scales"):
         method_options(ModelSettings(method=(("scales", "wide,narrow"),)))
+
+
+def test_doctor_embeds_a_frame_with_the_weights(clipomaly, empty_folder):
+    ran = clipomaly("doctor", "--device", "cpu", "--json")
+    [found] = [check["found"] for check in json.loads(ran.out) if check["what"] == "weights"]
+    assert "a frame of 1280x720 gives 64x36 embeddings of 128" in found  # nano's finer scale: 577 of 352 * 1.64
+
+
+def test_doctor_says_in_one_line_that_a_file_holds_no_weights(clipomaly, empty_folder):
+    (empty_folder / "weights.pt").write_bytes(b"no weights")
+    ran = clipomaly("doctor", "--weights", "weights.pt", "--json")
+    assert ran.code == 1
+    [check] = [check for check in json.loads(ran.out) if check["what"] == "weights"]
+    assert check["good"] is False
+    assert "does not hold weights of nano" in check["found"] and "\n" not in check["found"]
