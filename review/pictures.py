@@ -23,6 +23,7 @@ Rgb = npt.NDArray[np.uint8]
 
 _CACHE_BYTES = 192 * 1024 * 1024
 _FRAME_WIDTH = 1600
+_MOTION_WIDTH = 960
 _LATER = 15.0  # seconds until a frame that could not be read is tried again
 _TINT = (0, 229, 255)  # hardly anything on a road is cyan
 
@@ -60,11 +61,20 @@ class Pictures:
         """A transparent PNG that fits over the crop: the object tinted and rimmed. Raises UnknownItemError."""
 
         def make() -> bytes:
-            item = self._queue.item(item_id).item
-            height, width = crop_size(item)
-            return _overlay(item, item.crop_box, width, height)
+            queued = self._queue.item(item_id)
+            return self.overlay(queued.item, queued.mask_rle)
 
         return self._cache.get(f"mask {item_id}", make)
+
+    def overlay(self, item: ReviewItem, mask_rle: bytes) -> bytes:
+        """Any mask of the item's frame as ``mask`` shows it, not cached."""
+        height, width = crop_size(item)
+        return _overlay(item, mask_rle, item.crop_box, width, height)
+
+    def forget_mask(self, item_id: str) -> None:
+        """The mask was repaired: show the new one."""
+        for kind in ("mask", "outline"):
+            self._cache.drop(f"{kind} {item_id}")
 
     def frame(self, item_id: str) -> bytes:
         """The whole frame, at most 1600 wide: JPEG. Raises UnknownItemError and FrameGoneError."""
@@ -79,10 +89,13 @@ class Pictures:
         """A transparent PNG that fits over the whole frame: the object tinted and rimmed. Raises UnknownItemError."""
 
         def make() -> bytes:
-            item = self._queue.item(item_id).item
+            queued = self._queue.item(item_id)
+            item = queued.item
             width = min(item.frame_width, _FRAME_WIDTH)
             whole = Box(0, 0, item.frame_width, item.frame_height)
-            return _overlay(item, whole, width, max(1, round(item.frame_height * width / item.frame_width)))
+            return _overlay(
+                item, queued.mask_rle, whole, width, max(1, round(item.frame_height * width / item.frame_width))
+            )
 
         return self._cache.get(f"outline {item_id}", make)
 
@@ -111,6 +124,24 @@ class Pictures:
 
         return self._cache.get(f"track {number} {item_id}", make)
 
+    def motion_frame(self, item_id: str, step: int) -> bytes:
+        """The whole frame ``step`` half-seconds after the one shown (before it: negative), 960 wide: JPEG.
+
+        Also frames without finds. Raises UnknownItemError, and FrameGoneError where the footage ends before.
+        """
+
+        def make() -> bytes:
+            item = self._queue.item(item_id).item
+            rate = frame_rate(item)
+            if rate is None:
+                raise FrameGoneError("The item was seen on one frame only, so the speed of its footage is not known.")
+            index = item.frame_index + round(step * rate / 2)
+            if index < 0:
+                raise FrameGoneError("The footage begins here.")
+            return encode_jpeg(shrink_to_width(self._read(item, index), _MOTION_WIDTH))
+
+        return self._cache.get(f"motion {step} {item_id}", make)
+
     def _read(self, item: ReviewItem, index: int) -> Rgb:
         if self._frames is None:
             raise FrameGoneError("No archive is connected. What is stored with the item is shown.")
@@ -136,6 +167,11 @@ class _ByteCache:
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
+    def drop(self, key: str) -> None:
+        """Make it anew when it is asked for again."""
+        with self._lock:
+            self._bytes -= len(self._kept.pop(key, b""))
+
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
         with self._lock:
             if key in self._kept:
@@ -151,15 +187,24 @@ class _ByteCache:
         return made
 
 
+def frame_rate(item: ReviewItem) -> float | None:
+    """Frames a second of an item's footage, by the frames on which it was seen; None where that was only one."""
+    first, last = (item.track[0], item.track[-1]) if item.track else (None, None)
+    if first is None or last is None or last.frame_index <= first.frame_index:
+        return None
+    seconds = (last.timestamp - first.timestamp).total_seconds()
+    return (last.frame_index - first.frame_index) / seconds if seconds > 0 else None
+
+
 def crop_size(item: ReviewItem) -> tuple[int, int]:
     """(height, width) of the stored crop in its own pixels."""
     with Image.open(io.BytesIO(item.crop_jpeg)) as picture:
         return picture.height, picture.width
 
 
-def _overlay(item: ReviewItem, view: Box, width: int, height: int) -> bytes:
+def _overlay(item: ReviewItem, mask_rle: bytes, view: Box, width: int, height: int) -> bytes:
     """The mask in ``view`` of the frame, at this size."""
-    part = decode_mask(item.mask_rle, item.frame_height, item.frame_width)[
+    part = decode_mask(mask_rle, item.frame_height, item.frame_width)[
         view.y : view.y + view.height, view.x : view.x + view.width
     ].astype(np.uint8)
     mask = (cv2.resize(part * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127).astype(np.uint8)

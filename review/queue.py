@@ -1,86 +1,40 @@
 """The review queue: items in, leases out, decisions back. Every change is one transaction and leaves its events."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 from sqlalchemy import Connection, select
 
-from review import decisions, enqueue, leases, opinions, reads, revisions
+from review import decisions, enqueue, leases, masks, opinions, reads, revisions
 from review.audit import Audit, audit
 from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, read_rows, unique_ids, unknown_item
-from review.database import Database, database_time
 from review.enqueue import Enqueued as Enqueued
 from review.errors import BadInputError
 from review.filters import Filters
+from review.mask_edits import Edit, apply_edits
 from review.names import NO_NAMES, KnownName, check_class_name, check_reviewer
+from review.opened import OpenedQueue
 from review.opinions import Agreement, Disagreement
 from review.reads import Cluster as Cluster
 from review.rows import event_of
 from review.statistics import Stats, read_stats
 from review.tables import events, names
 from review.validation import check_item
+from schemas.masks import encode_mask
 from schemas.review import JUDGED as JUDGED
 from schemas.review import OPEN as OPEN
-from schemas.review import Decision, Event, QueuedItem, ReviewItem, Second, State, Verdict
+from schemas.review import Decision, Event, MaskState, QueuedItem, ReviewItem, Second, State, Verdict
 
 EVERYTHING = Filters()
 
-Result = TypeVar("Result")
 
-
-class Queue:
+class Queue(OpenedQueue):
     """A review queue. Made by ``Queue.open``; safe to share between threads.
 
     Any method may raise UnavailableError when the database stays away; nothing is changed then, and the
     same call may be made again.
     """
-
-    def __init__(self, database: Database, lease: timedelta, clock: Callable[[], datetime] | None) -> None:
-        self.database = database
-        self.lease_time = lease
-        self._clock = clock
-
-    @classmethod
-    def open(
-        cls,
-        url: str | os.PathLike[str],
-        *,
-        lease: timedelta = timedelta(minutes=5),
-        patience: float = 15.0,
-        create: bool = True,
-        clock: Callable[[], datetime] | None = None,
-    ) -> "Queue":
-        """Open a queue, upgrading one of an older version, and with ``create`` making it where there is none.
-
-        ``url`` is a file (SQLite) or ``postgresql://user@host/database``. A lease lasts ``lease`` unless
-        renewed; ``patience`` is for how many seconds a call waits for a database that is away. ``clock`` takes
-        the place of the database's time.
-
-        Raises BadInputError for an address that is none and ReviewError for a queue of a newer version.
-        """
-        if lease <= timedelta(0):
-            raise BadInputError("A lease must last longer than no time at all.")
-        return cls(Database(os.fspath(url), patience, create), lease, clock)
-
-    def close(self) -> None:
-        """Give back the database's connections."""
-        self.database.close()
-
-    def __enter__(self) -> "Queue":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _write(self, step: Callable[[Connection, datetime], Result], *, durable: bool = True) -> Result:
-        """Run one step in a transaction, at the time of the database."""
-        return self.database.write(lambda connection: step(connection, self._now(connection)), durable=durable)
-
-    def _now(self, connection: Connection) -> datetime:
-        return self._clock() if self._clock else database_time(connection)
 
     # Into the queue
 
@@ -264,6 +218,32 @@ class Queue:
             while count := self._write(partial(step, action=new_action())):
                 renamed += count
         return renamed
+
+    # Masks
+
+    def flag_mask(self, reviewer: str, item_id: str, state: MaskState | None) -> None:
+        """Say that an item's own mask is right or wrong; None takes back what was said, and any repair.
+
+        Raises UnknownItemError, and BadInputError for ``repaired``, which only ``repair_mask`` gives.
+        """
+        check_reviewer(reviewer)
+        if state is MaskState.REPAIRED:
+            raise BadInputError("A mask is repaired by its steps, and not by saying so.")
+        action = new_action()
+        self._write(lambda c, now: masks.set_state(c, now, reviewer, item_id, state, action))
+
+    def repair_mask(self, reviewer: str, item_id: str, edits: Sequence[Edit]) -> QueuedItem:
+        """Repair the mask that counts by these steps, and keep it beside the scan's; the item as it stands then.
+
+        Raises UnknownItemError, and BadInputError for steps that cannot be done.
+        """
+        check_reviewer(reviewer)
+        queued = self.item(item_id)
+        mask_rle = encode_mask(apply_edits(queued.item, queued.mask_rle, edits))
+        told = (*(queued.repaired.edits if queued.repaired else ()), *(edit.told() for edit in edits))
+        action = new_action()
+        self._write(lambda c, now: masks.repair(c, now, reviewer, item_id, mask_rle, told, action))
+        return self.item(item_id)
 
     # Second opinions
 

@@ -35,7 +35,7 @@ class Label:
     ``name`` is the class in the dataset, None for background; ``suggested`` what the scan called it.
     ``agreement`` is the share of judged look-alikes (of its cluster) that were judged the same, in [0, 1].
     ``mask_rle`` are COCO compressed run lengths of the whole frame, ``area`` its pixels, ``score`` the anomaly
-    score in [0, 1].
+    score in [0, 1]. ``mask_origin`` is "scan", or "repaired by NAME" where a person repaired the mask.
     """
 
     item_id: str
@@ -52,6 +52,7 @@ class Label:
     area: int
     mask_rle: bytes
     score: float
+    mask_origin: str = "scan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ LABELS = pa.schema(
         pa.field("area", pa.int64(), nullable=False),
         pa.field("mask_rle", pa.binary(), nullable=False),
         pa.field("score", pa.float64(), nullable=False),
+        pa.field("mask_origin", pa.string()),
     ]
 )
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from clipomaly_core import FrameResult
+from clipomaly_core import FrameResult, Instance
 
 Picture = npt.NDArray[np.uint8]
 
@@ -33,14 +33,15 @@ def colour_of(name: str) -> tuple[int, int, int]:
     return _COLOURS[hashlib.sha256(name.encode()).digest()[0] % len(_COLOURS)]
 
 
-def outline(picture: Picture, mask: npt.NDArray[np.bool_], name: str, score: float) -> Picture:
-    """Draw one instance: its outline and a label with name and score.
+def outline(picture: Picture, mask: npt.NDArray[np.bool_], name: str, probability: float | None) -> Picture:
+    """Draw one instance: its outline and a label with its name and how likely that is.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
         mask: (H, W) bool.
         name: what to write.
-        score: written behind the name, in [0, 1].
+        probability: of the name, in [0, 1], written behind it; None where the name is not clear. The anomaly score does
+            not belong there: it says how unusual an object is, not how sure its name.
 
     Returns:
         A new (H, W, 3) uint8 RGB picture.
@@ -52,7 +53,14 @@ def outline(picture: Picture, mask: npt.NDArray[np.bool_], name: str, score: flo
     cv2.drawContours(drawn, contours, -1, (0, 0, 0), thickness + 2, cv2.LINE_AA)
     cv2.drawContours(drawn, contours, -1, colour, thickness, cv2.LINE_AA)
     x, y, _, height = cv2.boundingRect(mask.astype(np.uint8))
-    return _label(drawn, f"{name} {score:.2f}", (x, y), height, colour)
+    return _label(drawn, label(name, probability), (x, y), height, colour)
+
+
+def label(name: str, probability: float | None) -> str:
+    """A name and how likely it is, in per cent: never 0 or 100 where it is neither."""
+    if probability is None:
+        return name
+    return f"{name} {min(max(round(100 * probability), 1), 99) if 0 < probability < 1 else round(100 * probability)} %"
 
 
 def _label(picture: Picture, text: str, corner: tuple[int, int], height: int, colour: tuple[int, int, int]) -> Picture:
@@ -100,6 +108,11 @@ def heatmap(frame: Picture, score: npt.NDArray[np.float32]) -> Picture:
     return np.asarray(cv2.addWeighted(grey, 0.35, colours, 0.65, 0))
 
 
+def _probability(instance: Instance) -> float | None:
+    best = instance.names[0] if instance.names else None
+    return best.score if best and best.name == instance.name else None
+
+
 def segment_picture(frame: Picture, result: FrameResult, title: str) -> Picture:
     """One picture for ``clipomaly segment``: found instances beside the anomaly map.
 
@@ -114,7 +127,7 @@ def segment_picture(frame: Picture, result: FrameResult, title: str) -> Picture:
     found = frame
     # The surest last, so that its label lies on top.
     for instance in reversed(result.instances):
-        found = outline(found, instance.mask, instance.name, instance.score)
+        found = outline(found, instance.mask, instance.name, _probability(instance))
     count = len(result.instances)
     summary = f"{count} instance{'' if count == 1 else 's'}" if count else "nothing unknown found"
     panels = [_scaled(found, 960), _scaled(heatmap(frame, result.anomaly_score), 960)]

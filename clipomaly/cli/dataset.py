@@ -46,6 +46,9 @@ def build(
     fully_labelled: Annotated[
         bool, typer.Option("--fully-labelled", help="Leave out frames with an instance that has no label.")
     ] = False,
+    vouched_masks: Annotated[
+        bool, typer.Option("--vouched-masks", help="Only masks that a person called right or repaired.")
+    ] = False,
     split: Annotated[str, typer.Option(help="Shares of train, val and test, by drive.")] = "80/10/10",
     seed: Annotated[int, typer.Option(help="Of the split: the same seed divides the drives the same way.")] = 0,
     near: Annotated[
@@ -85,6 +88,7 @@ def build(
         known=not no_known,
         background=not no_background,
         fully_labelled=fully_labelled,
+        vouched_masks=vouched_masks,
     )
     options = DatasetOptions(tables, form, wanted, seed, read_shares(split), near, tuple(sorted(set(blur or ()))))
     with progress_bar("frames") as bar:

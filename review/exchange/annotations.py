@@ -178,7 +178,7 @@ def _read_json(path: Path) -> object:
 
 def _mask_on(queued: QueuedItem, whole: bool) -> Mask:
     item = queued.item
-    mask = decode_mask(item.mask_rle, item.frame_height, item.frame_width)
+    mask = decode_mask(queued.mask_rle, item.frame_height, item.frame_width)
     if whole:
         return mask
     view = item.crop_box

@@ -37,7 +37,7 @@ from review.web.messages import (
 from review.web.site import Changing, Signed, Site, TheSite
 from schemas.review import QueuedItem, State
 
-_ERRORS: dict[int | str, dict[str, object]] = {
+ERRORS: dict[int | str, dict[str, object]] = {
     status: {"model": ErrorAnswer, "description": description}
     for status, description in {
         400: "The body is no JSON, or a value cannot be taken.",
@@ -53,7 +53,7 @@ _ERRORS: dict[int | str, dict[str, object]] = {
 }
 _KEPT = {"Cache-Control": "private, max-age=86400, immutable"}
 
-api = APIRouter(responses=_ERRORS)
+api = APIRouter(responses=ERRORS)
 
 WantedItem = Annotated[ItemId, Path()]
 
@@ -62,7 +62,7 @@ WantedItem = Annotated[ItemId, Path()]
 def lease(request: LeaseRequest, site: TheSite, session: Changing) -> LeaseAnswer:
     """The next items, held for the caller."""
     found = site.queue.lease(session.reviewer, request.filters.filters(), request.count, holding=request.holding)
-    return _leased(found, site)
+    return leased(found, site)
 
 
 @api.post("/api/renew")
@@ -101,7 +101,7 @@ def snooze(request: SnoozeRequest, site: TheSite, session: Changing) -> SnoozeAn
 @api.post("/api/undo")
 def undo(request: UndoRequest, site: TheSite, session: Changing) -> LeaseAnswer:
     """Take back the caller's last decision or snooze; its items are held for the caller again."""
-    return _leased(site.queue.undo(session.reviewer, request.item, action_id=request.action_id), site)
+    return leased(site.queue.undo(session.reviewer, request.item, action_id=request.action_id), site)
 
 
 @api.get("/api/names")
@@ -150,40 +150,40 @@ def get_events(item_id: WantedItem, site: TheSite, session: Signed) -> EventsAns
     return EventsAnswer(events=[event_answer(event) for event in site.queue.events(item_id)])
 
 
-_JPEG: dict[int | str, dict[str, object]] = {200: {"content": {"image/jpeg": {}}, "description": "The picture."}}
-_PNG: dict[int | str, dict[str, object]] = {200: {"content": {"image/png": {}}, "description": "The picture."}}
+JPEG: dict[int | str, dict[str, object]] = {200: {"content": {"image/jpeg": {}}, "description": "The picture."}}
+PNG: dict[int | str, dict[str, object]] = {200: {"content": {"image/png": {}}, "description": "The picture."}}
 
 
-@api.get("/items/{item_id}/crop.jpg", response_class=Response, responses=_JPEG)
+@api.get("/items/{item_id}/crop.jpg", response_class=Response, responses=JPEG)
 def crop(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
     """The object and its surroundings, as stored with the item."""
     return Response(site.pictures.crop(item_id), media_type="image/jpeg", headers=_KEPT)
 
 
-@api.get("/items/{item_id}/mask.png", response_class=Response, responses=_PNG)
+@api.get("/items/{item_id}/mask.png", response_class=Response, responses=PNG)
 def mask(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
     """The mask, to lay over the crop."""
     return Response(site.pictures.mask(item_id), media_type="image/png", headers=_KEPT)
 
 
-@api.get("/items/{item_id}/outline.png", response_class=Response, responses=_PNG)
+@api.get("/items/{item_id}/outline.png", response_class=Response, responses=PNG)
 def outline(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
     """The mask, to lay over the whole frame."""
     return Response(site.pictures.outline(item_id), media_type="image/png", headers=_KEPT)
 
 
-@api.get("/items/{item_id}/frame.jpg", response_class=Response, responses=_JPEG)
+@api.get("/items/{item_id}/frame.jpg", response_class=Response, responses=JPEG)
 async def frame(item_id: WantedItem, site: TheSite, session: Signed) -> Response:
     """The whole frame, as long as the archive has it."""
-    return await _of_the_archive(site, partial(site.pictures.frame, item_id))
+    return await of_the_archive(site, partial(site.pictures.frame, item_id))
 
 
-@api.get("/items/{item_id}/track/{number}.jpg", response_class=Response, responses=_JPEG)
+@api.get("/items/{item_id}/track/{number}.jpg", response_class=Response, responses=JPEG)
 async def track_frame(
     item_id: WantedItem, number: Annotated[int, Path(ge=0, le=10_000)], site: TheSite, session: Signed
 ) -> Response:
     """The object on another frame of its track, as long as the archive has it."""
-    return await _of_the_archive(site, partial(site.pictures.track_frame, item_id, number))
+    return await of_the_archive(site, partial(site.pictures.track_frame, item_id, number))
 
 
 @api.get("/healthz")
@@ -193,7 +193,8 @@ def healthy(site: TheSite) -> dict[str, str]:
     return {"status": "ok", "time": datetime.now(UTC).isoformat()}
 
 
-async def _of_the_archive(site: Site, make: Callable[[], bytes]) -> Response:
+async def of_the_archive(site: Site, make: Callable[[], bytes]) -> Response:
+    """A picture that is read from the archive, or in words why there is none."""
     try:
         picture = await to_thread.run_sync(make, limiter=site.archive_threads)
     except FrameGoneError as error:
@@ -201,6 +202,7 @@ async def _of_the_archive(site: Site, make: Callable[[], bytes]) -> Response:
     return Response(picture, media_type="image/jpeg", headers=_KEPT)
 
 
-def _leased(found: tuple[QueuedItem, ...], site: TheSite) -> LeaseAnswer:
+def leased(found: tuple[QueuedItem, ...], site: TheSite) -> LeaseAnswer:
+    """Items for the page."""
     answers = [item_answer(queued, site.pictures.has_frames) for queued in found]
     return LeaseAnswer(items=answers, seconds=site.queue.lease_time.total_seconds())

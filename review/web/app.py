@@ -15,6 +15,7 @@ from review.pictures import FrameSource, Pictures
 from review.queue import Queue
 from review.reviewers import list_reviewers, local_user
 from review.web.api import api
+from review.web.judging_api import judging
 from review.web.limits import Guard
 from review.web.pages import pages, render, set_cookie, sign_in_address
 from review.web.sessions import Sessions
@@ -52,6 +53,7 @@ def create_app(
     )
     app.state.site = Site(queue, Pictures(queue, frames), sessions, https)
     app.include_router(api)
+    app.include_router(judging)
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))
     app.add_middleware(Guard, hosts=hosts or (LOOPBACK_NAMES if open_to else None), https=https)

@@ -6,8 +6,11 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from review.filters import Filters
+from review.mask_edits import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from review.names import unclear_reason
-from schemas.review import Event, ItemStatus, QueuedItem, State, Verdict
+from review.pictures import frame_rate
+from review.revisions import LONGEST_NOTE
+from schemas.review import Event, ItemStatus, MaskState, QueuedItem, Second, State, Verdict
 
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ActionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{8,64}$")]
@@ -72,6 +75,48 @@ class SnoozeRequest(_Strict):
     items: Annotated[list[ItemId], Field(min_length=1, max_length=200)]
     hours: Annotated[float, Field(gt=0, le=24 * 366)] = 24
     action_id: ActionId | None = None
+
+
+class MaskRequest(_Strict):
+    """Say that an item's mask is right or wrong; null takes back what was said, and any repair."""
+
+    state: MaskState | None = None
+
+
+class EditStep(_Strict):
+    """One step of a repair; places are (x, y) from 0 to 1 of the stored crop."""
+
+    kind: EditKind
+    points: Annotated[list[tuple[Score, Score]], Field(max_length=MOST_POINTS)] = []
+
+
+class RepairRequest(_Strict):
+    """Steps from the mask that counts now."""
+
+    edits: Annotated[list[EditStep], Field(min_length=1, max_length=MOST_EDITS)]
+
+    def steps(self) -> list[Edit]:
+        """As the queue takes them."""
+        return [Edit(step.kind, tuple(step.points)) for step in self.edits]
+
+
+class NoteRequest(_Strict):
+    """A remark, or a reason."""
+
+    note: Annotated[str, StringConstraints(max_length=LONGEST_NOTE)]
+
+
+class OpinionRequest(_Strict):
+    """What a second reviewer says."""
+
+    verdict: Verdict
+    name: Name | None = None
+
+
+class UndoItemsRequest(_Strict):
+    """Decisions of the caller to take back."""
+
+    items: Annotated[list[ItemId], Field(min_length=1, max_length=200)]
 
 
 class UndoRequest(_Strict):
@@ -159,6 +204,9 @@ class ItemAnswer(BaseModel):
     longitude: float | None
     cluster: str | None
     has_frames: bool
+    has_motion: bool
+    mask_state: MaskState | None
+    second: Second | None
     status: StatusAnswer
 
 
@@ -183,6 +231,12 @@ class DecideAnswer(BaseModel):
     """The decisions of one call."""
 
     decisions: list[DecisionAnswer]
+
+
+class OpinionAnswer(BaseModel):
+    """Whether the second opinion agrees is told only when it is given."""
+
+    outcome: Second
 
 
 class SnoozeAnswer(BaseModel):
@@ -278,6 +332,9 @@ def item_answer(queued: QueuedItem, has_frames: bool) -> ItemAnswer:
         longitude=item.longitude,
         cluster=item.cluster,
         has_frames=has_frames,
+        has_motion=has_frames and frame_rate(item) is not None,
+        mask_state=queued.mask_state,
+        second=queued.second,
         status=status_answer(queued.status),
     )
 

@@ -77,6 +77,7 @@ def _annotation(
         "iscrowd": 0,
         "item_id": label.item_id,
         "track_id": label.track_id,
+        "mask_origin": label.mask_origin,
     }
 
 

@@ -68,6 +68,7 @@ def read_frames_back(frames: bytes, labels: bytes) -> tuple[DatasetFrame, ...]:
                 area=row["area"],
                 mask_rle=row["mask_rle"],
                 score=row["score"],
+                mask_origin=row.get("mask_origin") or "scan",
             )
         )
     return tuple(

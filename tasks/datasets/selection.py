@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, TypedDict, Unpack
 
+import cv2
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from clipomaly_core.lemma import lemma
 from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
-from schemas.review import Box, QueuedItem, ReviewItem, Verdict
+from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem, RepairedMask, ReviewItem, Verdict
 from tasks.datasets.split import Shares, split_drives
 from tasks.errors import UserError
-from tasks.masks import mask_area
+from tasks.masks import decode_mask, mask_area
 from tasks.tables import Tables
 
 _ROLES = {
@@ -42,7 +44,8 @@ class Wanted:
 
     ``names`` are the decided names; ``first_day`` and ``last_day`` are capture dates in UTC, both included;
     ``agreement`` is the least share of judged look-alikes that must have been judged the same; ``best`` is how
-    many frames of a track are taken, the surest ones and always the one that was judged.
+    many frames of a track are taken, the surest ones and always the one that was judged. ``vouched_masks`` takes only
+    the judged frames whose mask a person called right or repaired.
     """
 
     names: tuple[str, ...] = ()
@@ -55,6 +58,7 @@ class Wanted:
     known: bool = True
     background: bool = True
     fully_labelled: bool = False
+    vouched_masks: bool = False
 
 
 class Filters(TypedDict, total=False):
@@ -70,6 +74,7 @@ class Filters(TypedDict, total=False):
     known: bool
     background: bool
     fully_labelled: bool
+    vouched_masks: bool
 
 
 def make_wanted(**filters: Unpack[Filters]) -> Wanted:
@@ -126,6 +131,8 @@ class _Judged:
     track: tuple[tuple[int, Box], ...]
     cluster: str | None
     embedding: bytes | None
+    repaired: RepairedMask | None
+    vouched: bool
 
     @property
     def role(self) -> Role:
@@ -145,7 +152,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
         UserError: no tables; nothing left by the filters; a name that some called known and others an unknown
             object.
     """
-    usable = (_slim(queued) for queued in items if queued.status.verdict in _ROLES)
+    usable = (_slim(queued) for queued in items if _is_usable(queued))
     judged = _one_spelling(sorted(usable, key=lambda one: one.item_id))
     agreement = _agreement(judged)
     chosen = [one for one in judged if _is_wanted(one, wanted, agreement[one.item_id])]
@@ -164,7 +171,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
     rows = _rows(tables, [one for one in chosen if one.scan_id in scans])
     labelled: dict[_Key, list[tuple[Label, _Row]]] = defaultdict(list)
     for one in chosen:
-        for row in _frames_of(one, rows.get(one.item_id, []), wanted.best):
+        for row in _frames_of(one, rows.get(one.item_id, []), 1 if wanted.vouched_masks else wanted.best):
             labelled[row.key].append((_label(one, row, agreement[one.item_id]), row))
     boxes = _boxes(tables, {one.scan_id for one in chosen} & scans.keys(), labelled)
     splits = split_drives({pairs[0][1].drive for pairs in labelled.values()}, seed, shares)
@@ -192,6 +199,15 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
     )
 
 
+def _is_usable(queued: QueuedItem) -> bool:
+    """Whether a decision can be trained on. "unknown object", which older versions recorded, is no class; a mask that
+    a person called wrong teaches what is wrong."""
+    name, verdict = queued.status.name, queued.status.verdict
+    if queued.mask_state is MaskState.WRONG:
+        return False
+    return verdict in _ROLES and not (name and lemma(name) == lemma(UNKNOWN_NAME))
+
+
 def _slim(queued: QueuedItem) -> _Judged:
     item, status = queued.item, queued.status
     assert status.verdict is not None and status.decided_by is not None and status.decided_at is not None
@@ -216,6 +232,8 @@ def _slim(queued: QueuedItem) -> _Judged:
         track=_track_boxes(item),
         cluster=item.cluster,
         embedding=item.embedding,
+        repaired=queued.repaired,
+        vouched=queued.mask_state is not None and queued.mask_state.is_vouched,
     )
 
 
@@ -259,6 +277,7 @@ def _is_wanted(one: _Judged, wanted: Wanted, agreement: float) -> bool:
         and agreement >= wanted.agreement
         and (wanted.known or one.role is not Role.KNOWN)
         and (wanted.background or one.role is not Role.BACKGROUND)
+        and (not wanted.vouched_masks or one.vouched)
     )
 
 
@@ -296,6 +315,7 @@ class _Row:
     area: int
     mask_rle: bytes
     score: float
+    mask_origin: str = "scan"
 
     @property
     def key(self) -> _Key:
@@ -398,9 +418,20 @@ def _own_row(one: _Judged) -> _Row:
 def _frames_of(one: _Judged, rows: Sequence[_Row], best: int | None) -> list[_Row]:
     """The rows that are taken: one a frame, the judged one among them, the surest where not all are."""
     by_frame = {row.frame_index: row for row in sorted(rows, key=lambda row: (row.box == one.box, row.score))}
-    own = by_frame.pop(one.frame_index, None)
+    found = by_frame.pop(one.frame_index, None)
+    own = _repaired_row(one, found or _own_row(one))
     others = sorted(by_frame.values(), key=lambda row: (-row.score, row.frame_index))
-    return [own or _own_row(one), *(others if best is None else others[: best - 1])]
+    return [own, *(others if best is None else others[: best - 1])]
+
+
+def _repaired_row(one: _Judged, own: _Row) -> _Row:
+    """The judged frame's row, with the mask that a person repaired."""
+    if one.repaired is None:
+        return own
+    mask = decode_mask(one.repaired.mask_rle, one.height, one.width)
+    box = Box(*cv2.boundingRect(mask.astype(np.uint8)))
+    origin = f"repaired by {one.repaired.reviewer}"
+    return replace(own, box=box, area=int(mask.sum()), mask_rle=one.repaired.mask_rle, mask_origin=origin)
 
 
 def _label(one: _Judged, row: _Row, agreement: float) -> Label:
@@ -419,6 +450,7 @@ def _label(one: _Judged, row: _Row, agreement: float) -> Label:
         row.area,
         row.mask_rle,
         row.score,
+        row.mask_origin,
     )
 
 

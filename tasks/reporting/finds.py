@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from schemas.review import NameScore
 from schemas.tables import Table
-from tasks.drawing import ASPECT, Picture, contact_sheet, outline, window
+from tasks.drawing import ASPECT, Picture, contact_sheet, label, outline, window
 from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
@@ -23,7 +23,8 @@ _WIDTH = 768
 @dataclass(frozen=True, slots=True)
 class Find:
     """One instance worth looking at; ``bbox`` is (x, y, width, height) in pixels of its frame, ``names`` the five
-    names that fit best."""
+    names that fit best. ``anomaly_percentile`` is the share of the instances that it was chosen from with no greater
+    anomaly score, in (0, 1]."""
 
     source_uri: str
     drive: str
@@ -34,6 +35,12 @@ class Find:
     bbox: tuple[int, int, int, int]
     mask: npt.NDArray[np.bool_]
     names: tuple[NameScore, ...] = ()
+    anomaly_percentile: float | None = None
+
+    @property
+    def probability(self) -> float | None:
+        """How likely its name is, in [0, 1]; None where it has no clear one."""
+        return next((one.score for one in self.names if one.name == self.name), None)
 
 
 def best_finds(tables: Tables, count: int) -> list[Find]:
@@ -51,7 +58,8 @@ def select_finds(connection: Connection, view: str, count: int) -> list[Find]:
     rows = connection.execute(
         f"""
         SELECT source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S'), name, names,
-               anomaly_score, bbox_x, bbox_y, bbox_width, bbox_height, mask_rle, frame_height, frame_width
+               anomaly_score, bbox_x, bbox_y, bbox_width, bbox_height, mask_rle, frame_height, frame_width,
+               cume_dist() OVER (ORDER BY anomaly_score)
         FROM {view}
         QUALIFY row_number() OVER (
             PARTITION BY source_uri, name ORDER BY anomaly_score * sqrt(area) DESC, frame_index
@@ -72,6 +80,7 @@ def select_finds(connection: Connection, view: str, count: int) -> list[Find]:
             anomaly_score=row[6],
             bbox=(row[7], row[8], row[9], row[10]),
             mask=decode_mask(row[11], row[12], row[13]),
+            anomaly_percentile=row[14],
         )
         for row in rows
     ]
@@ -93,7 +102,7 @@ def find_picture(find: Find, change: Callable[[Picture], Picture] | None = None)
     # Enlarged before it is drawn on, so that lines and letters are as sharp in every picture.
     picture = cv2.resize(part, (_WIDTH, round(_WIDTH / ASPECT)), interpolation=cv2.INTER_CUBIC)
     outlined = cv2.resize(mask.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-    return outline(np.asarray(picture, np.uint8), outlined, find.name, find.anomaly_score)
+    return outline(np.asarray(picture, np.uint8), outlined, find.name, find.probability)
 
 
 def write_finds(tables: Tables, folder: Path, count: int) -> None:
@@ -106,7 +115,7 @@ def write_finds(tables: Tables, folder: Path, count: int) -> None:
     tiles = []
     for number, find in enumerate(best_finds(tables, count), start=1):
         picture = find_picture(find)
-        tiles.append((picture, f"{find.name} {find.anomaly_score:.2f}  {find.drive}  {find.timestamp}"))
+        tiles.append((picture, f"{label(find.name, find.probability)}  {find.drive}  {find.timestamp}"))
         pictures[f"{number:02d}-{find.name.replace(' ', '-')}.png"] = picture
     if tiles:
         pictures["best.png"] = contact_sheet(tiles, columns=4)
