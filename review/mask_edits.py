@@ -1,54 +1,24 @@
-"""Repairing a mask in a few strokes. An edit is data, so that the steps that made a mask are kept with it.
+"""Repairing a mask in a few strokes.
 
 Places are given in the stored crop: (x, y) from 0 to 1 of its width and height. Everything outside of the crop stays.
 """
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from review.edits import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from review.errors import BadInputError
 from schemas.masks import Mask, decode_mask
 from schemas.review import ReviewItem
 
-MOST_EDITS = 50
-MOST_POINTS = 400
 _LARGEST_STEP = 0.02  # of the longer side of the crop: one press of grow or shrink
 _SNAP_ROUNDS = 5
 _SNAP_MARGIN = 0.12  # of the mask's longer side: how far an edge may lie from where it was drawn
-
-
-class EditKind(StrEnum):
-    """What an edit does; ``keep`` and ``drop`` mean the connected part nearest to a place."""
-
-    KEEP = "keep"
-    DROP = "drop"
-    BOX = "box"
-    LASSO = "lasso"
-    ERASE = "erase"
-    GROW = "grow"
-    SHRINK = "shrink"
-    SNAP = "snap"
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One step. ``points``: one for keep and drop, two corners for a box, three or more for a lasso (which adds) and
-    for erase (which takes away), none for the others."""
-
-    kind: EditKind
-    points: tuple[tuple[float, float], ...] = ()
-
-    def told(self) -> str:
-        """In words, as it is kept."""
-        places = " ".join(f"{x:.4f},{y:.4f}" for x, y in self.points)
-        return f"{self.kind.value} {places}".strip()
 
 
 def apply_edits(item: ReviewItem, start: bytes, edits: Sequence[Edit]) -> Mask:

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
 from review.errors import BadInputError
@@ -58,8 +59,11 @@ def complete_name(
 def nearest_names(names: Iterable[str], typed: str, count: int = 3) -> list[str]:
     """The names that are spelt nearly as what was typed, nearest first: what a slip of the finger may have meant."""
     wanted = " ".join(typed.lower().split())
-    ranked = sorted((-_likeness(wanted, name.lower()), name) for name in names if name.lower() != wanted)
-    return [name for likeness, name in ranked[:count] if -likeness >= _ALIKE]
+    others = {name: _bare(name.lower()) for name in sorted(names) if name.lower() != wanted}
+    found = process.extract(
+        _bare(wanted), others, scorer=Levenshtein.normalized_similarity, score_cutoff=_ALIKE, limit=count
+    )
+    return [name for *_, name in found]
 
 
 def same_name(one: str, other: str) -> bool:
@@ -69,8 +73,11 @@ def same_name(one: str, other: str) -> bool:
 
 def _likeness(one: str, other: str) -> float:
     """How alike two spellings are, in [0, 1], spaces and hyphens aside."""
-    bare = [name.replace(" ", "").replace("-", "") for name in (one, other)]
-    return Levenshtein.normalized_similarity(*bare, score_cutoff=_ALIKE) if all(bare) else 0.0
+    return Levenshtein.normalized_similarity(_bare(one), _bare(other), score_cutoff=_ALIKE) if one and other else 0.0
+
+
+def _bare(name: str) -> str:
+    return name.replace(" ", "").replace("-", "")
 
 
 def clean_name(name: str) -> str:

@@ -132,7 +132,7 @@ class Pictures:
 
         def make() -> bytes:
             item = self._queue.item(item_id).item
-            rate = frame_rate(item)
+            rate = item.frames_per_second
             if rate is None:
                 raise FrameGoneError("The item was seen on one frame only, so the speed of its footage is not known.")
             index = item.frame_index + round(step * rate / 2)
@@ -185,15 +185,6 @@ class _ByteCache:
             while self._bytes > self._most:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
         return made
-
-
-def frame_rate(item: ReviewItem) -> float | None:
-    """Frames a second of an item's footage, by the frames on which it was seen; None where that was only one."""
-    first, last = (item.track[0], item.track[-1]) if item.track else (None, None)
-    if first is None or last is None or last.frame_index <= first.frame_index:
-        return None
-    seconds = (last.timestamp - first.timestamp).total_seconds()
-    return (last.frame_index - first.frame_index) / seconds if seconds > 0 else None
 
 
 def crop_size(item: ReviewItem) -> tuple[int, int]:

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, select
 from review import decisions, enqueue, leases, masks, opinions, reads, revisions
 from review.audit import Audit, audit
 from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, read_rows, unique_ids, unknown_item
+from review.edits import Edit
 from review.enqueue import Enqueued as Enqueued
 from review.errors import BadInputError
 from review.filters import Filters
-from review.mask_edits import Edit, apply_edits
 from review.names import NO_NAMES, KnownName, check_class_name, check_reviewer
 from review.opened import OpenedQueue
 from review.opinions import Agreement, Disagreement
@@ -237,6 +237,8 @@ class Queue(OpenedQueue):
 
         Raises UnknownItemError, and BadInputError for steps that cannot be done.
         """
+        from review.mask_edits import apply_edits  # OpenCV, which most commands do without
+
         check_reviewer(reviewer)
         queued = self.item(item_id)
         mask_rle = encode_mask(apply_edits(queued.item, queued.mask_rle, edits))
@@ -358,6 +360,10 @@ class Queue(OpenedQueue):
     def clusters(self, filters: Filters = EVERYTHING, limit: int = 48) -> tuple[Cluster, ...]:
         """The groups of look-alikes with the most items waiting."""
         return self.database.read(lambda c: reads.clusters(c, filters, limit))
+
+    def recent(self, reviewer: str, count: int = 200) -> tuple[QueuedItem, ...]:
+        """The decisions of a reviewer that stand, the latest first, without pictures."""
+        return self.database.read(lambda c: reads.recent(c, reviewer, count))
 
     def audit(self) -> Audit:
         """What would become a wrong class of a dataset: decisions that name nothing, names spelt two ways."""

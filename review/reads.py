@@ -97,6 +97,17 @@ def decisions_after(connection: Connection, after: str) -> list[Decision]:
     return [decision_of(row) for row in connection.execute(query).mappings()]
 
 
+def recent(connection: Connection, reviewer: str, count: int) -> tuple[QueuedItem, ...]:
+    """What a reviewer decided last; see ``Queue.recent``."""
+    query = (
+        select(items.c.item_id)
+        .where(items.c.decided_by == reviewer, items.c.state.in_(JUDGED))
+        .order_by(items.c.decided_at.desc(), items.c.item_id)
+        .limit(count)
+    )
+    return read_chosen(connection, query, with_pictures=False)
+
+
 def count_items(connection: Connection, filters: Filters, states: Sequence[State]) -> int:
     """How many items are in these states."""
     query = select(func.count()).select_from(items).where(items.c.state.in_(states), *filters.conditions())

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Column, ColumnElement, Connection, case, func, select
 
+from review.names import NO_NAMES
 from review.tables import items
 from schemas.interval import wilson_interval
 from schemas.review import JUDGED, OPEN, State, Verdict
@@ -29,20 +30,28 @@ class NightProgress:
 
 @dataclass(frozen=True, slots=True)
 class ReviewerProgress:
-    """What one reviewer judged, and how much of it today (UTC)."""
+    """What one reviewer judged, and how much of it today (UTC). ``real`` of those ``sure`` (all but the unsure ones)
+    were unknown objects: a reviewer far from the others sees something else in the pictures, or in the rules."""
 
     reviewer: str
     judged: int
     today: int
+    sure: int
+    real: int
 
 
 @dataclass(frozen=True, slots=True)
 class NameProgress:
-    """A name: how many open items it is suggested for, and how many items were judged to be it."""
+    """A name: how many open items it is suggested for, and how many items were judged to be it.
+
+    Of the judged items that it was suggested for, the unsure ones aside (``suggested``), it was ``right`` for some.
+    """
 
     name: str
     open: int
     judged: int
+    suggested: int = 0
+    right: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +140,30 @@ def _reviewers(connection: Connection, now: datetime) -> tuple[ReviewerProgress,
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     today = func.sum(case((items.c.decided_at >= midnight, 1), else_=0))
     count = func.count()
+    sure = func.sum(case((items.c.verdict != Verdict.UNSURE, 1), else_=0))
+    real = func.sum(case((items.c.verdict.in_([one for one in Verdict if one.is_real]), 1), else_=0))
     rows = connection.execute(
-        select(items.c.decided_by, count, today)
+        select(items.c.decided_by, count, today, sure, real)
         .where(items.c.decided_by.is_not(None))
         .group_by(items.c.decided_by)
         .order_by(count.desc(), items.c.decided_by)
     )
-    return tuple(ReviewerProgress(reviewer, judged, int(recent)) for reviewer, judged, recent in rows)
+    return tuple(ReviewerProgress(reviewer, judged, *map(int, numbers)) for reviewer, judged, *numbers in rows)
 
 
 def _names(connection: Connection) -> tuple[NameProgress, ...]:
     still_open = _counts(connection, items.c.name, items.c.state.in_(OPEN))
     judged = _counts(connection, items.c.decided_name, items.c.state.in_(JUDGED), items.c.decided_name.is_not(None))
-    both = {name: NameProgress(name, still_open.get(name, 0), judged.get(name, 0)) for name in still_open | judged}
+    sure = (items.c.state.in_(JUDGED), items.c.verdict != Verdict.UNSURE)
+    suggested = _counts(connection, items.c.name, *sure)
+    right = _counts(connection, items.c.name, *sure, items.c.name == items.c.decided_name)
+    both = {
+        name: NameProgress(
+            name, still_open.get(name, 0), judged.get(name, 0), suggested.get(name, 0), right.get(name, 0)
+        )
+        for name in still_open | judged | suggested
+        if name.casefold() not in NO_NAMES or still_open.get(name)
+    }
     return tuple(sorted(both.values(), key=lambda name: (-name.open - name.judged, name.name)))
 
 

@@ -167,6 +167,14 @@ class ReviewItem:
         return next((guess.name for guess in self.names if guess.name != UNKNOWN_NAME), None)
 
     @property
+    def frames_per_second(self) -> float | None:
+        """Of its footage, by the frames on which it was seen; None where that was only one."""
+        if not self.track or self.track[-1].frame_index <= self.track[0].frame_index:
+            return None
+        seconds = (self.track[-1].timestamp - self.track[0].timestamp).total_seconds()
+        return (self.track[-1].frame_index - self.track[0].frame_index) / seconds if seconds > 0 else None
+
+    @property
     def name_score(self) -> float | None:
         """The probability of the suggestion, in [0, 1]."""
         return next((guess.score for guess in self.names if guess.name == self.suggestion), None)

@@ -5,10 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from review.edits import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from review.filters import Filters
-from review.mask_edits import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from review.names import unclear_reason
-from review.pictures import frame_rate
 from review.revisions import LONGEST_NOTE
 from schemas.review import Event, ItemStatus, MaskState, QueuedItem, Second, State, Verdict
 
@@ -206,6 +205,7 @@ class ItemAnswer(BaseModel):
     has_frames: bool
     has_motion: bool
     mask_state: MaskState | None
+    mask_version: str
     second: Second | None
     status: StatusAnswer
 
@@ -332,8 +332,9 @@ def item_answer(queued: QueuedItem, has_frames: bool) -> ItemAnswer:
         longitude=item.longitude,
         cluster=item.cluster,
         has_frames=has_frames,
-        has_motion=has_frames and frame_rate(item) is not None,
+        has_motion=has_frames and item.frames_per_second is not None,
         mask_state=queued.mask_state,
+        mask_version=f"{queued.repaired.repaired_at.timestamp():.0f}" if queued.repaired else "",
         second=queued.second,
         status=status_answer(queued.status),
     )

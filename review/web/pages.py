@@ -30,15 +30,33 @@ def grid(request: Request, site: TheSite, session: Signed) -> Response:
 @pages.get("/progress")
 def progress(request: Request, site: TheSite, session: Signed) -> Response:
     """The numbers."""
-    return render(request, site, "progress.html", session, stats=site.stats())
+    stats, agreement, audit = site.stats(), site.agreement(), site.audit()
+    return render(request, site, "progress.html", session, stats=stats, agreement=agreement, audit=audit)
 
 
 @pages.get("/items/{item_id}")
-def item(item_id: Annotated[ItemId, Path()], request: Request, site: TheSite, session: Signed) -> Response:
-    """One item with its history."""
+def item(
+    item_id: Annotated[ItemId, Path()], request: Request, site: TheSite, session: Signed, everything: bool = False
+) -> Response:
+    """One item with its history; who held it when is left out unless ``everything`` is asked for."""
     queued = site.queue.item(item_id)
     events = site.queue.events(item_id)
-    return render(request, site, "item.html", session, queued=queued, events=events[::-1])
+    told = [event for event in events if everything or not event.kind.is_of_leases]
+    left_out = len(events) - len(told)
+    return render(request, site, "item.html", session, queued=queued, events=told[::-1], left_out=left_out)
+
+
+@pages.get("/mine")
+def mine(request: Request, site: TheSite, session: Signed) -> Response:
+    """What the reviewer decided last, to take back several at once."""
+    return render(request, site, "mine.html", session, decided=site.queue.recent(session.reviewer))
+
+
+@pages.get("/second")
+def second(request: Request, site: TheSite, session: Signed) -> Response:
+    """Second opinions to give, and what reviewers disagree on."""
+    found = site.queue.disagreements()
+    return render(request, site, "second.html", session, disagreements=found, agreement=site.queue.agreement())
 
 
 @pages.get("/sign-in")

@@ -11,7 +11,9 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Header, Request
 from fastapi.templating import Jinja2Templates
 
+from review.audit import Audit
 from review.names import KnownName
+from review.opinions import Agreement
 from review.pictures import Pictures
 from review.queue import Queue
 from review.statistics import Stats
@@ -87,11 +89,21 @@ class Site:
     hashing: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(2))
     templates: Jinja2Templates = field(default_factory=lambda: Jinja2Templates(FOLDER / "templates"))
     _stats: "Recent[Stats]" = field(default_factory=lambda: Recent())
+    _agreement: "Recent[Agreement]" = field(default_factory=lambda: Recent())
+    _audit: "Recent[Audit]" = field(default_factory=lambda: Recent())
     _names: "Recent[tuple[KnownName, ...]]" = field(default_factory=lambda: Recent())
 
     def stats(self) -> Stats:
         """The numbers of the queue, a few seconds old: all reviewers ask for them all the time."""
         return self._stats.get(self.queue.stats)
+
+    def agreement(self) -> Agreement:
+        """How far reviewers agree, a few seconds old."""
+        return self._agreement.get(self.queue.agreement)
+
+    def audit(self) -> Audit:
+        """What would become a wrong class, a few seconds old."""
+        return self._audit.get(self.queue.audit)
 
     def names(self) -> tuple[KnownName, ...]:
         """The vocabulary, a few seconds old."""

@@ -30,6 +30,19 @@ export async function call(path, body) {
   throw new Failure(said.message ?? `The server answered ${answer.status}.`, { status: answer.status, passing });
 }
 
+// A picture that the server makes of what is sent.
+export async function callPicture(path, body) {
+  let answer;
+  try {
+    answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json", "X-CSRF-Token": meta("csrf") }, body: JSON.stringify(body), signal: AbortSignal.timeout(15000) });
+  } catch {
+    throw new Failure("The server cannot be reached.", { passing: true });
+  }
+  if (answer.ok) return createImageBitmap(await answer.blob());
+  const said = await answer.json().catch(() => ({}));
+  throw new Failure(said.message ?? `The server answered ${answer.status}.`, { status: answer.status });
+}
+
 // Pictures of the archive may be slow and a browser opens few connections: two at a time leave the others to
 // decisions. Each is an {image, source}; what left the page meanwhile (`wanted()` is false) is not asked for.
 const SLOTS = 2;
@@ -183,7 +196,7 @@ export function onKeys(press) {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.repeat && !event.key.startsWith("Arrow"))) return;
     if (document.querySelector("dialog[open]") || event.target.closest("input, select, textarea, summary")) return;
     if ((event.key === " " || event.key === "Enter") && event.target.closest("button, a")) return;
-    if (press(event.key.length === 1 ? event.key.toLowerCase() : event.key)) event.preventDefault();
+    if (press(event.key.length === 1 ? event.key.toLowerCase() : event.key, event)) event.preventDefault();
   });
   for (const button of document.querySelectorAll("button[data-key]")) button.addEventListener("click", () => press(button.dataset.key));
 }

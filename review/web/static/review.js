@@ -1,6 +1,11 @@
 // One item after the other. Entries are what this page has leased; `at` is the one on screen.
 import { $, Failure, Outbox, askName, call, describe, fromArchive, onKeys, percent, toast, watchProgress } from "./common.js";
 
+import { motionOf } from "./motion.js";
+import { comment, flagMask, sayEmpty } from "./remarks.js";
+import { repairOf } from "./repair.js";
+import { zoomable } from "./zoom.js";
+
 const AHEAD = 4;
 const MOST_OPEN = 60;
 const filters = JSON.parse($("review").dataset.filters);
@@ -12,6 +17,10 @@ let maskOn = localStorage.getItem("mask") !== "off";
 let wholeFrame = false;
 let retry = 0;
 let again = null;
+let trackFrame = null; // the frame of the strip that is shown large, or null
+const zoom = zoomable($("stage"), $("picture"));
+const motion = motionOf();
+const repair = repairOf({ zoom, saved: (item) => renewed(item) });
 
 const open = (entry) => !entry.done;
 const current = () => entries[at];
@@ -64,7 +73,7 @@ function add(item) {
   const known = entries.findIndex((entry) => entry.item.item_id === item.item_id);
   if (known >= 0) entries.splice(known, 1), at -= known <= at ? 1 : 0;
   const entry = { item, done: null, pictures: [] };
-  for (const name of ["crop.jpg", "mask.png"]) {
+  for (const name of ["crop.jpg", `mask.png${item.mask_version ? `?${item.mask_version}` : ""}`]) {
     const picture = new Image();
     picture.src = `/items/${item.item_id}/${name}`;
     entry.pictures.push(picture);
@@ -117,11 +126,28 @@ async function renew() {
 addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
 addEventListener("focus", renew);
 
+// What is on screen belongs to one item: whoever goes on starts afresh.
+function leave() {
+  wholeFrame = false;
+  trackFrame = null;
+  zoom.reset();
+  motion.close();
+  if (repair.on) repair.close();
+}
+
+// The server's newest word on an item that is here.
+function renewed(item) {
+  const entry = find(item.item_id);
+  if (!entry) return;
+  Object.assign(entry.item, { mask_state: item.mask_state, mask_version: item.mask_version, second: item.second });
+  render();
+}
+
 function next() {
   const ahead = entries.findIndex((entry, place) => place > at && open(entry));
   const any = ahead >= 0 ? ahead : entries.findIndex(open);
   at = any >= 0 ? any : entries.length;
-  wholeFrame = false;
+  leave();
   render();
   topUp();
 }
@@ -180,7 +206,7 @@ function render() {
   for (const id of ["picture", "strip"]) $(id).hidden = !entry;
   document.querySelector(".stage-tools").hidden = !entry;
   if (!entry) {
-    if (exhausted) sayEmpty();
+    if (exhausted) sayEmpty(filters);
     $("stage-state").hidden = $("frames-notice").hidden = true;
     return;
   }
@@ -229,6 +255,8 @@ function render() {
   $("source").title = item.source;
   $("history").href = `/items/${item.item_id}`;
   $("alike").href = alike(item);
+  $("mask-right").setAttribute("aria-pressed", item.mask_state === "right");
+  $("mask-wrong").setAttribute("aria-pressed", item.mask_state === "wrong");
   $("announce").textContent = done ? `${item.name}, decided: ${done.text}` : `${item.name}. ${item.unclear ?? ""} Suggested: ${item.names.slice(0, 5).map((one, place) => `${place + 1} ${one.name}`).join(", ")}`;
 }
 
@@ -239,10 +267,12 @@ function showPictures(item) {
   const frame = wholeFrame && item.has_frames && frameIsHere(item);
   const coming = wholeFrame && item.has_frames && !frame;
   if (coming) prefetchFrame(item, true);
-  setSource($("crop"), frame ? `${base}/frame.jpg` : `${base}/crop.jpg`);
+  const seen = trackFrame !== null && item.has_frames ? item.track[trackFrame] : null;
+  const version = item.mask_version ? `?${item.mask_version}` : "";
+  setSource($("crop"), seen ? `${base}/track/${seen.number}.jpg` : frame ? `${base}/frame.jpg` : `${base}/crop.jpg`);
   $("crop").alt = frame ? `The whole frame, with the object that may be: ${item.name}` : `The object that may be: ${item.name}`;
-  setSource($("mask"), frame ? `${base}/outline.png` : `${base}/mask.png`);
-  $("mask").hidden = !maskOn;
+  setSource($("mask"), `${base}/${frame ? "outline" : "mask"}.png${version}`);
+  $("mask").hidden = !maskOn || Boolean(seen);  // the mask belongs to the frame that was judged
   const view = frame ? { width: item.frame_width, height: item.frame_height } : item.crop_box;
   $("picture").style.aspectRatio = `${view.width} / ${view.height}`;
   $("picture").style.setProperty("--ratio", view.width / view.height);
@@ -250,6 +280,7 @@ function showPictures(item) {
   $("toggle-frame").setAttribute("aria-pressed", frame);
   $("toggle-frame").setAttribute("aria-busy", coming);
   $("toggle-frame").disabled = !item.has_frames;
+  $("toggle-motion").disabled = !item.has_motion || !item.has_frames;
   showStrip(item, base);
 }
 
@@ -269,7 +300,11 @@ function showStrip(item, base) {
   const shown = item.has_frames ? item.track.slice(first, first + 5) : [];
   const asked = [];
   $("strip").replaceChildren(...shown.map((seen) => {
-    const figure = document.createElement("figure"), image = document.createElement("img"), caption = document.createElement("figcaption");
+    const figure = document.createElement("button"), image = document.createElement("img"), caption = document.createElement("span");
+    figure.type = "button";
+    figure.className = "figure-button";
+    figure.addEventListener("click", () => { trackFrame = seen.shown ? null : item.track.indexOf(seen); wholeFrame = false; showPictures(item); markStrip(seen.number); });
+    figure.dataset.number = seen.number;
     const offset = (new Date(seen.timestamp) - new Date(item.timestamp)) / 1000;
     // The frame shown is stored with the item already.
     if (seen.shown) image.src = `${base}/crop.jpg`;
@@ -278,10 +313,16 @@ function showStrip(item, base) {
     image.addEventListener("error", () => frameGone(item, image.src, figure));
     caption.textContent = seen.shown ? "shown" : `${offset < 0 ? "−" : "+"}${Math.abs(offset).toFixed(1)} s`;
     figure.classList.toggle("here", seen.shown);
+    figure.classList.toggle("far", Math.abs(seen.number - here) > 1);
+    figure.setAttribute("aria-pressed", seen.shown);
     figure.append(image, caption);
     return figure;
   }));
   fromArchive(asked, { soon: true });
+}
+
+function markStrip(number) {
+  for (const figure of $("strip").children) figure.setAttribute("aria-pressed", Number(figure.dataset.number) === number);
 }
 
 // The picture is missing; the server says why.
@@ -301,29 +342,20 @@ async function frameGone(item, source, figure) {
   if (wholeFrame) wholeFrame = false;
   showPictures(item);
 }
-function sayEmpty() {
-  const narrowed = Object.keys(filters).length > 0;
-  const title = document.createElement("h2"), text = document.createElement("p"), link = document.createElement("a");
-  title.textContent = narrowed ? "Nothing waits under these filters" : "All done";
-  text.textContent = narrowed ? "Others may hold the rest, or it is judged." : "Nothing waits for you. What others hold comes back if they leave it.";
-  link.href = narrowed ? "/" : "/progress";
-  link.textContent = narrowed ? "Clear the filters" : "See the progress";
-  link.className = "button";
-  $("empty").replaceChildren(title, text, link);
-}
-
 function move(step) {
   const target = at + step;
   if (target < 0) return toast("This is the first one you saw.");
   if (target >= entries.length) return entries.filter(open).length >= MOST_OPEN ? toast(`You hold ${MOST_OPEN} undecided items. Judge or snooze some first.`, "warning") : topUp();
   at = target;
-  wholeFrame = false;
+  leave();
   render();
   topUp();
 }
 
-function press(key) {
+function press(key, event) {
   const entry = current();
+  const pan = event?.shiftKey ? { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key] : null;
+  if (pan) return zoom.pan(...pan);
   if (/^[1-5]$/.test(key)) {
     const chosen = entry?.item.names[key - 1];
     if (chosen) judge(chosen.name === entry.item.suggestion ? { verdict: "accept" } : { verdict: "relabel", name: chosen.name });
@@ -335,7 +367,17 @@ function press(key) {
   else if (key === "/") name(false);
   else if (key === "z") undo();
   else if (key === "m") { maskOn = !maskOn; localStorage.setItem("mask", maskOn ? "on" : "off"); if (entry) showPictures(entry.item); }
-  else if (key === "f") { wholeFrame = !wholeFrame; if (entry) showPictures(entry.item); }
+  else if (key === "p") { if (entry?.item.has_motion && entry.item.has_frames) motion.toggle(entry.item); else if (entry) toast("There are no frames around it to show."); }
+  else if (key === "[") motion.step(-1);
+  else if (key === "]") motion.step(1);
+  else if (key === "+" || key === "=") zoom.by(1.5);
+  else if (key === "-" || key === "−") zoom.by(1 / 1.5);
+  else if (key === "0") zoom.reset();
+  else if (key === "r") flagMask(entry, "right", renewed);
+  else if (key === "w") flagMask(entry, "wrong", renewed);
+  else if (key === "e") { if (entry) { trackFrame = null; wholeFrame = false; maskOn = true; motion.close(); showPictures(entry.item); repair.on ? repair.close() : repair.open(entry.item); } }
+  else if (key === "c") comment(entry);
+  else if (key === "f") { trackFrame = null; wholeFrame = !wholeFrame; if (entry) showPictures(entry.item); }
   else if (key === "g") { if (entry) location.href = alike(entry.item); }
   else if (key === "?") $("help").showModal();
   else if (key === "ArrowLeft") move(-1);
@@ -346,6 +388,9 @@ function press(key) {
 
 $("toggle-mask").addEventListener("click", () => press("m"));
 $("toggle-frame").addEventListener("click", () => press("f"));
+$("toggle-motion").addEventListener("click", () => press("p"));
+$("zoom-in").addEventListener("click", () => press("+"));
+$("zoom-out").addEventListener("click", () => press("-"));
 // Items that nobody looks at any more go back at once, without waiting for their leases to end.
 addEventListener("pagehide", () => {
   const items = entries.filter(open).map((entry) => entry.item.item_id);

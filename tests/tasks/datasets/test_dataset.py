@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from io import BytesIO
@@ -21,7 +22,7 @@ from pycocotools import mask as coco_mask
 
 from schemas.dataset import Split
 from schemas.dataset_format import DatasetFormat
-from schemas.review import Verdict
+from schemas.review import Box, MaskState, QueuedItem, RepairedMask, Verdict
 from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
 from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.manifest import Manifest
@@ -29,9 +30,10 @@ from tasks.datasets.selection import Wanted, select
 from tasks.datasets.split import near_pairs, read_shares, split_drives, split_of
 from tasks.errors import UsageError, UserError
 from tasks.footage.frames import read_frame
-from tasks.masks import decode_mask
+from tasks.masks import decode_mask, encode_mask
 from tasks.tables import Tables, open_table
 from tests.tasks.dataset_samples import (
+    DECIDED,
     Judged,
     judge_by_colour,
     judged_fleet,
@@ -641,3 +643,46 @@ def test_tables_that_are_not_there(small, tmp_path):
     with pytest.raises(UserError, match="no tables"):
         build(replace(small, tables=str(tmp_path / "nowhere")), tmp_path / "out", DatasetFormat.COCO)
     assert nothing_written(tmp_path / "out")
+
+
+def _with_masks(fleet: Judged, change: Callable[[int, QueuedItem], QueuedItem]) -> Judged:
+    return replace(fleet, items=tuple(change(number, queued) for number, queued in enumerate(fleet.items)))
+
+
+def test_unknown_object_is_no_class_and_wrong_masks_are_left_out(fleet):
+    unnamed, wrong = fleet.items[0].item.item_id, fleet.items[1].item.item_id
+
+    def change(number: int, queued: QueuedItem) -> QueuedItem:
+        if queued.item.item_id == unnamed:
+            return replace(queued, status=replace(queued.status, name="Unknown objects", verdict=Verdict.RELABEL))
+        return replace(queued, mask_state=MaskState.WRONG) if queued.item.item_id == wrong else queued
+
+    changed = _with_masks(fleet, change)
+    found = select(changed.walk(), Tables.at(changed.tables), Wanted(), 0, HALVES)
+    assert not any("unknown" in name.casefold() for name in found.classes)
+    assert {label.item_id for frame in found.frames for label in frame.labels}.isdisjoint({unnamed, wrong})
+
+
+def test_a_repaired_mask_takes_the_place_of_the_scans_on_the_judged_frame(fleet):
+    item = fleet.items[0].item
+    mask = np.zeros((item.frame_height, item.frame_width), bool)
+    mask[3:9, 5:15] = True
+    repair = RepairedMask(encode_mask(mask), ("lasso",), "grace", DECIDED)
+
+    def change(number: int, queued: QueuedItem) -> QueuedItem:
+        return queued if number else replace(queued, mask_state=MaskState.REPAIRED, repaired=repair)
+
+    changed = _with_masks(fleet, change)
+    found = select(changed.walk(), Tables.at(changed.tables), Wanted(), 0, HALVES)
+    labels = {
+        frame.frame_index: label for frame in found.frames for label in frame.labels if label.item_id == item.item_id
+    }
+    own = labels[item.frame_index]
+    assert (own.mask_rle, own.area, own.box, own.mask_origin) == (
+        encode_mask(mask), 60, Box(5, 3, 10, 6), "repaired by grace",
+    )  # fmt: skip
+    assert all(label.mask_origin == "scan" for index, label in labels.items() if index != item.frame_index)
+    vouched = select(changed.walk(), Tables.at(changed.tables), Wanted(vouched_masks=True), 0, HALVES)
+    assert [(label.item_id, label.mask_origin) for frame in vouched.frames for label in frame.labels] == [
+        (item.item_id, "repaired by grace")
+    ]
