@@ -14,6 +14,7 @@ from clipomaly.cli.demo import demo
 from clipomaly.cli.doctor import doctor
 from clipomaly.cli.evaluate import evaluate
 from clipomaly.cli.finetune import finetune
+from clipomaly.cli.forget import forget
 from clipomaly.cli.mine import mine
 from clipomaly.cli.models import models
 from clipomaly.cli.query import query
@@ -58,6 +59,7 @@ for command in (
     models,
     compact,
     check,
+    forget,
     doctor,
     demo,
 ):

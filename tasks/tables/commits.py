@@ -121,12 +121,14 @@ def read_commit_table(root: Location, scan_id: str) -> pa.Table:
 
 
 def read_done(root: Location, scan_id: str) -> pa.Table:
-    """The committed sources of a generation, as columns: who they are alone, for planning.
+    """The committed sources of a generation, and those that were forgotten in any, as columns: who they are alone, for
+    planning.
 
     Raises UserError when a record cannot be read.
     """
     folded, newer = _folded_and_newer(root, scan_id, _DONE_LEAVES)
-    return pa.concat_tables([done_in(folded), *map(done_in, newer)])
+    forgotten = [{"uri": uri, "etag": etag} for uri, etag in sorted(read_forgotten(root))]
+    return pa.concat_tables([done_in(folded), *map(done_in, newer), pa.Table.from_pylist(forgotten, schema=DONE)])
 
 
 def _folded_and_newer(

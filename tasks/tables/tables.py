@@ -1,7 +1,7 @@
 """The tables at one place, located once: what every other step of the work asks."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -11,7 +11,10 @@ import pyarrow.dataset as ds
 from schemas.records import CommitRecord, PartFile, ScanRecord
 from schemas.tables import Table
 from tasks.storage import Location, is_local, locate
-from tasks.tables import check, commits, compact, dataset, parts, scans
+from tasks.tables import check, commits, compact, dataset, forget, parts, scans
+from tasks.tables.check import Finding
+from tasks.tables.compact import DayCompacted
+from tasks.tables.forget import Forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +84,26 @@ class Tables:
         """The committed rows of a table, as ``open_table`` gives them."""
         return dataset.open_rows(self.root, table, scan_id)
 
-    def compact(self, grace: timedelta) -> Iterator[compact.DayCompacted]:
+    def compact(self, grace: timedelta) -> Iterator[DayCompacted]:
         """Compact every day of every generation as far as it can be now; those at rest are passed over.
 
         ``grace`` is how long replaced files stay, for those who opened the tables before.
         """
         return compact.compact(self.root, grace)
 
+    def forget(self, sources: Sequence[str]) -> Forgotten:
+        """Forget sources, by URI or folder: from now on no reader sees their rows, and no scan reads them again."""
+        return forget.forget_sources(self.root, sources)
+
+    def remove_rows(self, forgotten: Forgotten, grace: timedelta) -> Iterator[DayCompacted]:
+        """Write the files that hold rows of forgotten sources again without them; old files go after ``grace``."""
+        return forget.remove_rows(self.root, forgotten, grace)
+
     def missing_files(self, scan_id: str, commits: pa.Table) -> list[str]:
         """A line for each file of a generation that is gone or has another size; ``commits`` is its commit table."""
         return check.missing_files(self.root, scan_id, commits)
 
-    def check(self, *, repair: bool = False, hashes: bool = True) -> Iterator[check.Finding]:
+    def check(self, *, repair: bool = False, hashes: bool = True) -> Iterator[Finding]:
         """Whatever is not as it was written, and with ``repair`` set free, so that the next scan does it again."""
         return check.check(self.root, repair=repair, hashes=hashes)
 

@@ -1,0 +1,72 @@
+"""Forget sources on request: their rows, masks and embeddings, in every generation.
+
+A record of what is forgotten comes first: from then on no reader sees the rows, and no scan reads the same content
+again. Then the files of their days are written again without them, as compaction writes files.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from schemas.records import CommitRecord, Outcome
+from tasks.errors import UsageError
+from tasks.storage import Location, locate
+from tasks.tables.commits import read_commits
+from tasks.tables.compact import DayCompacted, compact_day
+from tasks.tables.forgotten import ForgottenSource, write_forgotten
+from tasks.tables.parts import file_day
+from tasks.tables.scans import scans_there
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was forgotten by URI, with the number of rows of ``instances`` in all generations, and the days whose files
+    hold rows of it."""
+
+    sources: dict[str, int]
+    days: tuple[tuple[str, date], ...]
+
+
+def forget_sources(root: Location, wanted: Sequence[str]) -> Forgotten:
+    """Record that sources are forgotten. Each of ``wanted`` is the URI of a source, or that of a folder of them.
+
+    Raises UserError when there are no tables; UsageError when one of ``wanted`` names no source in them, and nothing is
+    forgotten then.
+    """
+    commits = [commit for scan in scans_there(root) for commit in read_commits(root, scan.scan_id)]
+    known = {source.uri for commit in commits for source in commit.sources}
+    chosen: set[str] = set()
+    for name in wanted:
+        names = {name, locate(name).url}
+        met = {uri for uri in known if uri in names or any(uri.startswith(f"{one.rstrip('/')}/") for one in names)}
+        if not met:
+            raise UsageError(f"No source of these tables is {name} or lies below it. Nothing was forgotten.")
+        chosen |= met
+    counts: Counter[tuple[str, str]] = Counter()
+    for commit in commits:
+        for source in commit.sources:
+            if source.uri in chosen and source.outcome is not Outcome.FORGOTTEN:
+                counts[source.uri, source.etag] += source.instances
+    if counts:
+        write_forgotten(root, tuple(ForgottenSource(*key, count) for key, count in sorted(counts.items())))
+    of_source: Counter[str] = Counter(dict.fromkeys(sorted(chosen), 0))
+    for (uri, _), count in counts.items():
+        of_source[uri] += count
+    return Forgotten(dict(of_source), tuple(sorted(_days_of(commits, chosen))))
+
+
+def _days_of(commits: Iterable[CommitRecord], uris: set[str]) -> set[tuple[str, date]]:
+    return {
+        (commit.scan_id, file_day(file))
+        for commit in commits
+        if any(source.uri in uris for source in commit.sources)
+        for file in commit.files
+    }
+
+
+def remove_rows(root: Location, forgotten: Forgotten, grace: timedelta) -> Iterator[DayCompacted]:
+    """Write the files of these days again without the rows; the old ones are removed after ``grace``."""
+    for scan_id, day in forgotten.days:
+        of_day = [one for one in read_commits(root, scan_id) if any(file_day(file) == day for file in one.files)]
+        yield compact_day(root, scan_id, day, of_day, grace)
