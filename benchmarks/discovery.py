@@ -29,7 +29,7 @@ from flows.parameters import ScanParameters
 from tasks.masks import decode_mask
 from tasks.mining.candidates import Candidates, read_candidates
 from tasks.mining.mine import MiningOptions, mine
-from tasks.mining.queue_index import remember
+from tasks.mining.queue_index import index_queue
 from tasks.tables import Tables, open_table
 
 matplotlib.use("Agg")
@@ -90,7 +90,7 @@ def orders(tables: str, candidates: Candidates, options: MiningOptions) -> dict[
     tracks = sorted(range(len(candidates)), key=lambda index: (-candidates.score[index], shown[index]))
 
     def mined(options: MiningOptions) -> list[str]:
-        nothing = remember([], [], candidates.scans[-1].embedding_dimension)
+        nothing = index_queue([], [], candidates.scans[-1].embedding_dimension)
         chosen = mine(candidates, nothing, replace(options, count=len(candidates))).chosen
         items = [one for one in chosen if one.duplicate_of is None]
         items.sort(key=lambda one: (-one.rank, one.item_id))  # as the queue does

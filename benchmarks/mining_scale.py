@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tasks.mining.candidates import read_candidates
 from tasks.mining.mine import MiningOptions, mine
-from tasks.mining.queue_index import remember
+from tasks.mining.queue_index import index_queue
 from tasks.tables import Tables
 from tasks.tables.search import SearchFilters, rank, select
 
@@ -40,7 +40,7 @@ def main() -> None:
     candidates = read_candidates(Tables.at(tables))
     told["candidates"], told["read_seconds"] = len(candidates), round(time.perf_counter() - start, 1)
     start = time.perf_counter()
-    mined = mine(candidates, remember([], [], candidates.vectors.shape[1]), MiningOptions())
+    mined = mine(candidates, index_queue([], [], candidates.vectors.shape[1]), MiningOptions())
     told["chosen"], told["choose_seconds"] = len(mined.chosen), round(time.perf_counter() - start, 1)
     told["peak_memory_gib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)
     print(json.dumps(told))

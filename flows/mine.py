@@ -11,7 +11,7 @@ from tasks.errors import UserError
 from tasks.mining.candidates import read_candidates
 from tasks.mining.items import Lost, make_items
 from tasks.mining.mine import MiningOptions, mine
-from tasks.mining.queue_index import remember
+from tasks.mining.queue_index import index_queue
 from tasks.tables import Tables
 
 
@@ -43,12 +43,12 @@ def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSumma
     newest = candidates.scans[-1]
     lost = Lost()
     with Queue.open(queue_url) as queue:
-        past = remember(
+        queue_index = index_queue(
             queue.walk(tuple(State), with_pictures=False),
             [scan.scan_id for scan in candidates.scans],
             newest.embedding_dimension,
         )
-        mined = mine(candidates, past, options)
+        mined = mine(candidates, queue_index, options)
         queue.set_vocabulary(newest.vocabulary[: newest.known_classes], newest.vocabulary[newest.known_classes :])
         enqueued = queue.enqueue(_checked(make_items(Tables.at(tables), candidates, mined.chosen, lost), lost))
     if lost.count and lost.count == len(mined.chosen):

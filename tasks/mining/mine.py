@@ -1,4 +1,4 @@
-"""Candidates → the shortest list of items that shows the most different real unknowns."""
+"""Choose few candidates that show as many different real objects as possible."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,30 +9,31 @@ import numpy.typing as npt
 
 from tasks.mining.candidates import Candidates, Guesses
 from tasks.mining.neighbours import Distances, learn_distances, nearest
-from tasks.mining.queue_index import Past, find_older
+from tasks.mining.queue_index import QueueIndex, find_older
 from tasks.tables.embeddings import Vectors
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
-_KIN = 5  # nearest finds that tell how rare a find is
-_SHORTLIST = 5_000  # candidates, at least, among which the different ones are chosen
-_SHORTLIST_TIMES = 20  # as many as are wanted
-_NAMED_ALIKE = 1.5  # times further apart two finds of one name may look and still be one object
-_MET = 0.1  # what counts as new of an object whose name is in the queue: a name may be wrong
+_NEIGHBOURS = 5  # the distance to so many nearest finds says how rare a find is
+_SHORTLIST = 5_000  # the diverse items are chosen among at least so many candidates
+_SHORTLIST_TIMES = 20  # and at least so many times the wanted number
+_SAME_NAME = 1.5  # two finds of one name are one object up to so many times the usual distance
+_LEAST_NOVELTY = 0.1  # of an object whose name the queue holds: the name may be wrong
 _EARTH = 6_371_000.0  # metres
 _CHUNK = 8_192
 
 
 @dataclass(frozen=True, slots=True)
 class MiningOptions:
-    """What is chosen, and how much each reason counts.
+    """How many items are chosen, and how much each factor of the rank counts.
 
     ``count`` items, of which the share ``random_share`` in [0, 1] is drawn at random. ``score``, ``rarity``,
-    ``novelty``, ``persistence``, ``size`` and ``diversity`` are exponents of factors in [0, 1]: 0 leaves one out.
-    ``same_look`` and ``alike`` are distances (0 the same look, 1 nothing in common) up to which finds are one object,
-    or look-alikes. ``same_place`` is in metres: finds further apart, where both places are known, are two objects.
+    ``novelty``, ``persistence``, ``size`` and ``diversity`` are exponents of factors in [0, 1]; 0 switches a factor
+    off. ``same_look`` and ``alike`` are distances of appearance (0 identical, 1 unrelated): up to ``same_look``, finds
+    are one object; up to ``alike``, they are look-alikes. ``same_place`` is in metres: finds that are further apart
+    are two objects, where both places are known.
     """
 
     count: int = 200
@@ -51,7 +52,7 @@ class MiningOptions:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A candidate for the queue; everything but its index ``candidate`` means what it means in ``ReviewItem``."""
+    """A candidate that enters the queue: its index, and the fields that ``ReviewItem`` explains."""
 
     candidate: int
     item_id: str
@@ -64,9 +65,9 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Mined:
-    """What was chosen, originals before their duplicates, and why the rest was not.
+    """The chosen items, originals before their duplicates.
 
-    ``there`` candidates are in the queue already; ``judged`` were judged as items of an older scan.
+    Of all ``candidates``, ``there`` are in the queue already, and ``judged`` were judged as items of an older scan.
     """
 
     chosen: tuple[Chosen, ...]
@@ -75,20 +76,22 @@ class Mined:
     judged: int
 
 
-def mine(candidates: Candidates, past: Past, options: MiningOptions) -> Mined:
-    """Choose items for the queue; the same candidates, queue and options choose the same.
+def mine(candidates: Candidates, queue: QueueIndex, options: MiningOptions) -> Mined:
+    """Choose items for the queue. The same candidates, queue and options give the same choice.
 
-    What a newer scan found again takes the place of the older, open items; whatever was judged stays judged. The
-    random share is drawn from all else that the queue does not hold. Of the rest each has a value: score x
-    rarity x novelty x persistence x size, each to the power of its weight. What looks like an item of the queue is its
-    duplicate. Then the best is taken, what shows the same object becomes its duplicate, and all others count less the
-    more they look like what is taken (maximal marginal relevance) and the likelier a name of theirs is one that was
-    taken (expected coverage of names), until there are ``count``. At most as many duplicates are handed in, the best.
+    1. An object that a newer scan found again replaces its older open item. Judged items stay.
+    2. The random share is drawn from all other candidates that the queue does not hold.
+    3. Each remaining candidate has a value: score x rarity x novelty x persistence x size, each to the power of its
+       weight. A candidate that looks like an item of the queue becomes a duplicate of it.
+    4. The candidate with the highest value is chosen, and candidates of the same object become its duplicates. The
+       value of all others falls with their similarity to it (maximal marginal relevance) and with the probability that
+       they have its name (expected coverage of names). This repeats until there are ``count`` items.
+    5. At most ``count`` duplicates enter the queue, the ones with the highest value.
     """
     ids = candidates.track_ids
     distances = learn_distances(candidates.vectors)
-    older = find_older(candidates, past)
-    there = np.array([track_id in past.item_ids for track_id in ids], np.bool_)
+    older = find_older(candidates, queue)
+    there = np.array([track_id in queue.item_ids for track_id in ids], np.bool_)
     judged = _mask(len(ids), (index for index, items in older.items() if any(item.judged for item in items)))
     again = _mask(len(ids), older) & ~there & ~judged
     left = ~there & ~judged & ~again
@@ -96,14 +99,14 @@ def mine(candidates: Candidates, past: Past, options: MiningOptions) -> Mined:
     drawn = _draw(ids, left, round(options.random_share * wanted), options.seed)
     left[drawn] = False
 
-    past_index, past_distance = _nearest_past(candidates.vectors, past.vectors, distances)
-    past_distance[again] = 1.0  # what they look like is what they replace
-    unmet = np.array([past.unmet.get(name, 1.0) for name in candidates.guesses.names])
-    novelty = past_distance * np.maximum(_new_names(candidates.guesses, unmet), _MET)
+    item_index, item_distance = _nearest_item(candidates.vectors, queue.vectors, distances)
+    item_distance[again] = 1.0  # what they look like is what they replace
+    unmet = np.array([queue.unmet.get(name, 1.0) for name in candidates.guesses.names])
+    novelty = item_distance * np.maximum(_new_names(candidates.guesses, unmet), _LEAST_NOVELTY)
     novelty[again] = 1.0
     value = _value(candidates, novelty, distances, options)
     shortlist = _best(value, left, max(_SHORTLIST, _SHORTLIST_TIMES * options.count))
-    duplicates = _past_duplicates(candidates, past, shortlist, past_index, past_distance, options)
+    duplicates = _duplicates_of_items(candidates, queue, shortlist, item_index, item_distance, options)
     shortlist = np.setdiff1d(shortlist, np.array([*duplicates], np.int64))
     picked, ranks, own = _pick(candidates, value, shortlist, drawn, wanted - len(drawn), distances, options)
     duplicates |= own
@@ -117,7 +120,7 @@ def mine(candidates: Candidates, past: Past, options: MiningOptions) -> Mined:
         replaced = tuple(seen.item_id for seen in older[index])
         was_drawn = any(seen.drawn_at_random for seen in older[index])
         chosen.append(Chosen(index, ids[index], float(value[index]), None, was_drawn, None, replaced))
-    chosen = _grouped(chosen, candidates, past, past_index, past_distance, distances, options)
+    chosen = _grouped(chosen, candidates, queue, item_index, item_distance, distances, options)
     best = sorted(duplicates, key=lambda index: (-value[index], ids[index]))[: options.count]
     pointing = [Chosen(index, ids[index], float(value[index]), duplicate_of=duplicates[index]) for index in best]
     return Mined((*chosen, *pointing), len(ids), int(np.count_nonzero(there)), int(np.count_nonzero(judged)))
@@ -130,7 +133,7 @@ def _mask(length: int, indices: Iterable[int]) -> Bools:
 
 
 def _draw(ids: Sequence[str], left: Bools, count: int, seed: int) -> Indices:
-    """``count`` of those left, by the hash of their ids: at random, and every time the same."""
+    """Draw ``count`` of those left by the hash of their ids: random, but the same every time."""
     pool = np.flatnonzero(left)
     hashes = [hashlib.sha256(f"{seed} {ids[index]}".encode()).digest() for index in pool.tolist()]
     order = sorted(range(len(pool)), key=hashes.__getitem__)[:count]
@@ -138,7 +141,7 @@ def _draw(ids: Sequence[str], left: Bools, count: int, seed: int) -> Indices:
 
 
 def _value(candidates: Candidates, novelty: Floats, distances: Distances, options: MiningOptions) -> Floats:
-    rarity = distances.of(nearest(candidates.vectors, _KIN)).mean(axis=1)
+    rarity = distances.of(nearest(candidates.vectors, _NEIGHBOURS)).mean(axis=1)
     value: Floats = (
         _quantiles(candidates.score) ** options.score
         * rarity.astype(np.float64) ** options.rarity
@@ -150,23 +153,23 @@ def _value(candidates: Candidates, novelty: Floats, distances: Distances, option
 
 
 def _quantiles(values: Floats) -> Floats:
-    """The share of values that are not greater, in (0, 1]: scores of most models crowd near 1."""
+    """The share of values that are not greater, in (0, 1]. Raw scores will not do: those of most models lie near 1."""
     return np.searchsorted(np.sort(values), values, side="right") / max(len(values), 1)
 
 
 def _new_names(guesses: Guesses, unmet: Floats) -> Floats:
-    """The probability that an object's name is one that no other has, by that of each name."""
+    """The probability that no other object has the name of an object, from that probability for each name."""
     new: Floats = 1 - (guesses.probability * (1 - unmet[guesses.name])).sum(axis=1)
     return new.clip(0)
 
 
-def _nearest_past(vectors: Vectors, past: Vectors, distances: Distances) -> tuple[Indices, Floats]:
+def _nearest_item(vectors: Vectors, items: Vectors, distances: Distances) -> tuple[Indices, Floats]:
     """For each candidate the item of the queue that looks most like it, and its distance, 1 where there is none."""
     index, distance = np.zeros(len(vectors), np.int64), np.ones(len(vectors))
-    if len(past):
-        items = past.astype(np.float32).T
+    if len(items):
+        columns = items.astype(np.float32).T
         for start in range(0, len(vectors), _CHUNK):
-            cosines = vectors[start : start + _CHUNK].astype(np.float32) @ items
+            cosines = vectors[start : start + _CHUNK].astype(np.float32) @ columns
             index[start : start + _CHUNK] = cosines.argmax(axis=1)
             distance[start : start + _CHUNK] = distances.of(cosines.max(axis=1))
     return index, distance
@@ -178,25 +181,25 @@ def _best(value: Floats, left: Bools, count: int) -> Indices:
     return np.sort(pool[order])
 
 
-def _past_duplicates(
+def _duplicates_of_items(
     candidates: Candidates,
-    past: Past,
+    queue: QueueIndex,
     shortlist: Indices,
-    past_index: Indices,
-    past_distance: Floats,
+    item_index: Indices,
+    item_distance: Floats,
     options: MiningOptions,
 ) -> dict[int, str]:
     """The candidates that show the object of an item of the queue, and that item."""
-    if not len(past.vectors):
+    if not len(queue.vectors):
         return {}
-    at = past_index[shortlist]
-    same = past.objects[at] & _same_object(
-        past_distance[shortlist],
-        candidates.names[shortlist] == past.names[at],
-        _metres(candidates.places[shortlist], past.places[at]),
+    at = item_index[shortlist]
+    same = queue.objects[at] & _same_object(
+        item_distance[shortlist],
+        candidates.names[shortlist] == queue.names[at],
+        _metres(candidates.places[shortlist], queue.places[at]),
         options,
     )
-    return {int(index): past.originals[int(past_index[index])] for index in shortlist[same]}
+    return {int(index): queue.originals[int(item_index[index])] for index in shortlist[same]}
 
 
 def _pick(
@@ -208,8 +211,11 @@ def _pick(
     distances: Distances,
     options: MiningOptions,
 ) -> tuple[list[int], list[float], dict[int, str]]:
-    """The list: ``drawn`` and up to ``count`` others of the shortlist that differ, in order; the value that each had
-    when it was taken, which of a drawn one is that of the one before; and the duplicates."""
+    """Choose ``drawn`` and up to ``count`` different others of the shortlist.
+
+    Returns the candidates in the order of choice; the value of each when it was chosen (a drawn one has the value of the
+    one before it); and the duplicates, with the item that each duplicates.
+    """
     vectors = candidates.vectors[shortlist].astype(np.float32)
     every = candidates.guesses
     guesses = Guesses(every.names, every.name[shortlist], every.probability[shortlist])
@@ -231,7 +237,7 @@ def _pick(
         strike_out(index)
     waiting = drawn.tolist()
     length = count + len(drawn)
-    # Strewn evenly among the others, so that both are judged at the same pace.
+    # Drawn items lie evenly among the others, so that both are judged at the same pace.
     places = {length * (2 * place + 1) // (2 * len(drawn)) for place in range(len(drawn))}
     picked: list[int] = []
     ranks: list[float] = []
@@ -239,8 +245,8 @@ def _pick(
         if waiting and (len(picked) in places or not left.any()):
             index, rank = waiting.pop(0), ranks[-1] if ranks else 1.0
         else:
-            difference = apart * _new_names(guesses, unmet)
-            current = np.where(left, value[shortlist] * difference**options.diversity, -1.0)
+            dissimilarity = apart * _new_names(guesses, unmet)
+            current = np.where(left, value[shortlist] * dissimilarity**options.diversity, -1.0)
             best = int(current.argmax())
             left[best] = False
             index, rank = int(shortlist[best]), float(current[best])
@@ -254,8 +260,8 @@ def _pick(
 def _same_object(
     distance: npt.NDArray[np.floating], named_alike: Bools, metres: Floats, options: MiningOptions
 ) -> Bools:
-    """Near enough by look, nearer where the names differ, and not known to be far apart."""
-    limit = np.where(named_alike, _NAMED_ALIKE * options.same_look, options.same_look)
+    """Whether finds look alike (a closer distance is needed where the names differ) and are not known to be far apart."""
+    limit = np.where(named_alike, _SAME_NAME * options.same_look, options.same_look)
     same: Bools = (distance <= limit) & ~(metres > options.same_place)
     return same
 
@@ -272,19 +278,19 @@ def _metres(places: Floats, others: Floats) -> Floats:
 def _grouped(
     chosen: Sequence[Chosen],
     candidates: Candidates,
-    past: Past,
-    past_index: Indices,
-    past_distance: Floats,
+    queue: QueueIndex,
+    item_index: Indices,
+    item_distance: Floats,
     distances: Distances,
     options: MiningOptions,
 ) -> list[Chosen]:
-    """Give look-alikes a cluster: that of the item of the queue they look like, else the id of the first of them."""
+    """Give look-alikes a cluster: that of a similar item of the queue, else the id of the first of them."""
     leaders: list[int] = []
     grouped = []
-    for one in chosen:
-        index = one.candidate
-        near_past = past_distance[index] <= options.alike and len(past.vectors) > 0
-        cluster = past.clusters[past_index[index]] if near_past else None
+    for item in chosen:
+        index = item.candidate
+        is_near_item = item_distance[index] <= options.alike and len(queue.vectors) > 0
+        cluster = queue.clusters[item_index[index]] if is_near_item else None
         if cluster is None and leaders:
             led = candidates.vectors[leaders].astype(np.float32) @ candidates.vectors[index].astype(np.float32)
             nearest_leader = int(led.argmax())
@@ -292,6 +298,6 @@ def _grouped(
                 cluster = candidates.track_ids[leaders[nearest_leader]]
         if cluster is None:
             leaders.append(index)
-            cluster = one.item_id
-        grouped.append(replace(one, cluster=cluster))
+            cluster = item.item_id
+        grouped.append(replace(item, cluster=cluster))
     return grouped

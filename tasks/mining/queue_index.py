@@ -1,4 +1,4 @@
-"""What mining must know of the items that are in the queue already."""
+"""An index of the review queue: what mining must know of the items that it holds."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from schemas.review import Box, QueuedItem, State
+from schemas.geometry import Box, box_iou
+from schemas.review import QueuedItem, State
 from tasks.mining.candidates import Candidates
 from tasks.tables.embeddings import Vectors
 
-_SAME_SPOT = 0.5  # IoU of the boxes on one frame from which two scans mean one object
+_SAME_OBJECT = 0.5  # from this IoU of their boxes on one frame on, the finds of two scans are one object
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An item that stands for itself: where its object was seen, by frame, and whether a person judged it."""
+    """An item that is no duplicate: the boxes of its object by frame, and whether a person judged it."""
 
     item_id: str
     scan_id: str
@@ -26,14 +27,16 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """The items of a queue, pictures aside.
+class QueueIndex:
+    """The items of a queue without their pictures.
 
-    The arrays, of length P, are of those whose embeddings can be compared: ``vectors`` (P, D) float16 of length 1,
-    ``originals`` the id of the item that stands for each, ``names``, ``places`` (latitude, longitude; NaN where
-    unknown), ``clusters``, and ``objects``, False where a person said that it is nothing.
+    The arrays have a row for each of the P items whose embeddings can be compared: ``vectors`` (P, D) float16 of
+    length 1, ``originals`` (the id of the item, or of the item that it duplicates), ``names``, ``places`` (latitude
+    and longitude in degrees, NaN where unknown), ``clusters``, and ``objects``, which is False for what a person
+    judged to be no object.
 
-    ``unmet`` is the probability that no object of the queue has this name: 0 where a person gave it, 1 for any other.
+    ``unmet`` maps a name to the probability that no object of the queue has it: 0 if a person gave the name. Names that
+    are missing here have probability 1.
     """
 
     item_ids: frozenset[str]
@@ -47,10 +50,11 @@ class Past:
     unmet: Mapping[str, float]
 
 
-def remember(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: int) -> Past:
-    """Go through the items of a queue one by one, so that their pictures never pile up.
+def index_queue(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: int) -> QueueIndex:
+    """Index the items of a queue, one after the other, so that never more than one item's pictures are in memory.
 
-    The embeddings of items of other scans than ``scan_ids``, another model's, are left aside.
+    Embeddings of scans that are not in ``scan_ids`` come from another model and cannot be compared: they are left out.
+    ``dimension`` is the length of the embeddings.
     """
     comparable = frozenset(scan_ids)
     item_ids: list[str] = []
@@ -65,7 +69,7 @@ def remember(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: in
     for queued in items:
         item, status = queued.item, queued.status
         item_ids.append(item.item_id)
-        judged = status.state in (State.DECIDED, State.EXPORTED)
+        judged = status.state.is_judged
         if status.name is not None:
             unmet[status.name] = 0.0
         elif not judged:
@@ -82,7 +86,7 @@ def remember(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: in
             places.append((item.latitude, item.longitude))
             clusters.append(item.cluster)
             objects.append(not judged or status.name is not None)
-    return Past(
+    return QueueIndex(
         item_ids=frozenset(item_ids),
         by_source=by_source,
         vectors=np.stack(vectors) if vectors else np.zeros((0, dimension), np.float16),
@@ -95,15 +99,15 @@ def remember(items: Iterable[QueuedItem], scan_ids: Iterable[str], dimension: in
     )
 
 
-def find_older(candidates: Candidates, past: Past) -> dict[int, tuple[Seen, ...]]:
-    """By candidate, the items of older scans that show its object: a box of theirs on one of its frames overlaps."""
+def find_older(candidates: Candidates, queue: QueueIndex) -> dict[int, tuple[Seen, ...]]:
+    """The items of older scans that show the object of a candidate, by candidate: their boxes overlap on some frame."""
     older: dict[int, tuple[Seen, ...]] = {}
-    sources = candidates.rows["source_uri"].take(candidates.best).to_pylist() if past.by_source else []
+    sources = candidates.rows["source_uri"].take(candidates.best).to_pylist() if queue.by_source else []
     for candidate, source in enumerate(sources):
-        if source not in past.by_source:
+        if source not in queue.by_source:
             continue
         scan_id = candidates.row(candidate).scan_id
-        items = [seen for seen in past.by_source[source] if seen.scan_id != scan_id]
+        items = [seen for seen in queue.by_source[source] if seen.scan_id != scan_id]
         if not items:
             continue
         track = candidates.track(candidate)
@@ -111,17 +115,10 @@ def find_older(candidates: Candidates, past: Past) -> dict[int, tuple[Seen, ...]
             seen
             for seen in items
             if any(
-                frame.frame_index in seen.boxes and _iou(frame.box, seen.boxes[frame.frame_index]) >= _SAME_SPOT
+                frame.frame_index in seen.boxes and box_iou(frame.box, seen.boxes[frame.frame_index]) >= _SAME_OBJECT
                 for frame in track
             )
         )
         if same:
             older[candidate] = same
     return older
-
-
-def _iou(one: Box, other: Box) -> float:
-    width = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    shared = max(width, 0) * max(height, 0)
-    return shared / (one.width * one.height + other.width * other.height - shared)

@@ -10,11 +10,11 @@ from schemas.review import Box, ItemStatus, NameScore, QueuedItem, ReviewItem, S
 from tasks.mining.candidates import Candidates, Guesses
 from tasks.mining.mine import Chosen, Mined, MiningOptions, mine
 from tasks.mining.neighbours import learn_distances, nearest
-from tasks.mining.queue_index import Past, remember
+from tasks.mining.queue_index import QueueIndex, index_queue
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DIMENSION = 32
-NOTHING = remember([], [], DIMENSION)
+NOTHING = index_queue([], [], DIMENSION)
 
 
 def kind(number: int, individual: int = 0, off: float = 0.05) -> np.ndarray:
@@ -129,7 +129,7 @@ def test_what_is_known_to_be_elsewhere_is_another_object() -> None:
 
 def test_what_the_queue_holds_is_not_new() -> None:
     found = candidates([kind(1, 1), kind(2), kind(3, 1), kind(4)])
-    past = remember(
+    queue_index = index_queue(
         [
             queued("first", kind(1), decided("crate", Verdict.RELABEL), clip=100),
             queued("ghost", kind(3), decided(None, Verdict.NOT_AN_OBJECT), clip=101),
@@ -138,7 +138,7 @@ def test_what_the_queue_holds_is_not_new() -> None:
         ["old", "new"],
         DIMENSION,
     )
-    mined = mine(found, past, options(count=10))
+    mined = mine(found, queue_index, options(count=10))
     assert mined.there == 1
     duplicates = {one.candidate: one.duplicate_of for one in mined.chosen if one.duplicate_of}
     assert duplicates == {0: "first"}
@@ -149,7 +149,7 @@ def test_what_the_queue_holds_is_not_new() -> None:
 
 def test_a_name_that_the_queue_holds_is_less_new_whatever_it_looks_like() -> None:
     found = candidates([kind(1), kind(2), kind(3)], [0.99, 0.98, 0.97], ["tyre", "crate", "cone"])
-    past = remember(
+    queue_index = index_queue(
         [
             queued("a", kind(11), decided("tyre", Verdict.RELABEL), clip=100),
             queued("b", kind(12), decided(None, Verdict.NOT_AN_OBJECT), clip=101),
@@ -159,14 +159,14 @@ def test_a_name_that_the_queue_holds_is_less_new_whatever_it_looks_like() -> Non
         ["old", "new"],
         DIMENSION,
     )
-    assert past.unmet == {"tyre": 0.0, "thing": 0.25}  # half of the guesses of each that nobody judged
-    assert [one.candidate for one in by_rank(mine(found, past, options()))] == [1, 2, 0]
-    assert by_rank(mine(found, past, options(novelty=0)))[0].candidate == 0
+    assert queue_index.unmet == {"tyre": 0.0, "thing": 0.25}  # half of the guesses of each that nobody judged
+    assert [one.candidate for one in by_rank(mine(found, queue_index, options()))] == [1, 2, 0]
+    assert by_rank(mine(found, queue_index, options(novelty=0)))[0].candidate == 0
 
 
 def test_a_newer_scan_takes_the_place_of_open_items_and_leaves_judged_ones() -> None:
     found = candidates([kind(1), kind(2), kind(3)], scan_id="new")
-    past = remember(
+    queue_index = index_queue(
         [
             queued("open", kind(1), ItemStatus(State.PENDING), clip=0),
             queued("done", kind(2), decided("tyre", Verdict.RELABEL), clip=1),
@@ -174,7 +174,7 @@ def test_a_newer_scan_takes_the_place_of_open_items_and_leaves_judged_ones() -> 
         ["new"],
         DIMENSION,
     )
-    mined = mine(found, past, options(count=1))
+    mined = mine(found, queue_index, options(count=1))
     assert mined.judged == 1
     assert {one.candidate: one.supersedes for one in mined.chosen} == {0: ("open",), 2: ()}
 
@@ -222,5 +222,5 @@ def test_the_usual_distance_is_that_of_strangers() -> None:
 
 
 def test_embeddings_of_another_model_are_left_aside() -> None:
-    past: Past = remember([queued("other", kind(1), ItemStatus(State.PENDING))], ["new"], DIMENSION)
-    assert len(past.vectors) == 0 and past.item_ids == {"other"}
+    queue_index: QueueIndex = index_queue([queued("other", kind(1), ItemStatus(State.PENDING))], ["new"], DIMENSION)
+    assert len(queue_index.vectors) == 0 and queue_index.item_ids == {"other"}
