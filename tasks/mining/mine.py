@@ -213,8 +213,8 @@ def _pick(
 ) -> tuple[list[int], list[float], dict[int, str]]:
     """Choose ``drawn`` and up to ``count`` different others of the shortlist.
 
-    Returns the candidates in the order of choice; the value of each when it was chosen (a drawn one has the value of the
-    one before it); and the duplicates, with the item that each duplicates.
+    Returns the candidates in the order of choice; the value of each when it was chosen (a drawn one has the value of
+    the one before it); and the duplicates, with the item that each duplicates.
     """
     vectors = candidates.vectors[shortlist].astype(np.float32)
     every = candidates.guesses
@@ -260,7 +260,7 @@ def _pick(
 def _same_object(
     distance: npt.NDArray[np.floating], named_alike: Bools, metres: Floats, options: MiningOptions
 ) -> Bools:
-    """Whether finds look alike (a closer distance is needed where the names differ) and are not known to be far apart."""
+    """Whether finds look alike (closer where their names differ) and are not known to be far apart."""
     limit = np.where(named_alike, _SAME_NAME * options.same_look, options.same_look)
     same: Bools = (distance <= limit) & ~(metres > options.same_place)
     return same
