@@ -254,6 +254,8 @@ class Clipomaly:
             evidence = None
             if options.score == "candidate_probability":
                 evidence = candidate_evidence(features, words.candidates, allowed, options.logit_scale)
+            elif options.score == "word-msp":
+                evidence = candidate_evidence(features, words.known.words(), None, options.logit_scale)
             scores = anomaly_score(options.score, known, evidence, options.logit_scale).cpu().numpy()
         with step("naming"):
             least = options.min_area * scores[0].size

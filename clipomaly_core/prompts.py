@@ -41,6 +41,10 @@ class Prompts:
             best[..., names] = torch.maximum(best[..., names], cosines)
         return best
 
+    def words(self) -> "Prompts":
+        """Every word as a name of its own, in the order of ``embeddings``."""
+        return arrange(self.embeddings, [[row] for row in range(len(self.embeddings))])
+
     def of(self, names: Sequence[int]) -> "Prompts":
         """Some of the names, by their number."""
         own = [self.rows[name] for name in names]

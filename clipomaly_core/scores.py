@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-Score = Literal["entropy", "msp", "max-logit", "variance", "candidate_probability"]
+Score = Literal["entropy", "msp", "max-logit", "variance", "candidate_probability", "word-msp"]
 SCORES: tuple[str, ...] = get_args(Score)
 
 
@@ -17,10 +17,12 @@ def anomaly_score(score: Score, known: Tensor, unknown: Tensor | None, scale: fl
         score: ``entropy`` of softmax(scale * known), divided by log C (the paper's); ``msp``, one minus the
             greatest probability; ``max-logit``, one minus the greatest cosine, halved; ``variance``, one
             minus the standard deviation of the cosines over its greatest possible value; ``candidate_probability``,
-            the probability of the candidate names (W) together in softmax(scale * [known, unknown]).
+            the probability of the candidate names (W) together in softmax(scale * [known, unknown]); ``word-msp``, one
+            minus the greatest probability of a word in the softmax over all words of all known classes, so that the
+            synonyms of a class compete (NACLIP's recipe).
         known: (B, C, …) float32 cosines to the known classes (V).
-        unknown: (B, 1, …) float32, log-sum-exp of scale * cosines to the candidates W; only
-            ``candidate_probability`` needs it.
+        unknown: (B, 1, …) float32, log-sum-exp of scale * cosines: to the candidate names (W) for
+            ``candidate_probability``, to all words of the known classes for ``word-msp``; other scores do not need it.
         scale: the logit scale (inverse temperature); it decides the ranking, not only the range.
 
     Returns:
@@ -41,3 +43,6 @@ def anomaly_score(score: Score, known: Tensor, unknown: Tensor | None, scale: fl
         case "candidate_probability":
             assert unknown is not None
             return torch.sigmoid(unknown.float()[:, 0] - torch.logsumexp(scale * known, dim=1))
+        case "word-msp":
+            assert unknown is not None
+            return (1 - torch.exp(scale * known.amax(1) - unknown.float()[:, 0])).clamp(0, 1)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flows.runner_kind import Runner as Runner
 from tasks.errors import UsageError
-from tasks.method_options import present_options
+from tasks.method_options import present_options, preset
 from tasks.model_settings import ModelSettings
 
 
@@ -43,9 +43,22 @@ class ScanParameters(BaseModel):
         None, description="Review queue that is mined into at the end: a file or postgresql://user@host/database."
     )
     queue_items: int = Field(200, gt=0, le=100_000, description="Items to hand into the queue.")
+    preset: str | None = Field(
+        None, description="Named options of the method: paper, naclip or fleet; single options win over it."
+    )
     method: dict[str, str | float | int | bool | None] = Field(
         default_factory=dict, description="Options of the method that differ from the model's defaults."
     )
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                preset(name)
+            except UsageError as error:
+                raise ValueError(str(error)) from error
+        return name
 
     @field_validator("method", mode="before")
     @classmethod
@@ -55,7 +68,8 @@ class ScanParameters(BaseModel):
 
     def model_settings(self) -> ModelSettings:
         """The part that a worker needs to load the model."""
-        method = tuple(sorted(self.method.items()))
+        options = preset(self.preset) if self.preset else {}
+        method = tuple(sorted((options | self.method).items()))
         return ModelSettings(self.model, self.weights, self.vocabulary, self.device, method)
 
 

@@ -4,13 +4,14 @@ import logging
 from collections.abc import Mapping
 from functools import lru_cache
 
+from clipomaly_core.presets import preset
 from clipomaly_core.renamed_options import is_earlier_name, rename_options
 
 Value = str | float | int | bool | None
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["Value", "is_earlier_name", "plain_value", "present_options"]
+__all__ = ["Value", "is_earlier_name", "plain_value", "present_options", "preset"]
 
 
 def present_options(values: Mapping[str, object]) -> dict[str, Value]:

@@ -16,6 +16,10 @@ Method = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="An option of the method, such as score=entropy; repeatable."),
 ]
+Preset = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Named options of the method: paper, naclip or fleet; --set wins over it."),
+]
 QueueUrl = Annotated[
     str,
     typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://… of a database."),

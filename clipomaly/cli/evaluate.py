@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights
+from clipomaly.cli.arguments import Device, Method, Model, Preset, VocabularyFile, Weights
 
-_NOT_OF_SCAN = {"archive", "tables", "queue", "model", "weights", "vocabulary", "device", "method"}
+_NOT_OF_SCAN = {"archive", "tables", "queue", "model", "weights", "vocabulary", "device", "preset", "method"}
 
 
 def evaluate(
@@ -48,6 +48,7 @@ def evaluate(
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames a second of video, for --format footage.")] = None,
     device: Device = None,
+    preset: Preset = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file as for scan; flags win over it.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the report.")] = Path("evaluation"),
@@ -74,7 +75,14 @@ def evaluate(
         raise UsageError("--suite judges whole datasets with a model: give it model, options and --limit only.")
     if not suite and not (dataset and dataset_format):
         raise UsageError("Give --dataset and --format, or --suite.")
-    given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device, "fps": fps}
+    given = {
+        "preset": preset,
+        "model": model,
+        "weights": weights,
+        "vocabulary": vocabulary,
+        "device": device,
+        "fps": fps,
+    }
     parameters = scan_parameters(str(dataset or suite), str(out), given, method or [], config)
     # What a scan reads back with --config, beside the threshold that calibration finds.
     of_scan = parameters.model_dump(mode="json", exclude_unset=True, exclude=_NOT_OF_SCAN)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights, one_of
+from clipomaly.cli.arguments import Device, Method, Model, Preset, VocabularyFile, Weights, one_of
 from flows.runner_kind import Runner
 
 
@@ -38,6 +38,7 @@ def scan(
     queue: Annotated[
         str | None, typer.Option(help="Mine into this review queue at the end (as clipomaly mine does).")
     ] = None,
+    preset: Preset = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
     profile: Annotated[
@@ -58,6 +59,7 @@ def scan(
     from flows.progress import TerminalProgress
 
     given = {
+        "preset": preset,
         "prefixes": prefix or None,
         "inventory": inventory,
         "model": model,

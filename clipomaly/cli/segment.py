@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights
+from clipomaly.cli.arguments import Device, Method, Model, Preset, VocabularyFile, Weights
 
 
 def segment(
@@ -15,6 +15,7 @@ def segment(
     weights: Weights = None,
     vocabulary: VocabularyFile = None,
     device: Device = None,
+    preset: Preset = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file as for scan; flags win over it.")] = None,
 ) -> None:
@@ -27,7 +28,7 @@ def segment(
     from clipomaly.cli.settings import scan_parameters
     from tasks.segmentation import segment_images
 
-    given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device}
+    given = {"preset": preset, "model": model, "weights": weights, "vocabulary": vocabulary, "device": device}
     settings = scan_parameters("", str(out), given, method or [], config).model_settings()
     say_nano(settings.model, settings.weights)
     written = 0

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights, one_of
+from clipomaly.cli.arguments import Device, Method, Model, Preset, VocabularyFile, Weights, one_of
 from flows.runner_kind import Runner
 
 
@@ -26,6 +26,7 @@ def serve(
     device: Device = None,
     report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
     queue: Annotated[str | None, typer.Option(help="Mine into this review queue at the end.")] = None,
+    preset: Preset = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any option of clipomaly scan.")] = None,
 ) -> None:
@@ -40,6 +41,7 @@ def serve(
     from flows.serve import serve_scan
 
     given = {
+        "preset": preset,
         "model": model,
         "weights": weights,
         "vocabulary": vocabulary,

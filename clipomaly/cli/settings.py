@@ -96,13 +96,12 @@ def settings_in_force(config: Path | None) -> list[Setting]:
         UsageError: as ``scan_parameters``.
     """
     from tasks.model import method_options
-    from tasks.model_settings import ModelSettings
 
     file = config_file(config)
     parameters = _load(file, archive="", tables="")
     environment = _with_present_options(EnvSettingsSource(_Settings)())
     written = _with_present_options(_read(file)) if file else {}
-    settings = ModelSettings(parameters.model, method=tuple(sorted(parameters.method.items())))
+    settings = parameters.model_settings()
     options = {f"method.{name}": plain_value(getattr(method_options(settings), name)) for name in _method_names()}
     values = parameters.model_dump(mode="json", exclude={"archive", "tables", "method"}) | options
     return [

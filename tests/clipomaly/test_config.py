@@ -151,3 +151,15 @@ def test_doctor_says_in_one_line_that_a_file_holds_no_weights(clipomaly, empty_f
     [check] = [check for check in json.loads(ran.out) if check["what"] == "weights"]
     assert check["good"] is False
     assert "does not hold weights of nano" in check["found"] and "\n" not in check["found"]
+
+
+def test_a_preset_gives_way_to_single_options(empty_folder):
+    (empty_folder / "clipomaly.toml").write_text("[method]\nthreshold = 0.7\n")
+    method = dict(parameters({"preset": "paper"}, ["logit_scale=20"]).model_settings().method)
+    assert (method["score"], method["logit_scale"], method["threshold"]) == ("entropy", 20, 0.7)
+
+
+def test_a_preset_that_is_none_is_one_line(empty_folder):
+    with pytest.raises(UsageError, match="paper, naclip, fleet") as error:
+        parameters({"preset": "magic"})
+    assert "\n" not in str(error.value)

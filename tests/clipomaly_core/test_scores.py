@@ -47,3 +47,11 @@ def test_entropy_at_scale_1_keeps_its_ranking():
     scores = anomaly_score("entropy", known, torch.zeros(1, 1, 1000), 1.0)
     assert len(scores.unique()) > 15  # float32 has few steps so near to 1, float16 would have two
     assert scores.min() > 0.999
+
+
+def test_word_msp_lets_the_synonyms_of_a_class_compete():
+    words = torch.tensor([0.3, 0.28, 0.1])  # two words of the first class, one of the second
+    p = torch.softmax(40 * words.double(), 0)
+    known = torch.tensor([0.3, 0.1])[None, :, None]
+    every = torch.logsumexp(40 * words, 0)[None, None, None]
+    assert anomaly_score("word-msp", known, every, 40).item() == pytest.approx(1 - p[:1].item(), abs=1e-6)

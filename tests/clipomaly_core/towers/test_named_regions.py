@@ -1,0 +1,55 @@
+"""The whole method on small random towers of every family: frames of any size in, named regions out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from clipomaly_core import Clipomaly, Options, Vocabulary
+from clipomaly_core.towers.families import image_tower
+from clipomaly_core.towers.protocol import Preprocessing, Tower
+from clipomaly_core.weights import Checkpoint
+from tests.clipomaly_core.towers.small import TOWERS, small_tower
+
+WORDS = replace(Vocabulary.load(), candidates=Vocabulary.load().candidates[:40])
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+
+class RandomText:
+    """Each text has a direction of its own, always the same one."""
+
+    def __init__(self, dimension):
+        self.dimension = dimension
+
+    def tokenize(self, texts):
+        return torch.tensor([[sum(text.encode()) * len(text)] for text in texts])
+
+    def embed(self, tokens):
+        made = [torch.randn(self.dimension, generator=torch.Generator().manual_seed(int(one))) for one in tokens]
+        return normalize(torch.stack(made), dim=-1)
+
+
+@pytest.mark.parametrize("family", TOWERS)
+def test_a_frame_has_named_regions(family, tmp_path, monkeypatch):
+    monkeypatch.setenv("CLIPOMALY_CACHE", str(tmp_path))
+    visual = small_tower(family)
+    image = image_tower(visual)
+    size = visual.image_size if isinstance(visual.image_size, tuple) else (visual.image_size,) * 2
+    tower = Tower(image, RandomText(image.embedding_dimension), Preprocessing(MEAN, STD, "bicubic", size), visual)
+    checkpoint = Checkpoint(
+        family, family, Path(family), family, image.embedding_dimension, False, MEAN, STD, "bicubic"
+    )
+    options = Options(short_side=2 * image.patch, threshold=0.0, margin=0.0, reassign_known="region", name_cosine=-1.0)
+    lenient = replace(options, reassign_known_margin=0.0, known_cosine=1.0)
+    model = Clipomaly(checkpoint, tower, WORDS, lenient, torch.device("cpu"))
+    frame = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+    [result] = model([frame])
+    assert result.anomaly_score.shape == result.labels.shape == (90, 160)
+    assert np.isfinite(result.anomaly_score).all()
+    for instance in result.instances:
+        assert instance.name in model.words.names
+        assert instance.embedding.shape == (image.embedding_dimension,)
+    assert result.instances or (result.labels < result.known_classes).all()
