@@ -14,7 +14,9 @@ from clipomaly_core.towers.protocol import Preprocessing, Tower
 from clipomaly_core.weights import Checkpoint
 from tests.clipomaly_core.towers.small import TOWERS, small_tower
 
-WORDS = replace(Vocabulary.load(), candidates=Vocabulary.load().candidates[:40])
+BUILT_IN = Vocabulary.load()
+# Few known classes and more candidates: random weights leave something that is not reassigned.
+WORDS = replace(BUILT_IN, known=BUILT_IN.known[:2], candidates=BUILT_IN.candidates[:200])
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
@@ -49,7 +51,7 @@ def test_a_frame_has_named_regions(family, tmp_path, monkeypatch):
     [result] = model([frame])
     assert result.anomaly_score.shape == result.labels.shape == (90, 160)
     assert np.isfinite(result.anomaly_score).all()
+    assert result.instances
     for instance in result.instances:
         assert instance.name in model.words.names
-        assert instance.embedding.shape == (image.embedding_dimension,)
-    assert result.instances or (result.labels < result.known_classes).all()
+        assert instance.embedding.shape == (dimension,)
