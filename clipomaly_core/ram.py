@@ -4,6 +4,8 @@ Its package and weights are not part of this project and are loaded only when a 
 """
 
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -16,9 +18,28 @@ from clipomaly_core.weights import fetch
 
 _SIDE = 384
 _INSTALL = (
-    "candidates=ram needs the Recognize Anything package: install it with "
-    "'pip install git+https://github.com/xinyu1205/recognize-anything.git', or use candidates=clip-tagger"
+    "candidates=ram needs the Recognize Anything package: install it with 'pip install -c constraints-ram.txt "
+    "transformers fairscale git+https://github.com/xinyu1205/recognize-anything.git', or use candidates=clip-tagger"
 )
+_LAST_TRANSFORMERS = (4, 55)
+"""The package imports names that later versions do not have."""
+
+
+def ram_trouble() -> str | None:
+    """Why the Recognize Anything package cannot be used, in one line that says what to do; ``None`` where it can."""
+    if find_spec("ram") is None:
+        return f"{_INSTALL}."
+    try:
+        installed = version("transformers")
+    except PackageNotFoundError:
+        return f"{_INSTALL} (transformers is not installed)."
+    numbers = tuple(int(part) for part in installed.split(".")[:2] if part.isdigit())
+    if numbers > _LAST_TRANSFORMERS:
+        return (
+            f"The Recognize Anything package does not import with transformers {installed}: run pip install -c "
+            "constraints-ram.txt transformers huggingface_hub tokenizers, in an environment of its own."
+        )
+    return None
 
 
 class RecognizeAnything:

@@ -15,6 +15,7 @@ from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
 from clipomaly_core.device import choose_device
 from clipomaly_core.errors import UsageError, UserError
 from clipomaly_core.frame_encoder import FrameEncoder
+from clipomaly_core.ram import ram_trouble
 from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
@@ -157,6 +158,11 @@ def method_options(settings: ModelSettings) -> Options:
         first = error.errors()[0]
         option = str(first["loc"][0]) if first["loc"] else "value"
         raise UsageError(f"Option {option} of the method is {values.get(option)!r}: {first['msg']}.") from error
+
+
+def tagger_trouble() -> str | None:
+    """Why ``candidates=ram`` cannot work here, in one line; ``None`` where it can."""
+    return ram_trouble()
 
 
 def pretrained_models() -> list[str]:

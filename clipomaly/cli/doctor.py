@@ -60,6 +60,7 @@ def _examine(
     """
     yield _torch(parameters.device)
     yield _weights(parameters)
+    yield _tagger(parameters)
     yield _asked("archive", archive, "give --archive", _archive)
     yield _asked("tables", tables, "give --tables", _tables)
     yield _prefect()
@@ -111,6 +112,16 @@ def _weights(parameters: "ScanParameters") -> Check:
     if model.model == "nano":
         return Check("weights", found, True, "nano is for demonstration: give --model and --weights of a real CLIP")
     return Check("weights", found, True)
+
+
+def _tagger(parameters: "ScanParameters") -> Check:
+    from tasks.model import tagger_trouble
+
+    if parameters.method.get("candidates") != "ram":
+        return Check("tagger", "not asked for", None, "set candidates=ram in [method] of clipomaly.toml")
+    if trouble := tagger_trouble():
+        return Check("tagger", trouble, False, "use candidates=clip-tagger, or install what is named here")
+    return Check("tagger", "the Recognize Anything package is installed", True)
 
 
 def _archive(url: str) -> Check:

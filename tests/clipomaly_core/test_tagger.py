@@ -11,7 +11,7 @@ import torch
 from clipomaly_core import Clipomaly, NameScore, UserError, default_options
 from clipomaly_core.errors import UsageError
 from clipomaly_core.names import NameSource
-from clipomaly_core.ram import RecognizeAnything
+from clipomaly_core.ram import RecognizeAnything, ram_trouble
 from clipomaly_core.tagger import squares
 from clipomaly_core.vocabulary import Vocabulary
 from tests.clipomaly_core.test_clipomaly import WORDS, frame_of, random_weights  # noqa: F401
@@ -188,3 +188,18 @@ def test_the_vocabulary_says_what_a_tagger_may_not_add():
     vocabulary = Vocabulary.load().extend(["police car", "fog machine"], NameSource.TAGGER)
     assert vocabulary.candidates[-1].name == "fog machine"
     assert "police car" in {left.name for left in vocabulary.left_out}
+
+
+@pytest.mark.parametrize(
+    ("installed", "says"),
+    [("4.55.4", None), ("4.30", None), ("4.56.0", "4.56.0"), ("5.24.0", "-c constraints-ram.txt")],
+)
+def test_ram_says_which_transformers_it_needs(tmp_path, monkeypatch, installed, says):
+    (tmp_path / "ram").mkdir()
+    (tmp_path / "ram" / "__init__.py").touch()
+    info = tmp_path / f"transformers-{installed}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: transformers\nVersion: {installed}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    trouble = ram_trouble()
+    assert trouble is None if says is None else says in trouble and "\n" not in trouble
