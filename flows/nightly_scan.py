@@ -58,6 +58,7 @@ class Summary:
     scan_id: str
     sources: int = 0
     ignored: tuple[str, ...] = ()
+    left_over: int = 0
     already_done: int = 0
     frames: int = 0
     instances: int = 0
@@ -183,7 +184,7 @@ def nightly_scan(parameters: ScanParameters) -> Summary:
 
 def _summary_of(night: Night) -> Summary:
     listing = night.listing
-    return Summary(night.record.scan_id, len(listing.sources), listing.ignored, night.already_done)
+    return Summary(night.record.scan_id, len(listing.sources), listing.ignored, listing.left_over, night.already_done)
 
 
 def _close(parameters: ScanParameters, night: Night, summary: Summary) -> None:

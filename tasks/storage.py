@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from fsspec import AbstractFileSystem
+from fsspec import AbstractFileSystem, filesystem, get_filesystem_class
 from fsspec.asyn import AsyncFileSystem
 from fsspec.config import conf
-from fsspec.core import split_protocol, url_to_fs
+from fsspec.core import split_protocol
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import known_implementations
 
 from clipomaly_core.errors import UserError
+from tasks.names import on_disk, printable
 
 if TYPE_CHECKING:
     from aiohttp import ClientError
@@ -37,6 +39,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _S3 = {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, "read_timeout": 30}}
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
+_CHAINED = re.compile(r"::[a-z0-9+.-]+://", re.IGNORECASE)
 _PASSWORD_IN_URL = re.compile(r"^[a-z0-9+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 
 
@@ -50,7 +53,9 @@ class Location:
 
     def child(self, name: str) -> "Location":
         """The place ``name``, a path relative to this one."""
-        return Location(self.fs, f"{self.path.rstrip('/')}/{name}", f"{self.url.rstrip('/')}/{name}")
+        path = f"{self.path.rstrip('/')}/{name}"
+        url = printable(f"file://{path}") if is_local(self.fs) else f"{self.url.rstrip('/')}/{name}"
+        return Location(self.fs, path, url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,18 @@ def locate(place: str | os.PathLike[str]) -> Location:
             "The URL holds a password, which would be written into every row. Give credentials by the "
             "environment or the fsspec configuration instead."
         )
-    if "::" in url:
+    if _CHAINED.search(url) or url.partition("::")[0] in known_implementations:
         raise UserError(f"Chained URLs cannot be read: {url}. Unpack it, or name the inner storage directly.")
     try:
-        fs, path = url_to_fs(url, use_listings_cache=False, **_options(url))
+        # Not url_to_fs, which takes "::" in a name for a chain.
+        protocol = split_protocol(url)[0] or "file"
+        kind = get_filesystem_class(protocol)
+        told = kind._get_kwargs_from_urls(url)
+        fs = filesystem(protocol, **{**told, "use_listings_cache": False, **_options(url)})
+        path = on_disk(fs._strip_protocol(url)) if is_local(fs) else fs._strip_protocol(url)
     except (ImportError, ValueError) as error:
         raise UserError(f"Cannot open {url}: {reason(error)}") from error
-    return Location(fs, path, fs.unstrip_protocol(path) if is_local(fs) else url)
+    return Location(fs, path, printable(fs.unstrip_protocol(path)) if is_local(fs) else url)
 
 
 def _options(url: str) -> dict[str, Any]:

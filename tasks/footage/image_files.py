@@ -5,15 +5,16 @@ import posixpath
 from collections.abc import Iterable
 from typing import Any
 
+from tasks.footage.leftovers import is_thumbnail
 from tasks.storage import Entry, Location, entry
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is an image that is read: its suffix says so and it is not hidden."""
+    """Whether a file of this name is an image that is read, by its suffix: hidden ones and thumbnails are not."""
     base = posixpath.basename(name)
-    return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".")
+    return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".") and not is_thumbnail(base)
 
 
 def image_members(folder: Location) -> tuple[Entry, ...]:
@@ -30,7 +31,7 @@ def folder_etag(members: Iterable[Entry]) -> str:
     """The etag of a folder of images: a hash of the names and etags of its members, by name."""
     digest = hashlib.sha256()
     for member in members:
-        digest.update(f"{posixpath.basename(member.name)}\0{member.etag}\n".encode())
+        digest.update(f"{posixpath.basename(member.name)}\0{member.etag}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
 
 

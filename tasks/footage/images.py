@@ -5,12 +5,27 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.errors import UsageError, UserError
 from tasks.storage import STORAGE_ERRORS, Location, cannot_read, locate, reason
 
+LARGEST_IMAGE = 100_000_000
+"""The most pixels that an image may have: it is looked at before it is decoded."""
+
 _LARGEST_FILE = 256 * 1024 * 1024
+# Those that are meant: Pillow knows many more, and starts a program for PostScript.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+_ORIENTATION = ExifTags.Base.Orientation
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 Rgb = npt.NDArray[np.uint8]
 
@@ -45,17 +60,41 @@ def check_size(size: int) -> None:
 def decode_image(data: bytes) -> Rgb:
     """Decode to upright (H, W, 3) uint8 RGB; raises BadImage when that is not possible.
 
-    By Pillow, which refuses images that end too early; what OpenCV does with them depends on its version.
+    By Pillow, which refuses images that end too early; what OpenCV does with them depends on its version. Of EXIF only
+    the orientation is read: a damaged block costs nothing but that. Grey images of 16 bits are scaled by the range of
+    their type, and those of floats by [0, 1], or what they hold where that is more.
     """
     if not data:
         raise BadImage("the file is empty")
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > LARGEST_IMAGE:
+                raise BadImage(f"{width}x{height} pixels are more than {LARGEST_IMAGE // 10**6} megapixels")
+            turned = image.transpose(_TURNS[_orientation(image)]) if _orientation(image) in _TURNS else image
+            return _eight_bits(turned)
     except UnidentifiedImageError as error:
         raise BadImage("not an image of a known format") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except BadImage:
+        raise
+    except Exception as error:  # whatever its authors did not foresee: one image is lost, its neighbours are not
         raise BadImage(reason(error)) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a damaged block, which says nothing then
+        return 1
+
+
+def _eight_bits(image: Image.Image) -> Rgb:
+    if image.mode.startswith(("I", "F")):
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+        full = 1.0 if image.mode.startswith("F") else 65535.0
+        grey = np.clip(values * (255 / max(full, float(values.max(initial=0)))), 0, 255).round().astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
 def read_single_channel(path: Path) -> npt.NDArray[np.generic]:

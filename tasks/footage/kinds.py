@@ -6,18 +6,15 @@ from tasks.errors import SourceError
 from tasks.footage.source_folder import FOLDER
 from tasks.footage.source_kind import SourceKind
 from tasks.footage.source_recording import RECORDING
-from tasks.footage.source_tar import TAR
-from tasks.footage.source_video import VIDEO
+from tasks.footage.source_tar import TAR, TAR_SUFFIXES
+from tasks.footage.source_video import VIDEO, VIDEO_SUFFIXES
 from tasks.storage import locate
 
 KINDS: dict[str, SourceKind] = {
-    ".mp4": VIDEO,
-    ".mov": VIDEO,
-    ".mkv": VIDEO,
-    ".avi": VIDEO,
+    **dict.fromkeys(VIDEO_SUFFIXES, VIDEO),
     ".mcap": RECORDING,
     "/": FOLDER,
-    ".tar": TAR,
+    **dict.fromkeys(TAR_SUFFIXES, TAR),
 }
 PLUGINS = "clipomaly.sources"
 """Entry points of other packages: the name is how a file ends, without the dot, the object a ``SourceKind``."""

@@ -2,11 +2,11 @@
 
 import posixpath
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import DeniedError, SourceError
-from tasks.footage.capture_time import Sidecar, is_ahead, read_sidecar, time_in_name
+from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_name
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import GONE, Inside
 from tasks.storage import STORAGE_ERRORS, Location, cannot_read, is_out_of_reach, locate, reason
@@ -17,10 +17,10 @@ _LARGEST_SIDECAR = 1024 * 1024
 def open_source(source: Source) -> Source:
     """A listed source with what its inside tells: length, capture time, position, notes. Only headers are read.
 
-    Capture time comes from the sidecar ("captured", ISO 8601), the container, the file name or the modification
-    time, in this order; one of an inventory stays. The same source gives the same again. What cannot be opened, has
-    changed or is gone comes with ``error``; what may not be read, or not yet, comes as it is, for its reader to find
-    out.
+    Capture time comes from the sidecar ("captured", ISO 8601), the container, the file name or the modification time
+    less the length, in this order; one of an inventory stays. The same source gives the same again. What cannot be
+    opened, has changed or is gone comes with ``error``; what may not be read, or not yet, comes as it is, for its
+    reader to find out.
 
     Raises UserError when the storage is out of reach.
     """
@@ -83,4 +83,6 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
             return moment, told_by, note
         if moment:
             note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not believed"
-    return inside.modified, TimestampSource.MTIME, note
+    # A file is written last when its recording ends. One of 1970 or so tells no time at all.
+    lasted = timedelta(seconds=inside.lasts if plausible(inside.modified) else 0)
+    return inside.modified - lasted, TimestampSource.MTIME, note

@@ -3,30 +3,40 @@
 import csv
 import io
 import json
+import math
+import posixpath
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
 from schemas.records import Source
 from tasks.errors import DeniedError
-from tasks.footage.capture_time import plausible
+from tasks.footage.capture_time import moment_of, plausible
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import Fix
+from tasks.footage.track_formats import nmea_fixes, subtitle_fixes
 from tasks.storage import STORAGE_ERRORS, cannot_read, is_out_of_reach, locate, reason
 
-TRACK_SUFFIXES = (".gpx", ".csv")
+TRACK_SUFFIXES = (".gpx", ".csv", ".nmea", ".gps", ".srt")
 
 _LARGEST_TRACK = 64 * 1024 * 1024
 # A receiver gives a fix a second. Over a longer gap than a tunnel's a straight line would be a guess.
 _LONGEST_GAP = timedelta(seconds=60)
 _BEYOND_END = timedelta(seconds=2)
+_LONGEST = 10 * 24 * 3600.0  # seconds from the first frame
 
-_TIME = ("time", "timestamp", "datetime", "date_time", "utc")
-_SECONDS = ("seconds", "offset", "elapsed")
-_LATITUDE = ("latitude", "lat")
-_LONGITUDE = ("longitude", "lon", "lng", "long")
+# By what is left of a column's name when units and all but letters are gone.
+_TIME = re.compile(r"(gps|utc|unix|epoch)?(time|timestamp|datetime|utc|date)(utc|ms|ns|us|s|unix)?")
+_DATE = re.compile(r"(gps|utc)?date")
+_SECONDS = re.compile(r"(seconds|offset|elapsed)(elapsed|s)?")
+_LATITUDE = re.compile(r"(gps|position)?(latitude|lat)(deg|degrees)?")
+_LONGITUDE = re.compile(r"(gps|position)?(longitude|long|lon|lng)(deg|degrees)?")
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
+_DAY_FIRST = re.compile(r"^(\d\d)\.(\d\d)\.(\d{4})")
+_YEAR_FIRST = re.compile(r"^(\d{4})[/:.](\d\d)[/:.](\d\d)")
 
 
 class BadTrack(Exception):
@@ -74,8 +84,10 @@ def read_track(source: Source) -> Track | None:
     """The track beside a source, else that inside it, as in recordings; None where there is none.
 
     GPX: every ``trkpt`` and ``rtept`` with a time. CSV: a header with a time (``time`` or ``timestamp``: ISO 8601
-    or seconds since 1970; or ``seconds`` since the first frame), ``latitude`` and ``longitude``. JSON: a list
-    ``track`` of objects with the same names. Times without a zone are UTC. Fixes without a place are left out.
+    or a count since 1970, of seconds to nanoseconds; ``date`` and ``time``; or ``seconds`` since the first frame),
+    ``latitude`` and ``longitude``. JSON: a list ``track`` or ``locations`` of objects with the same names. NMEA: RMC
+    sentences. SRT: subtitles that tell latitude and longitude. Times without a zone are UTC. Fixes without a place are
+    left out.
 
     Raises BadTrack when the file is none of these; UserError when the storage is out of reach.
     """
@@ -115,16 +127,31 @@ def _track_inside(source: Source) -> Track | None:
 
 def parse_track(name: str, data: bytes, start: datetime) -> list[Fix]:
     """The fixes of a file by its suffix; ``start`` is what seconds are counted from. Raises ValueError."""
-    if name.lower().endswith(".gpx"):
+    suffix = posixpath.splitext(name.lower())[1]
+    if suffix == ".gpx":
         return list(_gpx(data))
+    if suffix in (".nmea", ".gps"):
+        return [fix for moment, north, east in nmea_fixes(data) for fix in _fix(plausible(moment), north, east)]
+    if suffix == ".srt":
+        return [
+            fix
+            for seconds, north, east in subtitle_fixes(data)
+            for fix in _fix(start + timedelta(seconds=seconds), north, east)
+        ]
     text = data.decode("utf-8-sig")
-    if name.lower().endswith(".csv"):
+    if suffix == ".csv":
         dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t")
         rows: Iterable[object] = csv.DictReader(io.StringIO(text), dialect=dialect)
     else:
-        whole = json.loads(text)
-        rows = whole["track"] if isinstance(whole, dict) and isinstance(whole.get("track"), list) else ()
+        rows = _listed(json.loads(text))
     return [fix for row in rows if isinstance(row, dict) for fix in _row(row, start)]
+
+
+def _listed(whole: object) -> Iterable[object]:
+    """The fixes of a JSON: its ``track``, or ``locations`` as BDD100K has it."""
+    if not isinstance(whole, dict):
+        return ()
+    return next((whole[name] for name in ("track", "locations", "gps") if isinstance(whole.get(name), list)), ())
 
 
 def _gpx(data: bytes) -> Iterator[Fix]:
@@ -137,16 +164,28 @@ def _gpx(data: bytes) -> Iterator[Fix]:
 
 
 def _row(row: dict[str, object], start: datetime) -> Iterator[Fix]:
-    values = {str(name).strip().lower(): value for name, value in row.items()}
+    values = [(_bare(str(name)), value) for name, value in row.items() if value not in (None, "")]
 
-    def first(names: tuple[str, ...]) -> object:
-        return next((values[name] for name in names if values.get(name) not in (None, "")), None)
+    def all_of(names: re.Pattern[str]) -> list[object]:
+        return [value for name, value in values if names.fullmatch(name)]
 
-    moment = _moment(first(_TIME))
-    seconds = _number(first(_SECONDS))
-    if moment is None and seconds is not None:
+    def first(names: re.Pattern[str]) -> object:
+        return next(iter(all_of(names)), None)
+
+    moments = (_moment(value) for value in all_of(_TIME))
+    moment = next((moment for moment in moments if moment), None)
+    date, seconds = first(_DATE), _number(first(_SECONDS))
+    if moment is None and date is not None:
+        times = (value for value in all_of(_TIME) if _TIME_OF_DAY.match(str(value).strip()))
+        moment = next((_moment(f"{date} {str(value).strip()}") for value in times), None)
+    if moment is None and seconds is not None and abs(seconds) < _LONGEST:
         moment = start + timedelta(seconds=seconds)
     yield from _fix(moment, first(_LATITUDE), first(_LONGITUDE))
+
+
+def _bare(name: str) -> str:
+    """A column's name in lower case letters, without units: ``GPS9 (Lat.) [deg]`` is ``gpslat``."""
+    return re.sub(r"[^a-z]", "", re.sub(r"\[.*?\]", "", name.lower()))
 
 
 def _fix(moment: datetime | None, latitude: object, longitude: object) -> Iterator[Fix]:
@@ -159,17 +198,22 @@ def _fix(moment: datetime | None, latitude: object, longitude: object) -> Iterat
 
 
 def _moment(value: object) -> datetime | None:
-    seconds = _number(value)
+    """The UTC time of ISO 8601 or the like, or of a count since 1970 whose unit its size tells."""
+    count = _number(value)
+    if count is not None:
+        return moment_of(int(value)) if str(value).strip().isdigit() else moment_of(count)  # type: ignore[call-overload]
+    text = _DAY_FIRST.sub(r"\3-\2-\1", _YEAR_FIRST.sub(r"\1-\2-\3", str(value or "").strip()))
+    if not _TIME_OF_DAY.search(text):
+        return None  # a day alone
     try:
-        if seconds is not None:
-            return plausible(datetime.fromtimestamp(seconds, UTC))
-        return plausible(datetime.fromisoformat(str(value).strip())) if value else None
-    except (ValueError, OverflowError, OSError):
+        return plausible(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
         return None
 
 
 def _number(value: object) -> float | None:
     try:
-        return float(value) if isinstance(value, str | int | float) else None
-    except ValueError:
+        number = float(value) if isinstance(value, str | int | float) else None
+    except (ValueError, OverflowError):
         return None
+    return number if number is not None and math.isfinite(number) else None

@@ -9,6 +9,7 @@ from tasks.footage.capture_time import is_ahead, time_in_name
 from tasks.footage.image_files import folder_etag, image_members
 from tasks.footage.images import BadImage, check_size, image_at
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored
+from tasks.names import printable
 from tasks.storage import STORAGE_ERRORS, Location, is_out_of_reach, reason
 
 _READERS = 4
@@ -44,7 +45,7 @@ def _frames(folder: Location, source: Source, fps: float, keyframes: bool) -> It
         except (BadImage, *STORAGE_ERRORS) as bad:
             if is_out_of_reach(bad):
                 raise
-            error = f"{member.name}: {reason(bad)}"
+            error = f"{printable(member.name)}: {reason(bad)}"
             refused = bad if isinstance(bad, PermissionError) else refused
         found = found or image is not None
         yield Frame(index, moment, origin, image, error)
@@ -63,7 +64,7 @@ def _pictures(folder: Location, indices: Sequence[int]) -> Iterator[Stored]:
             check_size(member.size)
             return bytes(folder.fs.cat_file(folder.child(member.name).path))
         except (BadImage, FileNotFoundError) as error:
-            return BadImage(f"{member.name}: {reason(error)}")
+            return BadImage(f"{printable(member.name)}: {reason(error)}")
 
     with ThreadPoolExecutor(_READERS) as pool:
         for start in range(0, len(indices), _AHEAD):

@@ -21,12 +21,14 @@ GONE = "gone since it was listed"
 @dataclass(frozen=True, slots=True)
 class Inside:
     """What the inside of a source tells of it. ``modified`` is when its file, or first image, was written;
-    ``container_time`` when it was captured, where its header tells; ``first_name`` that of its first image."""
+    ``container_time`` when it was captured, where its header tells; ``first_name`` that of its first image; ``lasts``
+    how long it was recorded before it was ``modified``, in seconds, 0 where that is when it began."""
 
     modified: datetime
     seconds: float
     container_time: datetime | None = None
     first_name: str = ""
+    lasts: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,18 @@
-"""Tars of images, in the order of the tar."""
+"""Tars of images, packed or not, in the order of the tar."""
 
+import bz2
+import gzip
+import lzma
 import posixpath
+import shutil
 import tarfile
+import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import zstandard
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
@@ -10,39 +20,99 @@ from tasks.footage.capture_time import time_in_name
 from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, open_header
+from tasks.names import printable
 from tasks.storage import Location, reason
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+
+# What a member raises that is not whole, or a link to none: KeyError, RecursionError for links in a circle.
+_NOT_READ = (tarfile.TarError, KeyError, RecursionError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+_ZEROS = 1024 * 1024
+
+
+@contextmanager
+def _unpacked(file: BinaryIO, name: str) -> Iterator[Any]:
+    """The tar in a file, by its suffix: one that can be wound back."""
+    name = name.lower()
+    if name.endswith("gz"):
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked
+    elif name.endswith("bz2"):
+        with bz2.BZ2File(file) as unpacked_bz2:
+            yield unpacked_bz2
+    elif name.endswith("xz"):
+        with lzma.LZMAFile(file) as unpacked_xz:
+            yield unpacked_xz
+    elif name.endswith("zst"):
+        with tempfile.TemporaryFile(prefix="clipomaly-") as copy:
+            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as packed:
+                shutil.copyfileobj(packed, copy)
+            copy.seek(0)
+            yield copy
+    else:
+        yield file
+
+
+def _members(file: Any) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The images in a tar, and in those that were written behind it. Raises SourceError where one breaks off."""
+    start: int | None = 0
+    count = 0
+    while start is not None:
+        file.seek(start)
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                for member in tar:
+                    if is_image(member.name) and (member.isreg() or member.islnk() or member.issym()):
+                        yield tar, member
+                        count += 1
+                end = tar.offset
+            if start and end == start:
+                return  # what lies behind the end is no tar
+            # tarfile takes a damaged header for the end; the true end is marked by a block of zeros.
+            file.seek(end)
+            block = file.read(tarfile.BLOCKSIZE)
+        except _NOT_READ as error:
+            if start:
+                return  # what lies behind the end is no tar
+            what = (
+                f"the tar is cut off or damaged after {count} images"
+                if count
+                else f"not a tar of images: {reason(error)}"
+            )
+            raise SourceError(what) from error
+        if len(block) < tarfile.BLOCKSIZE or block.strip(b"\0"):
+            raise SourceError(f"the tar is cut off or damaged after {count} images")
+        start = _next_archive(file, end)
+
+
+def _next_archive(file: Any, start: int) -> int | None:
+    """Where the next tar begins, behind zeros; None at the end of the file."""
+    file.seek(start)
+    while data := file.read(_ZEROS):
+        if data.strip(b"\0"):
+            zeros = len(data) - len(data.lstrip(b"\0"))
+            return int(start + zeros // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE)
+        start += len(data)
+    return None
 
 
 def _look_inside(place: Location, source: Source) -> Inside:
     names: list[str] = []
-    with open_header(place, source) as (file, now):
+    with open_header(place, source) as (file, now), _unpacked(file, place.path) as tar:
         try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                names.extend(member.name for member in _images(tar))
-        except tarfile.TarError as error:
+            names.extend(member.name for _, member in _members(tar))
+        except SourceError:
             if not names:
-                raise SourceError(f"not a tar of images: {reason(error)}") from error
+                raise
     if not names:
         raise SourceError("no images in the tar")
     return Inside(now.modified, float(len(names)), first_name=names[0])
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
-    index = 0
-    with place.fs.open(place.path, "rb") as file:
-        try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                for member in _images(tar):
-                    yield _frame(tar, member, index, source)
-                    index += 1
-                end = tar.offset
-            # tarfile takes a damaged header for the end; the true end is marked by a block of zeros.
-            file.seek(end)
-            block = file.read(tarfile.BLOCKSIZE)
-        except tarfile.TarError as error:
-            raise SourceError(f"the tar is cut off or damaged after {index} images") from error
-    if len(block) < tarfile.BLOCKSIZE or block.strip(b"\0"):
-        raise SourceError(f"the tar is cut off or damaged after {index} images")
+    with place.fs.open(place.path, "rb") as file, _unpacked(file, place.path) as unpacked:
+        for index, (tar, member) in enumerate(_members(unpacked)):
+            yield _frame(tar, member, index, source)
 
 
 def _frame(tar: tarfile.TarFile, member: tarfile.TarInfo, index: int, source: Source) -> Frame:
@@ -51,35 +121,33 @@ def _frame(tar: tarfile.TarFile, member: tarfile.TarInfo, index: int, source: So
     origin = TimestampSource.FILENAME if named else source.captured_from
     try:
         image = decode_image(_read(tar, member))
-    except (BadImage, tarfile.TarError) as bad:
-        return Frame(index, moment, origin, None, f"{member.name}: {reason(bad)}")
+    except (BadImage, *_NOT_READ) as bad:
+        return Frame(index, moment, origin, None, f"{printable(member.name)}: {reason(bad)}")
     return Frame(index, moment, origin, image)
 
 
 def _pictures(place: Location, indices: Sequence[int]) -> Iterator[Stored]:
-    with place.fs.open(place.path, "rb") as file:
-        try:
-            with tarfile.open(fileobj=file, mode="r:") as tar:
-                images = enumerate(_images(tar))
-                for index in indices:
-                    member = next((member for number, member in images if number == index), None)
-                    try:
-                        yield _read(tar, member) if member else BadImage(f"the tar has no image {index} any more")
-                    except BadImage as bad:
-                        yield bad
-        except tarfile.TarError as error:
-            raise SourceError(reason(error)) from error
-
-
-def _images(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    return (member for member in tar if member.isreg() and is_image(member.name))
+    with place.fs.open(place.path, "rb") as file, _unpacked(file, place.path) as unpacked:
+        images = enumerate(_members(unpacked))
+        for index in indices:
+            found = next((found for number, found in images if number == index), None)
+            try:
+                yield _read(*found) if found else BadImage(f"the tar has no image {index} any more")
+            except (BadImage, *_NOT_READ) as bad:
+                yield BadImage(reason(bad))
 
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     check_size(member.size)
-    content = tar.extractfile(member)
-    assert content is not None  # only for members that are not regular files
-    return content.read()
+    try:
+        content = tar.extractfile(member)
+    except KeyError as error:
+        raise BadImage(f"a link to {printable(member.linkname)}, which is not in the tar") from error
+    if content is None:
+        raise BadImage("a link to something that is no file")
+    data = content.read()
+    check_size(len(data))
+    return data
 
 
 TAR = SourceKind(_look_inside, _frames, _pictures)

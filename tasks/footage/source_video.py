@@ -19,6 +19,12 @@ from tasks.footage.video_container import camera_streams, open_video
 from tasks.footage.video_indexing import read_index, told_seconds
 from tasks.storage import Location, is_full, is_local
 
+VIDEO_SUFFIXES = (
+    ".mp4", ".mov", ".mkv", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv",
+    ".flv", ".h264", ".264", ".h265", ".265", ".hevc", ".360", ".insv",
+)  # fmt: skip
+"""Of files that FFmpeg decodes. Not ``.lrv`` and ``.lrf``: small copies that recorders keep of the same footage."""
+
 
 def _look_inside(place: Location, source: Source) -> Inside:
     with open_header(place, source) as (file, now):
@@ -35,12 +41,12 @@ def look_into(file: BinaryIO, modified: datetime) -> Inside:
     with open_video(file) as container:
         if not camera_streams(container):
             raise SourceError("no video in it")
-        seconds = told_seconds(container)
-    if not seconds:
+        lengths = told_seconds(container)
+    if not all(lengths):
         file.seek(0)
-        seconds = sum(track.length for track in read_index(file))
+        lengths = [track.length for track in read_index(file)]
     container_time = time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
-    return Inside(modified, seconds, container_time)
+    return Inside(modified, sum(lengths), container_time, lasts=max(lengths))
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:

@@ -57,10 +57,10 @@ def read_index(file: str | BinaryIO) -> list[VideoTrack]:
     return tracks if len(tracks) == 1 else _as_cameras(tracks, gathered)
 
 
-def told_seconds(container: Any) -> float:
-    """How much footage a header tells, all cameras together; 0 where it does not."""
+def told_seconds(container: Any) -> list[float]:
+    """How long a header says that each camera is; 0 where it does not."""
     whole = _container_seconds(container)
-    return float(sum(_told(stream) or whole for stream in camera_streams(container)))
+    return [_told(stream) or whole for stream in camera_streams(container)]
 
 
 @dataclass(slots=True)

@@ -87,7 +87,8 @@ def test_capture_time_precedence(tmp_path: Path) -> None:
     video.rename(tmp_path / "clip.mp4")
     set_creation_time(tmp_path / "clip.mp4", datetime(1904, 1, 1, tzinfo=UTC))
     os.utime(tmp_path / "clip.mp4", (1.7e9, 1.7e9))
-    assert captured() == (datetime.fromtimestamp(1.7e9, UTC), TimestampSource.MTIME)
+    # It was written last when the recording of two seconds ended.
+    assert captured() == (datetime.fromtimestamp(1.7e9 - 2, UTC), TimestampSource.MTIME)
 
 
 def test_what_is_no_source(tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_what_is_no_source(tmp_path: Path) -> None:
     listing = list_sources(str(tmp_path))
     assert sorted(by_name(listing.sources)) == ["clip.mp4", "photos"]
     assert [name.rsplit("/", 1)[-1] for name in listing.ignored] == [
-        "README", "broken.mp3", "clip.srt", "lonely.json", "notes.txt"
+        "README", "broken.mp3", "lonely.json", "notes.txt"
     ]  # fmt: skip
     # An unreadable sidecar is told, a good or unused one is not.
     assert {source.note and source.note.rsplit("/", 1)[-1] for source in listing.sources} == {

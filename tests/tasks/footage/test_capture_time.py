@@ -60,3 +60,56 @@ def test_sidecar() -> None:
     assert naive is not None and naive.captured == MOMENT
     for bad in (b"", b"[]", b"{", b'{"captured": "yesterday"}', b'{"latitude": 123}', b'{"longitude": "far"}'):
         assert read_sidecar(bad) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "moment"),
+    [
+        # With an offset from UTC.
+        ("2026-11-22T04-15-00+0100.mp4", "03:15:00"),
+        ("20261122T084500+0530_cam.mp4", "03:15:00"),
+        ("2026-11-21T22:15:00-05:00.mp4", "03:15:00"),
+        ("2026-11-22T03-15-00Z.mp4", "03:15:00"),
+        # The number of a file is no offset.
+        ("2026-11-22-03-15-00-0001.mp4", "03:15:00"),
+        ("20261122_031500-0100.mp4", "03:15:00"),
+        # nuScenes: when the drive began, in local time, and when the picture was taken.
+        ("n015-2026-11-22-11-10-45+0800__CAM_FRONT__1795317300250000.jpg", "03:15:00.250000"),
+        # Fractions.
+        ("PXL_20261122_031500123.TS.mp4", "03:15:00.123000"),  # Pixel
+        ("2026-11-22T03-15-00.250Z.jpg", "03:15:00.250000"),
+        # Seconds since 1970, down to nanoseconds.
+        ("1795317300.jpg", "03:15:00"),
+        ("cam_1795317300.jpg", "03:15:00"),
+        ("1795317300.250000.png", "03:15:00.250000"),
+        ("cam_1795317300250.jpg", "03:15:00.250000"),
+        ("1795317300250000.jpg", "03:15:00.250000"),
+        ("1795317300250000123.png", "03:15:00.250000"),
+        # Recorders.
+        ("2026_1122_031500_0001F.MP4", "03:15:00"),  # Viofo
+        ("20261122_031500_0001R.MP4", "03:15:00"),
+        ("261122_031500_025_FH.MP4", "03:15:00"),  # Nextbase
+        ("20261122_031500_NF.mp4", "03:15:00"),  # BlackVue
+        ("REC_2026_11_22_03_15_00_F.MP4", "03:15:00"),  # Thinkware
+        ("NO20261122-031500-000001F.MP4", "03:15:00"),  # 70mai
+        ("FILE261122-031500-000001F.MP4", "03:15:00"),
+        ("2026-11-22_03-15-00-front.mp4", "03:15:00"),  # Tesla
+        ("DJI_20261122031500_0001_D.MP4", "03:15:00"),
+        ("VID_20261122_031500_00_001.insv", "03:15:00"),
+        ("2026-11-22 03.15.00.mp4", "03:15:00"),  # Dropbox
+        ("2026-11-22--03-15-00", "03:15:00"),  # comma2k19
+    ],
+)
+def test_names_of_recorders_and_data_sets(name: str, moment: str) -> None:
+    assert time_in_name(name) == datetime.fromisoformat(f"2026-11-22T{moment}+00:00")
+
+
+@pytest.mark.parametrize("name", ["GX010001.MP4", "GRMN0001.MP4", "frame_000000000000123.jpg", "0123456789.mp4"])
+def test_numbers_that_are_no_time(name: str) -> None:
+    assert time_in_name(name) is None
+
+
+def test_sidecar_of_a_data_set() -> None:
+    told = b'{"startTime": 1795317300000, "locations": [{"timestamp": 1795317300000, "longitude": 1, "latitude": 2}]}'
+    sidecar = read_sidecar(told)
+    assert sidecar is not None and sidecar.captured == MOMENT and sidecar.track and len(sidecar.track) == 1

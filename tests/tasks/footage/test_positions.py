@@ -116,7 +116,7 @@ def test_a_clock_that_is_wrong_is_not_believed(tmp_path: Path, record: ScanRecor
     """A header in 2039 of a file written in 2026, and headers of clocks that were never set."""
     video = write_video(tmp_path / "a" / "clip.mp4")
     set_creation_time(video, datetime(year, 1, 1, tzinfo=UTC))
-    os.utime(video, (START.timestamp(), START.timestamp()))
+    os.utime(video, (START.timestamp() + 2, START.timestamp() + 2))  # when the two seconds were over
     [source] = list_sources(str(tmp_path / "a")).sources
     assert (source.captured, source.captured_from) == (START, TimestampSource.MTIME)
     scan_shard(whole(tmp_path / "a"), record, Tables.at(tmp_path / "T"), BlobFinder())
@@ -151,3 +151,42 @@ def test_no_track(tmp_path: Path) -> None:
     (tmp_path / "clip.gpx").unlink()
     with pytest.raises(BadTrack, match="cannot be read"):
         read_track(source)
+
+
+EPOCH = int(START.timestamp())
+MET = {
+    "milliseconds.csv": "timestamp,latitude,longitude\n" + "".join(f"{(EPOCH + n) * 1000},4{n},11\n" for n in range(3)),
+    "nanoseconds.csv": "time,elapsed,longitude,latitude\n"
+    + "".join(f"{(EPOCH + n) * 10**9},9,11,4{n}\n" for n in range(3)),
+    "two-columns.csv": "date,time,lat,lon\n" + "".join(f"2026-11-22,03:15:0{n},4{n},11\n" for n in range(3)),
+    "slashes.csv": "time;lat;lon\n" + "".join(f"2026/11/22 03:15:0{n};4{n};11\n" for n in range(3)),
+    "day-first.csv": "time,lat,lng\n" + "".join(f"22.11.2026 03:15:0{n},4{n},11\n" for n in range(3)),
+    "units.csv": "cts,date,GPS9 (Lat.) [deg],GPS9 (Long.) [deg]\n"
+    + "".join(f"{n},2026-11-22T03:15:0{n}.000Z,4{n},11\n" for n in range(3)),
+    "bdd100k.json": '{"locations": ['
+    + ",".join(f'{{"timestamp": {(EPOCH + n) * 1000}, "longitude": 11, "latitude": 4{n}}}' for n in range(3))
+    + "]}",
+    "receiver.nmea": "".join(f"$GPRMC,03150{n}.00,A,4{n}00.000,N,01100.000,E,0.0,0.0,221126,,*00\n" for n in range(3)),
+    "recorder.gps": "".join(
+        f"[1795317300{n}]$GNRMC,03150{n},A,4{n}00.0,N,01100.0,E,0,0,221126,,,A\n" for n in range(3)
+    ),
+    "drone.srt": "\n\n".join(
+        f"{n + 1}\n00:00:0{n},000 --> 00:00:0{n},900\n[latitude: 4{n}.0] [longitude: 11.0]" for n in range(3)
+    ),
+    "older-drone.srt": "\n\n".join(
+        f"{n + 1}\n00:00:0{n},000 --> 00:00:0{n},900\nGPS(11.0,4{n}.0,20)" for n in range(3)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MET)
+def test_tracks_as_they_are_met(name: str) -> None:
+    fixes = parse_track(name, MET[name].encode(), START)
+    assert fixes == [Fix(START + timedelta(seconds=n), 40 + n, 11) for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    "row", ["1e300,1,1", "nan,1,1", "99999999999999999999,1,1", "2026-02-30 01:00:00,1,1", "2026-11-22,1,1", "-5,1,1"]
+)
+def test_impossible_times_are_no_fix(row: str) -> None:
+    assert parse_track("a.csv", f"time,lat,lon\n{row}\n".encode(), START) == []
