@@ -31,6 +31,8 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
             f"{_some(summary.ignored)}",
             markup=False,
         )
+    if summary.left_over:
+        console.print(f"{summary.left_over} hidden, deleted or preview file{plural(summary.left_over)} passed over")
     for trouble in summary.troubles[:MOST_LINES]:
         console.print(f"[yellow]{trouble.outcome.value}[/] {escape(trouble.uri)}: {escape(trouble.error or '')}")
     if len(summary.troubles) > MOST_LINES:
