@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from review.exchange.annotations import Imported
 from review.exchange.coco import export_coco, import_coco
 from review.exchange.label_studio import IMAGE_ROOT, export_label_studio, import_label_studio
+from review.finds import FindSource
 from review.pictures import FrameGoneError, Pictures, Rgb
 from review.queue import Queue
 from review.web.server import serve
@@ -73,11 +74,26 @@ def _links_outside(uri: str, roots: Sequence[str]) -> bool:
 
 
 def serve_page(
-    queue_url: str, host: str, port: int, archives: Sequence[str], lease: timedelta, https: bool, with_frames: bool
+    queue_url: str,
+    host: str,
+    port: int,
+    archives: Sequence[str],
+    lease: timedelta,
+    https: bool,
+    with_frames: bool,
+    tables: str | None = None,
+    weights: str | None = None,
 ) -> None:
     """Serve the page until interrupted. Raises ReviewError and UserError."""
     frames = ArchiveFrames(archives) if with_frames else None
-    serve(queue_url, host=host, port=port, frames=frames, lease=lease, https=https, ready=_say_address)
+    finds = _finds(tables, frames or ArchiveFrames(archives), weights) if tables else None
+    serve(queue_url, host=host, port=port, frames=frames, finds=finds, lease=lease, https=https, ready=_say_address)
+
+
+def _finds(tables: str, frames: ArchiveFrames, weights: str | None) -> FindSource:
+    from flows.finds import TableFinds  # the model's libraries, which a page without tables does without
+
+    return TableFinds(tables, frames, weights)
 
 
 def _say_address(address: str) -> None:

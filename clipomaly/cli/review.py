@@ -59,6 +59,10 @@ def serve(
     frames: Annotated[bool, typer.Option(help="Read whole frames from the archive.")] = True,
     lease_minutes: Annotated[float, typer.Option(min=0.1, help="How long an item is held for who looks at it.")] = 5.0,
     https: Annotated[bool, typer.Option("--https", help="A proxy before this server speaks TLS.")] = False,
+    tables: Annotated[
+        str | None, typer.Option(help="Search these tables from the page: more like an item, and by words.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights file of the scan of --tables, where it had one.")] = None,
 ) -> None:
     """Serve the review page.
 
@@ -66,7 +70,7 @@ def serve(
     """
     from flows.review import serve_page
 
-    serve_page(queue, host, port, archive or (), timedelta(minutes=lease_minutes), https, frames)
+    serve_page(queue, host, port, archive or (), timedelta(minutes=lease_minutes), https, frames, tables, weights)
 
 
 @review.command()

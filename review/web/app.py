@@ -11,10 +11,12 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from review.errors import ConflictError, ReviewError, UnavailableError, UnknownItemError
+from review.finds import FindSource
 from review.pictures import FrameSource, Pictures
 from review.queue import Queue
 from review.reviewers import list_reviewers, local_user
 from review.web.api import api
+from review.web.finds_api import finds as finds_api
 from review.web.judging_api import judging
 from review.web.limits import Guard
 from review.web.pages import pages, render, set_cookie, sign_in_address
@@ -30,6 +32,7 @@ def create_app(
     queue: Queue,
     frames: FrameSource | None = None,
     *,
+    finds: FindSource | None = None,
     secret: str | None = None,
     https: bool = False,
     hosts: Collection[str] | None = None,
@@ -38,8 +41,9 @@ def create_app(
 
     With reviewers in the queue everybody signs in. Without, whoever reaches the page is the user who runs
     it, and it answers to ``hosts`` only (loopback names unless told otherwise). ``frames`` reads whole
-    frames; without it the page shows the stored crops and says so. ``secret`` signs the sessions: give
-    one to keep people signed in over restarts or across several servers. ``https`` marks cookies for TLS only.
+    frames; without it the page shows the stored crops and says so. ``finds`` searches the tables. ``secret`` signs the
+    sessions: give one to keep people signed in over restarts or across several servers. ``https`` marks cookies for
+    TLS only.
     """
     open_to = None if list_reviewers(queue) else local_user()
     sessions = Sessions(queue, secret or secrets.token_urlsafe(32), open_to)
@@ -51,9 +55,10 @@ def create_app(
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    app.state.site = Site(queue, Pictures(queue, frames), sessions, https)
+    app.state.site = Site(queue, Pictures(queue, frames), sessions, https, finds)
     app.include_router(api)
     app.include_router(judging)
+    app.include_router(finds_api)
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))
     app.add_middleware(Guard, hosts=hosts or (LOOPBACK_NAMES if open_to else None), https=https)

@@ -112,6 +112,22 @@ class OpinionRequest(_Strict):
     name: Name | None = None
 
 
+class FindsRequest(_Strict):
+    """Finds that become items; together in a group where ``group`` is set."""
+
+    items: Annotated[list[ItemId], Field(min_length=1, max_length=200)]
+    group: bool = False
+
+
+class FindsAnswer(BaseModel):
+    """How many came into the queue, were there already, or have no footage any more; and the group."""
+
+    added: int
+    there: int
+    lost: int
+    cluster: str | None
+
+
 class UndoItemsRequest(_Strict):
     """Decisions of the caller to take back."""
 

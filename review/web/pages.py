@@ -147,7 +147,7 @@ def render(
     request: Request, site: Site, template: str, session: Session | None, status: int = 200, **values: Any
 ) -> Response:
     """A page. Jinja escapes whatever people typed."""
-    context = {"session": session, "open": site.sessions.open_to is not None} | values
+    context = {"session": session, "open": site.sessions.open_to is not None, "finds": site.finds is not None} | values
     return site.templates.TemplateResponse(request, template, context, status_code=status)
 
 

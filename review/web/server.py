@@ -9,6 +9,7 @@ from datetime import timedelta
 import uvicorn
 
 from review.errors import BadInputError
+from review.finds import FindSource
 from review.pictures import FrameSource
 from review.queue import Queue
 from review.reviewers import list_reviewers
@@ -26,6 +27,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8400,
     frames: FrameSource | None = None,
+    finds: FindSource | None = None,
     lease: timedelta = timedelta(minutes=5),
     https: bool = False,
     ready: Callable[[str], None] = lambda address: None,
@@ -44,7 +46,7 @@ def serve(
         raise BadInputError(f"{SECRET_VARIABLE} has fewer than 32 characters. Make a longer one at random.")
     with Queue.open(url, lease=lease, patience=_PATIENCE, create=False) as queue:
         check_address(queue, host, https)
-        app = create_app(queue, frames, secret=secret, https=https)
+        app = create_app(queue, frames, finds=finds, secret=secret, https=https)
         config = uvicorn.Config(
             app,
             host=host,

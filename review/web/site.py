@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
@@ -12,6 +13,7 @@ from fastapi import Depends, Header, Request
 from fastapi.templating import Jinja2Templates
 
 from review.audit import Audit
+from review.finds import Find, FindSource
 from review.names import KnownName
 from review.opinions import Agreement
 from review.pictures import Pictures
@@ -23,6 +25,7 @@ from review.web.sessions import COOKIE, Session, Sessions
 FOLDER = Path(__file__).parent
 Value = TypeVar("Value")
 _ARCHIVE_READERS = 4
+_MOST_FOUND = 5_000
 _RECENT, _OLDEST = 3.0, 15.0  # seconds
 
 
@@ -81,6 +84,7 @@ class Site:
     pictures: Pictures
     sessions: Sessions
     https: bool
+    finds: FindSource | None = None
     # Many may sit behind one address; guessing at one name from there is another matter.
     address_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=30))
     name_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=5))
@@ -89,6 +93,8 @@ class Site:
     hashing: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(2))
     templates: Jinja2Templates = field(default_factory=lambda: Jinja2Templates(FOLDER / "templates"))
     _stats: "Recent[Stats]" = field(default_factory=lambda: Recent())
+    _found: "OrderedDict[str, Find]" = field(default_factory=OrderedDict)
+    _found_lock: threading.Lock = field(default_factory=threading.Lock)
     _agreement: "Recent[Agreement]" = field(default_factory=lambda: Recent())
     _audit: "Recent[Audit]" = field(default_factory=lambda: Recent())
     _names: "Recent[tuple[KnownName, ...]]" = field(default_factory=lambda: Recent())
@@ -96,6 +102,20 @@ class Site:
     def stats(self) -> Stats:
         """The numbers of the queue, a few seconds old: all reviewers ask for them all the time."""
         return self._stats.get(self.queue.stats)
+
+    def remember(self, found: Sequence[Find]) -> None:
+        """What was found may be asked for by its id a moment later."""
+        with self._found_lock:
+            for find in found:
+                self._found[find.item_id] = find
+                self._found.move_to_end(find.item_id)
+            while len(self._found) > _MOST_FOUND:
+                self._found.popitem(last=False)
+
+    def found(self) -> tuple[Find, ...]:
+        """What was found lately."""
+        with self._found_lock:
+            return tuple(self._found.values())
 
     def agreement(self) -> Agreement:
         """How far reviewers agree, a few seconds old."""

@@ -47,7 +47,17 @@ class Server:
     """The page on a port of loopback, in a thread."""
 
     def __init__(self, queue: Queue, frames: FrameSource | None, port: int = 0, secret: str | None = None) -> None:
-        config = uvicorn.Config(create_app(queue, frames, secret=secret), port=port, log_level="error")
+        self._run(create_app(queue, frames, secret=secret), port)
+
+    @classmethod
+    def of_app(cls, app: Any) -> "Server":
+        """Any application."""
+        server = cls.__new__(cls)
+        server._run(app, 0)
+        return server
+
+    def _run(self, app: Any, port: int) -> None:
+        config = uvicorn.Config(app, port=port, log_level="error")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -60,6 +70,15 @@ class Server:
     def stop(self) -> None:
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(20)
+
+
+@contextmanager
+def serve_app(app: Any) -> Iterator[Server]:
+    server = Server.of_app(app)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -117,3 +136,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def decisions(queue: Queue) -> list[tuple[str, str, str | None]]:
     return [(one.item_id, one.verdict.value, one.name) for one in queue.decisions()]
+
+
+def serious_problems(page: Any) -> list[tuple[str, list[str]]]:
+    """What axe-core calls serious or critical on a page: the rule, and where."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    return [
+        (one["id"], [node["html"][:200] for node in one["nodes"]])
+        for one in Axe().run(page).response["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]

@@ -19,6 +19,7 @@ from tests.review.browser import (
     decisions,
     needs_chromium,
     playwright,
+    serious_problems,
     served,
     shown,
     toast,
@@ -242,8 +243,6 @@ def test_every_page_is_accessible(
     queue: Queue, visit: Callable, tmp_path: Path, scheme: str, size: tuple[int, int]
 ) -> None:
     """Nothing that axe-core calls serious or critical; nothing cut off sideways. The pictures stay in the folder."""
-    from axe_playwright_python.sync_playwright import Axe
-
     queue.decide("zoe", ["item000010", "item000011"], Verdict.ACCEPT)
     queue.ask_second("lead", ["item000010", "item000011"])
     queue.give_opinion("bob", "item000011", Verdict.UNSURE)
@@ -293,12 +292,6 @@ def test_every_page_is_accessible(
                     page.goto(f"{server.url}/{name}")
             page.wait_for_load_state("networkidle")
             page.screenshot(path=tmp_path / f"{name}-{scheme}-{size[0]}.png")
-            found = Axe().run(page)
-            serious = [
-                (one["id"], [node["html"][:200] for node in one["nodes"]])
-                for one in found.response["violations"]
-                if one["impact"] in ("serious", "critical")
-            ]
-            assert serious == [], name
+            assert serious_problems(page) == [], name
             assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
             assert page.evaluate(READABLE) == [], name

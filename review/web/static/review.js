@@ -255,6 +255,7 @@ function render() {
   $("source").title = item.source;
   $("history").href = `/items/${item.item_id}`;
   $("alike").href = alike(item);
+  if ($("more")) $("more").href = `/finds?like=${encodeURIComponent(item.item_id)}`;
   $("mask-right").setAttribute("aria-pressed", item.mask_state === "right");
   $("mask-wrong").setAttribute("aria-pressed", item.mask_state === "wrong");
   $("announce").textContent = done ? `${item.name}, decided: ${done.text}` : `${item.name}. ${item.unclear ?? ""} Suggested: ${item.names.slice(0, 5).map((one, place) => `${place + 1} ${one.name}`).join(", ")}`;
@@ -379,6 +380,7 @@ function press(key, event) {
   else if (key === "c") comment(entry);
   else if (key === "f") { trackFrame = null; wholeFrame = !wholeFrame; if (entry) showPictures(entry.item); }
   else if (key === "g") { if (entry) location.href = alike(entry.item); }
+  else if (key === "l" && $("more")) { if (entry) location.href = $("more").href; }
   else if (key === "?") $("help").showModal();
   else if (key === "ArrowLeft") move(-1);
   else if (key === "ArrowRight") move(1);
