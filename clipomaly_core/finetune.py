@@ -62,7 +62,7 @@ class FineTuner:
 
         Args:
             frames: (H, W, 3) uint8 RGB each; those of one size go through together.
-            labels: (H, W) uint8 each, a class of V or 255 for void.
+            labels: (H, W) uint8 each, a known class or 255 for void.
 
         Returns:
             The loss before the step; 0 where everything is void.
@@ -127,7 +127,7 @@ def trainable(model: Clipomaly, blocks: int) -> Iterator[tuple[str, Parameter]]:
 
 
 def dense_loss(cosines: Tensor, labels: Tensor, class_weights: Tensor, scale: float) -> Tensor:
-    """Cross-entropy over the text embeddings of V, its weighted mean over all places that are not void.
+    """Cross-entropy over the text embeddings of the known classes, its weighted mean over all places that are not void.
 
     Args:
         cosines: (B, C, h, w) float32.
@@ -141,7 +141,7 @@ def dense_loss(cosines: Tensor, labels: Tensor, class_weights: Tensor, scale: fl
 
 
 def count_classes(label: LabelMap, classes: int) -> npt.NDArray[np.int64]:
-    """How many pixels a label map has of each class of V."""
+    """How many pixels a label map has of each known class."""
     return np.bincount(label.ravel(), minlength=256)[:classes]
 
 

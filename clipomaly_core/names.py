@@ -20,7 +20,7 @@ ASKED = frozenset({NameSource.USER, NameSource.PROMOTED})
 
 @dataclass(frozen=True, slots=True)
 class KnownClass:
-    """A class of V. ``synonyms`` are other words for it, ``kinds`` its hyponyms ("taxi" of car)."""
+    """A known class (V). ``synonyms`` are other words for it, ``kinds`` its hyponyms ("taxi" of car)."""
 
     name: str
     synonyms: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class KnownClass:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A name of W."""
+    """A candidate name (W)."""
 
     name: str
     synonyms: tuple[str, ...]
@@ -55,7 +55,7 @@ class Suppression:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A name that was kept out of W, and why, in words."""
+    """A name that was left out of the candidates, and why, in words."""
 
     name: str
     reason: str

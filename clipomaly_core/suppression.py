@@ -1,4 +1,4 @@
-"""Regions that people judged to be nothing: known again by their look, and their name where one is given."""
+"""Regions like those that people judged to be nothing: found by embedding, and by name where one is given."""
 
 from collections.abc import Callable, Sequence
 
@@ -29,19 +29,20 @@ def make_suppressor(suppressed: Sequence[Suppression], model: str, dimension: in
     Raises:
         UsageError: an embedding of another length, though of this model.
     """
-    own = [one for one in suppressed if one.model == model]
+    own = [suppression for suppression in suppressed if suppression.model == model]
     if not own:
         return lambda regions, names: [False] * len(regions)
-    for one in own:
-        if len(one.embedding) != 2 * dimension:
+    for suppression in own:
+        if len(suppression.embedding) != 2 * dimension:
             raise UsageError(
-                f"A suppression of the vocabulary ({one.reason}) has {len(one.embedding) // 2} numbers and the model's "
-                f"embeddings {dimension}: remove it, or take it over from the file that `vocabulary promote` wrote."
+                f"A suppression of the vocabulary ({suppression.reason}) has {len(suppression.embedding) // 2} numbers "
+                f"and the model's embeddings {dimension}: remove it, or copy it from the file that "
+                "`vocabulary promote` wrote."
             )
-    vectors = np.stack([np.frombuffer(one.embedding, "<f2").astype(np.float32) for one in own])
+    vectors = np.stack([np.frombuffer(suppression.embedding, "<f2").astype(np.float32) for suppression in own])
     centres = normalize(torch.from_numpy(vectors).to(device), dim=-1)
-    least = torch.tensor([one.cosine for one in own], device=device)
-    words = [None if one.name is None else lemma(one.name) for one in own]
+    least = torch.tensor([suppression.cosine for suppression in own], device=device)
+    words = [None if suppression.name is None else lemma(suppression.name) for suppression in own]
 
     def suppress(regions: Tensor, names: Sequence[str]) -> list[bool]:
         meant = torch.tensor([[word in (None, lemma(name)) for word in words] for name in names], device=device)

@@ -14,7 +14,7 @@ from clipomaly_core.types import Frame, NameScore
 
 
 class Tagger(Protocol):
-    """Anything that says what is in a picture."""
+    """Anything that names what is in an image."""
 
     def __call__(self, frames: Sequence[Frame], /) -> list[tuple[NameScore, ...]]:
         """Names with scores.
@@ -24,7 +24,7 @@ class Tagger(Protocol):
 
         Returns:
             For each frame, names with a score in [0, 1], best first; none where it knows nothing. Any words may be
-            given: those that V covers are left out later.
+            given: those that known classes cover are left out later.
         """
 
 
@@ -32,9 +32,9 @@ class Tagger(Protocol):
 class ClipTagger:
     """The built-in tagger: names of the dictionary that win some square of the frame.
 
-    A CLIP tells what a picture shows, not what is in its corner. So it looks at overlapping squares as high as the
-    frame and half as high, and a name's score is its best probability among V and the dictionary over all of them.
-    What is much smaller than a quarter of the frame's height is easily missed.
+    A CLIP tells what an image shows as a whole, not what is in its corner. So it embeds overlapping squares as high as
+    the frame and half as high, and a name's score is its best probability among known classes and dictionary over all
+    of them. What is much smaller than a quarter of the frame's height is easily missed.
 
     ``encoder`` embeds the squares; ``scale`` is the inverse temperature; ``most`` names are given a frame.
     """

@@ -1,4 +1,4 @@
-"""What things may be called: known classes V, candidate names W, and what was left out of W and why."""
+"""What things may be called: known classes (V), candidate names (W), and which names were left out and why."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from clipomaly_core.vocabulary_file import MoreWords, VocabularyFile, parse_file
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """V and W. Never changes: ``extend`` and ``leave_out`` give a new one.
+    """Known classes (V) and candidate names (W). Never changes: ``extend`` and ``leave_out`` give a new one.
 
     Two names are the same name when their lemmas are (see ``lemma``). ``never_known`` are names whose last
     word is a class but which are not a kind of it ("toy car").
@@ -56,12 +56,12 @@ class Vocabulary:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of V, then those of W."""
+        """The known classes, then the candidate names."""
         return (*(known.name for known in self.known), *(candidate.name for candidate in self.candidates))
 
     @property
     def sha256(self) -> str:
-        """Hex digest of all that can change a result: V, W in their order, exceptions and suppressions."""
+        """Hex digest of all that can change a result: classes and names in their order, exceptions, suppressions."""
         content: dict[str, object] = {
             "known": [asdict(known) for known in self.known],
             "candidates": [asdict(candidate) for candidate in self.candidates],
@@ -69,13 +69,13 @@ class Vocabulary:
         }
         if self.suppressed:
             content["suppressed"] = sorted(
-                (one.model, one.cosine, one.embedding.hex(), *((lemma(one.name),) if one.name else ()))
-                for one in self.suppressed
+                (entry.model, entry.cosine, entry.embedding.hex(), *((lemma(entry.name),) if entry.name else ()))
+                for entry in self.suppressed
             )
         return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def extend(self, names: Iterable[str], source: NameSource = NameSource.USER) -> "Vocabulary":
-        """A vocabulary with more names in W.
+        """A vocabulary with more candidate names.
 
         A name that is already there changes nothing. A name that is a known class, or another word for
         one, is left out with the reason. So is a kind of a known class, unless the source is USER or
@@ -126,7 +126,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What keeps a name out of W, by lemma."""
+    """What keeps a name out of the candidates, by lemma."""
 
     words: dict[str, str]  # a class's name and synonyms → the class
     kinds: dict[str, str]  # its hyponyms → the class
@@ -141,7 +141,7 @@ class _Rules:
         )
 
     def against(self, candidate: Candidate) -> str | None:
-        """Why a candidate cannot be in W, or ``None``."""
+        """Why a name cannot be a candidate, or ``None``."""
         for term in (candidate.name, *candidate.synonyms):
             key = lemma(term)
             subject = "" if term == candidate.name else f"its synonym {term!r} "

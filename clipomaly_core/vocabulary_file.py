@@ -2,17 +2,17 @@
 
 It is YAML; every part may be missing and is then the built-in one:
 
-    known:                          # replaces V
+    known:                          # replaces the known classes
       - bollard                     # a class, or one with more words for it:
       - name: car
         synonyms: [automobile]      # other words for the class itself
         kinds: [taxi, hatchback]    # hyponyms: they count as the class
     never_known: [toy car]          # names that only look like a kind of a class
     extends: builtin                # add the dictionary below to the built-in one instead of replacing it
-    dictionary:                     # names of W by category; [name, synonym, …] where there are synonyms
+    dictionary:                     # candidate names by category; [name, synonym, …] where there are synonyms
       cargo: [mattress, [tire, tyre]]
       user: [parade float]          # "user" and "promoted" are kept even where they are a kind of a class
-    also_known:                     # more words for classes of V, without writing V anew
+    also_known:                     # more words for known classes, without listing all of them
       car: [velomobile]
     suppressed:                     # regions that look like this are no anomalies: ``vocabulary promote`` writes them
       - reason: judged not to be an object 7 times
@@ -39,7 +39,7 @@ from clipomaly_core.names import ASKED, Candidate, KnownClass, NameSource, Suppr
 
 @dataclass(frozen=True, slots=True)
 class MoreWords:
-    """Words that a file adds to a class of V; ``where`` is its place in the file, for errors."""
+    """Words that a file adds to a known class; ``where`` is its place in the file, for errors."""
 
     known: str
     words: tuple[str, ...]
