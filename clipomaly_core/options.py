@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from clipomaly_core.errors import UsageError
 from clipomaly_core.scores import SCORES, Score
 from clipomaly_core.towers.attention import ATTENTIONS
-from clipomaly_core.weights import NANO
+from clipomaly_core.weights import NANO, ROAD
 
 Candidates = Literal["dictionary", "clip-tagger", "ram"]
 CANDIDATES: tuple[str, ...] = get_args(Candidates)
@@ -16,6 +16,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 ReassignKnown = Literal["region", "pixel"]
 REASSIGN_KNOWN: tuple[str, ...] = get_args(ReassignKnown)
+
+TEMPLATES = ("word", "short", "full")
 
 METHOD_VERSION = 2
 """Raised whenever the same options give other results than before."""
@@ -30,7 +32,7 @@ class Options:
     short_side: the frame's shorter side in pixels at the working size, before rounding to patches.
     scales: working sizes as factors of ``short_side``, each > 0. The features of all scales are averaged on the finest
         grid. Two scales recognise small and large things better, and cost the time of both.
-    templates: which prompt templates are averaged, ``short`` or ``full``.
+    templates: which prompt templates are averaged: ``short``, ``full``, or ``word``, which is the word alone.
     score: what tells unknown from known, see ``anomaly_score``; ``entropy`` is the paper's.
     logit_scale: inverse temperature of the softmax over cosines, > 0.
     threshold: a pixel whose score is above it is unknown, in [0, 1].
@@ -97,8 +99,8 @@ class Options:
             raise UsageError(f"Unknown attention {self.attention!r}: use one of {', '.join(ATTENTIONS)}.")
         if self.score not in SCORES:
             raise UsageError(f"Unknown score {self.score!r}: use one of {', '.join(SCORES)}.")
-        if self.templates not in ("short", "full"):
-            raise UsageError(f"Unknown templates {self.templates!r}: use short or full.")
+        if self.templates not in TEMPLATES:
+            raise UsageError(f"Unknown templates {self.templates!r}: use one of {', '.join(TEMPLATES)}.")
         if self.candidates not in CANDIDATES:
             raise UsageError(f"Unknown candidates {self.candidates!r}: use one of {', '.join(CANDIDATES)}.")
         if self.edges not in EDGES:
@@ -142,5 +144,21 @@ def default_options(model: str) -> Options:
             name_cosine=0.38,
             reassign_known="region",
             reassign_known_margin=0.16,
+        )
+    if model == ROAD:
+        return Options(
+            templates="word",
+            short_side=544,
+            score="candidate_probability",
+            logit_scale=54.8,
+            threshold=0.975,
+            min_area=0.001,
+            preselect=2000,
+            region_weight=0.3,
+            crop_size=224,
+            naming_scale=80.0,
+            margin=0.05,
+            reassign_known="region",
+            reassign_known_margin=0.03,
         )
     return Options()

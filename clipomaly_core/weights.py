@@ -19,9 +19,11 @@ from clipomaly_core.errors import UsageError, UserError
 from clipomaly_core.preprocessing import normalisation
 from clipomaly_core.slow_start import SlowStart
 from clipomaly_core.towers.protocol import Interpolation
+from clipomaly_core.towers.road import pinned
 from clipomaly_core.weight_files import weight_file
 
 NANO = "nano"
+ROAD = "road"
 _HUB_SECONDS = 5
 _DATA = Path(str(files("clipomaly_core") / "data"))
 
@@ -64,12 +66,14 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
     Raises:
         UserError: unknown model or tag, weights that cannot be found or fetched.
     """
+    if model == ROAD:
+        return _road(weights)
     register_nano()
     architecture, _, tag = model.partition("/")
     config = open_clip.get_model_config(architecture)
     if config is None:
         raise UsageError(
-            f"Unknown model {architecture!r}: 'nano' is built in, other names are open_clip's, "
+            f"Unknown model {architecture!r}: 'road' and 'nano' are built in, other names are open_clip's, "
             "such as ViT-B-16-quickgelu/openai."
         )
     trained = get_pretrained_cfg(architecture, tag)
@@ -92,6 +96,25 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
         mean=mean,
         std=std,
         interpolation="area" if architecture == NANO else interpolation,
+    )
+
+
+def _road(weights: str | None) -> Checkpoint:
+    """The model road lies in files of this package and of others. Those of others are pinned by their digests."""
+    if weights is not None:
+        raise UsageError("The model road has its own weights: leave --weights out, or name another model with --model.")
+    parts = (_DATA / "road.safetensors", _DATA / "nano.safetensors")
+    digests = [*map(file_sha256, parts), pinned.EYE_SHA256, pinned.SENTENCES_SHA256]
+    return Checkpoint(
+        name=ROAD,
+        architecture=ROAD,
+        path=parts[0],
+        sha256=hashlib.sha256(" ".join(digests).encode()).hexdigest(),
+        embedding_dimension=pinned.NANO + pinned.MEANING + pinned.LOOK,
+        quick_gelu=False,
+        mean=pinned.MEAN,
+        std=pinned.STD,
+        interpolation="bilinear",
     )
 
 

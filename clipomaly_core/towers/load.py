@@ -15,7 +15,7 @@ from clipomaly_core.towers.families import image_tower
 from clipomaly_core.towers.protocol import Preprocessing, Tower
 from clipomaly_core.towers.text import OpenClipText
 from clipomaly_core.weight_files import read_weights
-from clipomaly_core.weights import Checkpoint, register_nano
+from clipomaly_core.weights import ROAD, Checkpoint, register_nano
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,10 @@ def load_tower(checkpoint: Checkpoint, device: torch.device) -> Tower:
         UserError: a file that does not hold weights of this architecture, an architecture without dense features, or
             one that needs a package or files that are not on this machine.
     """
+    if checkpoint.architecture == ROAD:
+        from clipomaly_core.towers.road.load import load_road  # its libraries take a while to import
+
+        return load_road(checkpoint.path, device)
     network = load_network(checkpoint, device)
     return Tower(
         image=image_tower(network.visual),

@@ -1,0 +1,1 @@
+"""The built-in model ``road``: real image features and a real sentence encoder beside ``nano``."""

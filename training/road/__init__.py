@@ -1,0 +1,1 @@
+"""How the built-in model ``road`` is made: see ``python -m training.road --help``."""
