@@ -13,7 +13,7 @@ def models(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the models: the built-in one, and how to use any CLIP of open_clip.
+    """List the models: the built-in ones, and how to use any CLIP of open_clip.
 
     With --all, each architecture is built without weights or memory and embeds a frame, a crop and a text. The table
     says which family it belongs to, or in one line why it does not work.
@@ -29,4 +29,4 @@ def models(
 
         print_architectures(architectures(), as_json)
     else:
-        print_models(describe_model(ModelSettings()), pretrained_models())
+        print_models([describe_model(ModelSettings(name)) for name in ("nano", "road")], pretrained_models())

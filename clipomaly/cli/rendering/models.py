@@ -17,6 +17,7 @@ NANO = (
     "nano is a small model for demonstration and tests, trained on drawn scenes only; "
     "for real footage give --model and --weights of a real CLIP"
 )
+ROAD = "road sees real photographs through frozen ImageNet features and understands any word: see docs/models/road.md"
 _EXAMPLES = ("ViT-B-16-quickgelu/openai", "ViT-B-16-SigLIP2/webli", "convnext_base_w/laion2b_s13b_b82k_augreg")
 
 
@@ -26,13 +27,13 @@ def say_nano(model: str, weights: str | None) -> None:
         print(f"note: {NANO}", file=sys.stderr)
 
 
-def print_models(nano: ModelDescription, pretrained: Sequence[str]) -> None:
-    """The built-in model and the way to any other; ``pretrained`` are architectures with weights in open_clip."""
+def print_models(built_in: Sequence[ModelDescription], pretrained: Sequence[str]) -> None:
+    """The built-in models and the way to any other; ``pretrained`` are architectures with weights in open_clip."""
     console = stdout()
-    console.print(
-        f"[bold]nano[/]  built in, embeddings of {nano.embedding_dimension}, weights sha256 {nano.weights_sha256[:12]}"
-    )
-    console.print(f"      {NANO}")
+    for model in built_in:
+        facts = f"embeddings of {model.embedding_dimension}, weights sha256 {model.weights_sha256[:12]}"
+        console.print(f"[bold]{model.model}[/]  built in, {facts}")
+        console.print(f"      {NANO if model.model == 'nano' else ROAD}")
     console.print(f"[bold]open_clip[/]  {len(pretrained)} models with pretrained weights, such as")
     for name in _EXAMPLES:
         console.print(f"      --model {name}")
