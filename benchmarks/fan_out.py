@@ -15,9 +15,8 @@ from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from benchmarks.results import write_results
 from flows.fan_out import Job, fan_out
-from flows.nightly_scan import model_settings
 from flows.parameters import Runner, ScanParameters
-from flows.runners import prefect_server
+from flows.server import prefect_server
 from schemas.records import CommitRecord, Outcome, Shard, ShardResult, SourceOutcome, Stages
 from tasks.model import describe_model
 from tasks.scanning.scan_record import make_scan_record
@@ -27,19 +26,20 @@ from tasks.tables import Tables
 def measure(runner: Runner, count: int, folder: str) -> dict[str, float]:
     """Seconds until the first of ``count`` shards is done, and seconds a shard from then on."""
     parameters = ScanParameters(archive="", tables=folder, runner=runner, workers=2)
-    settings = model_settings(parameters)
-    job = Job(parameters, settings, make_scan_record(describe_model(settings), fps=1))
+    settings = parameters.model_settings()
+    record = make_scan_record(describe_model(settings), fps=1)
+    job = Job(parameters, settings, lambda: record)
     outcome = SourceOutcome("file:///none.mp4", "e", Outcome.EMPTY, None, 1, 0, 0, 1.0)
     shards = [Shard(f"{runner}-{number}", ()) for number in range(count)]
     for shard in shards:
         now = datetime.now(UTC)
         Tables.at(folder).write_commit(
-            CommitRecord(job.record.scan_id, shard.shard_id, now, (), (outcome,), Stages(0, 0, 0))
+            CommitRecord(record.scan_id, shard.shard_id, now, (), (outcome,), Stages(0, 0, 0))
         )
     moments: list[float] = []
 
-    def done(_: Shard, result: ShardResult | Exception) -> None:
-        if isinstance(result, Exception):
+    def done(_: Shard, result: ShardResult | BaseException) -> None:
+        if isinstance(result, BaseException):
             raise result
         moments.append(time.perf_counter())
 

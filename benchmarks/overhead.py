@@ -20,7 +20,7 @@ from benchmarks.results import Clock, Figures, Goal, interleaved, ratio
 from clipomaly_core import Clipomaly
 from clipomaly_core.dense import dense_features
 from clipomaly_core.types import Frame
-from flows.nightly_scan import model_settings, run_scan
+from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frames
@@ -67,7 +67,7 @@ def measure(
 
 def _measure(base: ScanParameters, threshold: float, repeats: int, clock: Clock, folder: str) -> dict[str, float]:
     parameters = base.model_copy(update={"method": {"threshold": threshold}})
-    model = get_model(model_settings(parameters))
+    model = get_model(parameters.model_settings())
     frames = [
         frame.image
         for source in list_sources(parameters.archive).sources

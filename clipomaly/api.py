@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 
 if TYPE_CHECKING:
-    from flows.nightly_scan import Summary
+    from flows.night import Summary
     from tasks.datasets.build import Built
     from tasks.datasets.selection import Filters
     from tasks.scanning.status import ScanStatus
@@ -35,6 +35,11 @@ class ScanOptions(TypedDict, total=False):
     review_url: str | None
     queue: PathLike | None
     queue_items: int
+    strict: bool
+    notify: str | None
+    metrics: PathLike | None
+    log_level: str | None
+    log_format: str
     method: Mapping[str, Value]
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 Plugin = TypeVar("Plugin")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("clipomaly.method")
 
 
 def plugins(group: str, kind: type[Plugin]) -> dict[str, Plugin]:

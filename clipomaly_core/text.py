@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 from clipomaly_core.slow_start import SlowStart
 from clipomaly_core.towers.protocol import Tower
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("clipomaly.method")
 
 _BATCH = 512
 """Texts in one forward pass."""

@@ -1,83 +1,200 @@
 """Dask and Ray, on this box or as a running cluster, as runners of shards: Prefect's own integrations."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import logging
+import os
+import time
+from asyncio import CancelledError
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import contextmanager, nullcontext
+from typing import Any, TypeVar
 
-from prefect.task_runners import TaskRunner
-
+from flows.engines import Engine, EngineGone
+from flows.parameters import ScanParameters
+from flows.steps import one_line
+from flows.worker_check import WorkerState, look, unfit, what_to_look_at
 from tasks.errors import UserError
+
+log = logging.getLogger("clipomaly.night")
+
+_CALM_SECONDS = 60.0  # of waiting, before a line says so
+_PATIENCE_SECONDS = 600.0
+_AGAIN_SECONDS = 2.0
+
+T = TypeVar("T")
 
 
 @contextmanager
-def dask_runner(address: str | None, workers: int, threads: int) -> Iterator[TaskRunner[Any]]:
-    """Dask: the scheduler at ``address``, else ``workers`` processes of this box with ``threads`` threads each.
+def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: bool) -> Iterator[Engine]:
+    """Dask: the scheduler at the address, else ``workers`` processes of this box with ``threads`` threads each.
+
+    A scheduler that has no workers is waited for, and ``again``, where it was there before, one that does not answer.
+    Workers that cannot scan get no shard.
 
     Raises:
-        UserError: Dask is not installed or the scheduler does not answer.
+        UserError: Dask is not installed, the scheduler does not answer at first, or no worker can scan.
+        EngineGone: the scheduler does not answer again, or has no workers, for ten minutes.
     """
     try:
         import dask
+        from dask.base import annotate
+        from distributed import Client
+        from distributed.client import ClosedClientError
+        from distributed.comm.core import CommClosedError
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
         raise _not_installed("dask") from error
-    if address:
-        runner = DaskTaskRunner(address=address)
-    else:
-        runner = DaskTaskRunner(
-            cluster_kwargs={
-                "n_workers": workers,
-                "threads_per_worker": 1,
-                "dashboard_address": None,
-                "host": "127.0.0.1",
-                "memory_limit": 0,  # a model and its frames are not Dask's data: it would kill workers for them
-            }
-        )
+    address = parameters.address
     environment = {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
-    with dask.config.set(environment), runner:
-        try:
-            runner.client  # noqa: B018 (it connects at first use)
-        except OSError as error:
-            raise _unreachable("Dask scheduler", address, error) from error
-        yield runner
+    with dask.config.set(environment):
+        if address:
+            # Prefect's runner would wait for a scheduler without a word.
+            _patiently(f"Dask scheduler at {address}", lambda: _knock(Client, address), again)
+            runner = DaskTaskRunner(address=address)
+        else:
+            runner = DaskTaskRunner(
+                cluster_kwargs={
+                    "n_workers": workers,
+                    "threads_per_worker": 1,
+                    "dashboard_address": None,
+                    "host": "127.0.0.1",
+                    "memory_limit": 0,  # a model and its frames are not Dask's data: it would kill workers for them
+                }
+            )
+        with _entered(runner):
+            client = runner.client
+            fit = _fit_dask_workers(client, parameters)
+            gone = (CancelledError, FutureCancelled, ClosedClientError, CommClosedError)
+            with annotate(workers=fit) if fit else nullcontext():
+                yield Engine(runner, lambda: client.status == "running", gone)
+
+
+def _knock(client: Callable[..., Any], address: str) -> None:
+    client(address, set_as_default=False).close()
+
+
+def _fit_dask_workers(client: Any, parameters: ScanParameters) -> list[str] | None:
+    """The workers that can scan; None where all of them can, and such as come later may too."""
+
+    def some() -> list[str]:
+        there = list(client.scheduler_info(n_workers=-1)["workers"])
+        if not there:
+            raise OSError("it has none")
+        return there
+
+    there = _patiently(f"workers of the Dask scheduler at {client.scheduler.address}", some, again=True)
+    states: dict[str, WorkerState | BaseException] = client.run(
+        look, *what_to_look_at(parameters), workers=there, on_error="return"
+    )
+    bad = _warn_of_unfit(states)
+    return [name for name in states if name not in bad] if bad else None
 
 
 @contextmanager
-def ray_runner(address: str | None, workers: int, threads: int) -> Iterator[TaskRunner[Any]]:
-    """Ray: the cluster at ``address``, else ``workers`` processes of this box with ``threads`` threads each.
+def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bool) -> Iterator[Engine]:
+    """Ray: the cluster at the address, else ``workers`` processes of this box with ``threads`` threads each.
 
-    Where the cluster has accelerators, each shard gets one of its own.
+    Where the cluster has accelerators, each shard gets one of its own. ``again``, where it was there before, a cluster
+    that does not answer is waited for.
 
     Raises:
-        UserError: Ray is not installed or the cluster does not answer.
+        UserError: Ray is not installed, the cluster does not answer at first, or no node can scan.
+        EngineGone: the cluster does not answer again for ten minutes.
     """
+    # Ray would start a cluster of its own at the first call after the one it was told of is gone.
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     try:
         import ray
         from prefect_ray.context import remote_options
         from prefect_ray.task_runners import RayTaskRunner
+        from ray.exceptions import RaySystemError
     except ImportError as error:
         raise _not_installed("ray") from error
+    address = parameters.address
     given: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if not address:
         given |= {"num_cpus": workers, "include_dashboard": False}
         given["runtime_env"] = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
     runner = RayTaskRunner(address=address, init_kwargs=given)
-    try:
-        runner.__enter__()
-    except (OSError, ConnectionError, RuntimeError) as error:
-        raise _unreachable("Ray cluster", address, error) from error
-    try:
+    what = f"Ray cluster at {address}" if address else "Ray on this machine"
+
+    def is_there() -> bool:
+        return bool(ray.is_initialized())
+
+    with _entered(runner, lambda enter: _patiently(what, enter, again)):
+        if address:
+            _check_ray_nodes(ray, parameters)
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         with remote_options(num_gpus=1 if resources.get("GPU") else 0):
-            yield runner
+            yield Engine(runner, is_there, (ConnectionError, RaySystemError))
+
+
+def _check_ray_nodes(ray: Any, parameters: ScanParameters) -> None:
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    states: dict[str, WorkerState | BaseException] = {}
+    for node in ray.nodes():
+        if not node["Alive"]:
+            continue
+        there = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
+        asked = ray.remote(look).options(num_cpus=0, scheduling_strategy=there).remote(*what_to_look_at(parameters))
+        try:
+            states[node["NodeManagerAddress"]] = ray.get(asked, timeout=_CALM_SECONDS)
+        except Exception as error:
+            states[node["NodeManagerAddress"]] = _cause(error)
+    _warn_of_unfit(states)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What lies behind a cluster's error: a package that is missing comes as the last line of a longer text."""
+    last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
+    return ImportError(last.partition(": ")[2]) if "ModuleNotFoundError" in last else error
+
+
+def _warn_of_unfit(states: dict[str, WorkerState | BaseException]) -> dict[str, str]:
+    bad = unfit(states)
+    if len(bad) == len(states):
+        name, reason = next(iter(bad.items()))
+        raise UserError(f"No worker can scan. Worker {name} {reason}.")
+    for name, reason in bad.items():
+        log.warning("worker %s gets no shard: it %s", name, reason)
+    return bad
+
+
+def _patiently(what: str, call: Callable[[], T], again: bool) -> T:
+    """What a call gives once it raises no OSError or the like: ``again``, a line after a minute, an end after ten."""
+    began = time.monotonic()
+    told = False
+    while True:
+        try:
+            return call()
+        except (OSError, RuntimeError) as error:
+            if not again:
+                raise UserError(f"No {what}: {one_line(error)}. Check --address.") from error
+            waited = time.monotonic() - began
+            if waited > _PATIENCE_SECONDS:
+                minutes = f"{_PATIENCE_SECONDS / 60:.0f} minutes"
+                raise EngineGone(
+                    f"No {what} for {minutes}: {one_line(error)}. See to it and run the scan again."
+                ) from error
+            if waited > _CALM_SECONDS and not told:
+                log.warning("waiting for the %s: %s", what, one_line(error))
+                told = True
+            time.sleep(_AGAIN_SECONDS)
+
+
+@contextmanager
+def _entered(runner: Any, enter: Callable[[Callable[[], Any]], Any] = lambda call: call()) -> Iterator[None]:
+    """Enter a runner, and leave it whatever its cluster's absence makes of that."""
+    enter(runner.__enter__)
+    try:
+        yield
     finally:
-        runner.__exit__(None, None, None)
+        try:
+            runner.__exit__(None, None, None)
+        except Exception as error:
+            log.debug("leaving %s: %s", type(runner).__name__, one_line(error))
 
 
 def _not_installed(name: str) -> UserError:
     return UserError(f"--runner {name} needs the extra {name}: pip install 'clipomaly[{name}]'.")
-
-
-def _unreachable(what: str, address: str | None, error: Exception) -> UserError:
-    place = f" at {address}" if address else " on this machine"
-    return UserError(f"No {what}{place}: {str(error).strip().splitlines()[-1]}. Check --address.")

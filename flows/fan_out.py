@@ -1,25 +1,29 @@
 """Hand shards to a task runner: a window of them at a time, and in sub-flows when they are many."""
 
+import logging
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
-from queue import SimpleQueue
-from typing import Any
+from queue import Empty, SimpleQueue
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from prefect.task_runners import TaskRunner
 
+from flows.engines import Engine, EngineGone, server_is_away
 from flows.parameters import ScanParameters
-from flows.runners import start_task_runner, window_of
+from flows.runners import start_engine, window_of
 from flows.shard_task import scan_shard_task
+from flows.steps import one_line
 from schemas.records import ScanRecord, Shard, ShardResult
 from tasks.errors import UserError
 from tasks.model_settings import ModelSettings
+
+log = logging.getLogger("clipomaly.night")
 
 # A server grows slow over flows of more than 2,000 task runs. Half of that, so that shards that are lost with a
 # worker can be submitted again in the same flow.
@@ -27,8 +31,12 @@ SHARDS_A_FLOW = 1000
 
 _MOST_LOST_WORKERS = 3
 _MOST_LOST_POOLS = 12
+_LOOK_SECONDS = 2.0  # whether the engine is still there, while nothing is finished
+_SERVER_PATIENCE_SECONDS = 600.0
+_SERVER_AGAIN_SECONDS = 5.0
 
-Done = Callable[[Shard, ShardResult | Exception], None]
+Begin = Callable[[], ScanRecord]
+Done = Callable[[Shard, ShardResult | BaseException], None]
 
 
 class WorkerLost(UserError):
@@ -37,28 +45,47 @@ class WorkerLost(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every shard of a scan needs, wherever it runs."""
+    """What every shard of a scan needs, wherever it runs. ``begin`` writes and gives the record of the scan; it is
+    called when the first shard can begin."""
 
     parameters: ScanParameters
     settings: ModelSettings
-    record: ScanRecord
+    begin: Begin
 
 
 def fan_out(job: Job, shards: Sequence[Shard], done: Done) -> None:
-    """Run shards as Prefect tasks and tell ``done`` of each as it ends; called within a flow.
+    """Run shards as Prefect tasks and tell ``done`` of each once, as it ends; called within a flow.
 
-    Up to ``SHARDS_A_FLOW`` run in the calling flow, more in sub-flows of so many, one after another.
+    Up to ``SHARDS_A_FLOW`` run in the calling flow, more in sub-flows of so many, one after another. What ``done``
+    raises is raised, and is no shard's trouble.
     """
+    job = replace(job, begin=cache(job.begin))
     parts = [shards[first : first + SHARDS_A_FLOW] for first in range(0, len(shards), SHARDS_A_FLOW)]
     for number, part in enumerate(parts, start=1):
+        work = _Part(job, part, done)
         if len(parts) == 1:
-            _run_part(job, part, done)
-            continue
-        token = _work.set(partial(_run_part, job, part, done))
-        try:
-            scan_part(number, len(parts))
-        finally:
-            _work.reset(token)
+            work.run()
+        else:
+            _run_in_flow(work, number, len(parts))
+
+
+def _run_in_flow(work: "_Part", number: int, parts: int) -> None:
+    """Run a part as a flow of its own. A Prefect server that is away for long is done without."""
+    give_up = time.monotonic() + _SERVER_PATIENCE_SECONDS
+    token = _work.set(work.run)
+    try:
+        while work.unfinished:
+            try:
+                scan_part(number, parts)
+            except Exception as error:
+                if not server_is_away(error):
+                    raise
+                if time.monotonic() > give_up:
+                    raise EngineGone(f"The Prefect server is away: {one_line(error)}. Run the scan again.") from error
+                log.warning("the Prefect server is away (%s): waiting for it", one_line(error))
+                time.sleep(_SERVER_AGAIN_SECONDS)
+    finally:
+        _work.reset(token)
 
 
 # The shards of a part reach their flow beside its parameters: those Prefect stores on its server and sends to workers.
@@ -76,81 +103,140 @@ def _current_work() -> Callable[[], None]:
     return _work.get()
 
 
-def _run_part(job: Job, shards: Sequence[Shard], done: Done) -> None:
-    """Run shards, whatever happens to the workers.
+class _Part:
+    """Shards that run in one flow, whatever happens to the workers and their engine."""
 
-    A process that dies takes its pool along, and nobody can tell which of the shards under way killed it. They are
-    run again in a new pool one at a time; one that has seen ``_MOST_LOST_WORKERS`` die is set aside.
-    """
-    left, suspects = deque(shards), deque[Shard]()
-    workers_lost: Counter[str] = Counter()
-    pools_lost = 0  # in a row, without one shard that was finished between them
-    while left or suspects:
-        finished = 0
+    def __init__(self, job: Job, shards: Sequence[Shard], done: Done) -> None:
+        self._job, self._done = job, done
+        self._left = deque(shards)
+        # A process that dies takes its pool along, and nobody can tell which of the shards under way killed it. They
+        # are run again in a new pool one at a time; one that has seen ``_MOST_LOST_WORKERS`` die is set aside.
+        self._suspects: deque[Shard] = deque()
+        self._workers_lost: Counter[str] = Counter()
+        self._finished = 0
 
-        def tell(shard: Shard, outcome: ShardResult | Exception) -> None:
-            nonlocal finished
-            finished += 1
-            done(shard, outcome)
+    @property
+    def unfinished(self) -> bool:
+        """Whether any shard was not told of."""
+        return bool(self._left or self._suspects)
 
-        with start_task_runner(job.parameters, job.settings) as runner:
-            lost = _until_broken(job, runner, suspects, 1, tell)
-            if not lost:
-                lost = _until_broken(job, runner, left, window_of(job.parameters), tell)
-        pools_lost = pools_lost + 1 if not finished else 1
-        for shard in lost:
-            workers_lost[shard.shard_id] += 1
-            if workers_lost[shard.shard_id] < _MOST_LOST_WORKERS:
-                suspects.append(shard)
+    def run(self) -> None:
+        """Run what is left until all is told.
+
+        Raises:
+            EngineGone: the engine went away and did not come back: what is left can be run again.
+        """
+        started = False
+        barren = 0  # pools lost in a row, without one shard that was finished between them
+        while self.unfinished:
+            before = self._finished
+            with start_engine(self._job.parameters, self._job.settings, again=started) as engine:
+                started = True
+                record = self._job.begin()
+                broken = self._run_until_broken(engine, record, self._suspects, 1)
+                if not broken:
+                    broken = self._run_until_broken(engine, record, self._left, window_of(self._job.parameters))
+            barren = barren + 1 if self._finished == before else 1
+            if broken and barren == _MOST_LOST_POOLS:
+                for shard in (*self._suspects, *self._left):
+                    trouble = "workers die whatever they scan: look at this machine's memory and accelerator"
+                    self._done(shard, WorkerLost(trouble))
+                self._suspects.clear()
+                self._left.clear()
+
+    def _run_until_broken(self, engine: Engine, record: ScanRecord, shards: deque[Shard], window: int) -> bool:
+        """Take shards and run them until none is left or their engine broke: whether it did."""
+        broken = False
+
+        def taken() -> Iterator[Shard]:
+            while shards and not broken:
+                yield shards.popleft()
+
+        def submit(shard: Shard) -> PrefectFuture[ShardResult]:
+            job = self._job
+            given = {"shard": shard, "record": record, "tables": job.parameters.tables, "settings": job.settings}
+            future: PrefectFuture[ShardResult] = engine.runner.submit(scan_shard_task, given)
+            return future
+
+        for shard, future in in_windows(submit, taken(), window, engine.is_there):
+            outcome = _outcome(engine, future)
+            if isinstance(outcome, BrokenExecutor):
+                broken = True
+                self._suspect(shard)
+            elif isinstance(outcome, EngineGone):
+                broken = True
+                self._left.append(shard)
             else:
-                done(
-                    shard, WorkerLost(f"set aside: {_MOST_LOST_WORKERS} workers died of it (killed, or out of memory)")
-                )
-        if lost and pools_lost == _MOST_LOST_POOLS:
-            for shard in (*suspects, *left):
-                done(shard, WorkerLost("workers die whatever they scan: look at this machine's memory and accelerator"))
-            return
+                self._finished += 1
+                self._done(shard, outcome)
+        return broken
+
+    def _suspect(self, shard: Shard) -> None:
+        self._workers_lost[shard.shard_id] += 1
+        if self._workers_lost[shard.shard_id] < _MOST_LOST_WORKERS:
+            self._suspects.append(shard)
+        else:
+            aside = f"set aside: {_MOST_LOST_WORKERS} workers died of it (killed, or out of memory)"
+            self._done(shard, WorkerLost(aside))
 
 
-def _until_broken(job: Job, runner: TaskRunner[Any], shards: deque[Shard], window: int, done: Done) -> list[Shard]:
-    """Take shards and run them until none is left or a worker died: the shards that were lost with it."""
-    lost: list[Shard] = []
-
-    def taken() -> Iterator[Shard]:
-        while shards and not lost:
-            yield shards.popleft()
-
-    def submit(shard: Shard) -> PrefectFuture[ShardResult]:
-        given = {"shard": shard, "record": job.record, "tables": job.parameters.tables, "settings": job.settings}
-        future: PrefectFuture[ShardResult] = runner.submit(scan_shard_task, given)
+def _outcome(engine: Engine, future: PrefectFuture[ShardResult] | BaseException) -> ShardResult | BaseException:
+    """What became of a shard: its result, its own error, or the loss of what it ran in."""
+    if isinstance(future, BaseException):
         return future
-
-    for shard, future in in_windows(submit, taken(), window):
-        try:
-            done(shard, future.result())
-        except BrokenExecutor:
-            lost.append(shard)
-        except Exception as error:  # one shard's trouble is not the night's
-            done(shard, error)
-    return lost
+    try:
+        # The error of a shard is returned. What is raised is the engine's.
+        outcome: ShardResult | BaseException = future.result(raise_on_failure=False)
+    except BrokenExecutor as error:
+        return error
+    except engine.gone as error:
+        return EngineGone(one_line(error))
+    except Exception as error:
+        return error if engine.is_there() else EngineGone(one_line(error))
+    if isinstance(outcome, BaseException) and server_is_away(outcome):
+        return EngineGone(one_line(outcome))
+    return outcome
 
 
 def in_windows(
-    submit: Callable[[Shard], PrefectFuture[ShardResult]], shards: Iterable[Shard], window: int
-) -> Iterator[tuple[Shard, PrefectFuture[ShardResult]]]:
-    """Submit shards in order, at most ``window`` of them under way at a time, and yield each as it is done."""
+    submit: Callable[[Shard], PrefectFuture[ShardResult]],
+    shards: Iterable[Shard],
+    window: int,
+    is_there: Callable[[], bool] = lambda: True,
+) -> Iterator[tuple[Shard, PrefectFuture[ShardResult] | BaseException]]:
+    """Submit shards in order, at most ``window`` of them under way at a time, and yield each as it is done.
+
+    Where the engine that they were submitted to is there no more, those under way are yielded with an EngineGone.
+    """
     left = iter(shards)
     under_way: dict[PrefectFuture[ShardResult], Shard] = {}
     finished: SimpleQueue[PrefectFuture[ShardResult]] = SimpleQueue()
+    failed: deque[tuple[Shard, BaseException]] = deque()
 
     def start(count: int) -> None:
         for shard in islice(left, count):
-            future = submit(shard)
+            try:
+                future = submit(shard)
+            except Exception as error:
+                failed.append((shard, error if is_there() else EngineGone(one_line(error))))
+                continue
             under_way[future] = shard
             future.add_done_callback(finished.put)
 
     start(window)
-    while under_way:
-        future = finished.get()
+    while under_way or failed:
+        while failed:
+            yield failed.popleft()
+            start(1)
+        if not under_way:
+            continue
+        try:
+            future = finished.get(timeout=_LOOK_SECONDS)
+        except Empty:
+            if is_there():
+                continue
+            for shard in under_way.values():
+                yield shard, EngineGone("the connection to it is lost")
+            return
         yield under_way.pop(future), future
         start(1)

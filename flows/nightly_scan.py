@@ -5,124 +5,42 @@ shards with the same function and write the same rows.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
 from itertools import count
-from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Cancelled, Completed, Failed
 
-from flows.fan_out import Job, fan_out
+from flows.choices import Partial
+from flows.closing import Told, close_night, send_failure
+from flows.engines import EngineGone, server_is_away
+from flows.fan_out import Begin, Done, Job, fan_out
+from flows.logs import set_up_logging
+from flows.metrics import MetricsFile
+from flows.night import Night, Summary, Verdict, begin, prepare, summary_of
+from flows.one_at_a_time import Busy, one_at_a_time
 from flows.parameters import Runner, ScanParameters
+from flows.private import keep_private, refuse_secrets
 from flows.progress import current_reporter
-from flows.runners import prefect_server
-from review.errors import ReviewError
-from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
-from tasks.errors import UserError
-from tasks.footage.archive import Listing, find_sources
-from tasks.footage.sources import Sources
-from tasks.model import describe_model, get_model
-from tasks.model_settings import ModelSettings
-from tasks.scanning.footage_length import expected_frames, with_footage
-from tasks.scanning.plan import Plan, plan
-from tasks.scanning.plan_record import write_plan
-from tasks.scanning.scan_record import make_scan_record
+from flows.server import prefect_server
+from flows.steps import Step, one_line
+from flows.telling import ProgressArtifact, tell_night
+from schemas.records import ScanRecord, Shard, ShardResult
+from tasks.model import get_model
+from tasks.scanning.footage_length import expected_frames
 from tasks.scanning.shard import scan_shard
-from tasks.scanning.status import scan_status
 from tasks.tables import Tables
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("clipomaly.night")
 
+Scanning = Callable[[Night, Begin, Done], None]
+"""Scans the shards of a night: says when the first of them can begin, and of each what became of it."""
 
-@dataclass(frozen=True, slots=True)
-class Night:
-    """A planned scan: what there is, what of it is done, and the shards that are left."""
-
-    record: ScanRecord
-    listing: Listing
-    shards: Plan
-
-    @property
-    def already_done(self) -> int:
-        """How many of the sources are committed."""
-        return len(self.listing.sources) - len(self.shards.sources)
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a scan did. ``lost`` are shards that ended in an error, with the reason; ``report`` says where the report
-    is, or why there is none, ``mining`` what was handed into the review queue, or why nothing was."""
-
-    scan_id: str
-    sources: int = 0
-    ignored: tuple[str, ...] = ()
-    left_over: int = 0
-    already_done: int = 0
-    frames: int = 0
-    instances: int = 0
-    seconds: Stages = field(default_factory=lambda: Stages(0, 0, 0))
-    names: Counter[str] = field(default_factory=Counter)
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    troubles: list[SourceOutcome] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
-    reasons: dict[str, str] = field(default_factory=dict)
-    report: str | None = None
-    mining: str | None = None
-
-    def add(self, result: ShardResult) -> None:
-        """Count a finished shard."""
-        self.frames += result.frames
-        self.instances += result.instances
-        if not result.already_committed:
-            self.seconds += result.seconds
-        for name in result.names:
-            self.names[name.name] += name.instances
-        for source in result.sources:
-            self.outcomes[source.outcome] += 1
-            if source.error:
-                self.troubles.append(source)
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether anything at all is scanned, now or before, or there was nothing left to do."""
-        readable = sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.FAILED)
-        return not self.lost and (readable > 0 or self.already_done > 0)
-
-    @property
-    def flawless(self) -> bool:
-        """Whether every source was read whole."""
-        return self.succeeded and not self.troubles
-
-
-def model_settings(parameters: ScanParameters) -> ModelSettings:
-    """The part of the parameters that a worker needs to load the model."""
-    return parameters.model_settings()
-
-
-def prepare(parameters: ScanParameters) -> Night:
-    """List the archive, record the scan and plan what is not committed yet.
-
-    Raises:
-        UserError: archive, tables, model or vocabulary that cannot be used.
-    """
-    listing = find_sources(parameters.archive, parameters.prefixes, parameters.inventory)
-    record = make_scan_record(
-        describe_model(model_settings(parameters)), fps=parameters.fps, keyframes=parameters.keyframes
-    )
-    tables = Tables.at(parameters.tables)
-    record = replace(record, run=tables.next_run(record.scan_id))
-    tables.begin(record)
-    done = tables.done(record.scan_id)
-    shards = plan(with_footage(Sources.of(listing.sources), done), done, parameters.shard_minutes)
-    write_plan(tables, record.scan_id, _what(parameters), shards, run=record.run)
-    return Night(record, listing, shards)
-
-
-def _what(parameters: ScanParameters) -> str:
-    """What of an archive a scan covers: of each, the last plan is kept."""
-    return "\n".join((parameters.archive, *parameters.prefixes, parameters.inventory or "")).rstrip("\n")
+# Who is told of the summary: Prefect keeps no results, and its own end of a run may fail where its server is away.
+_told: ContextVar[list[Summary] | None] = ContextVar("told", default=None)
 
 
 def run_scan(parameters: ScanParameters) -> Summary:
@@ -131,129 +49,135 @@ def run_scan(parameters: ScanParameters) -> Summary:
     Raises:
         UserError: nothing could be begun: the message says why and what to do.
     """
-    if parameters.runner is not Runner.INLINE:
+    if parameters.runner is Runner.INLINE:
+        set_up_logging(parameters.log_level, parameters.log_format)
+        _, summary, _ = _scan_night(parameters, partial(_one_by_one, parameters))
+        return summary
+    parameters = keep_private(parameters)
+    told: list[Summary] = []
+    token = _told.set(told)
+    try:
         with prefect_server(parameters):
-            return nightly_scan(parameters)
-    night = prepare(parameters)
-    summary = _summary_of(night)
-    watch = current_reporter()
-    watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
-    if night.shards:
-        model, tables = get_model(model_settings(parameters)), Tables.at(parameters.tables)
-        for shard in night.shards:
-            try:
-                summary.add(scan_shard(shard, night.record, tables, model, progress=watch.frames))
-            except Exception as error:  # one shard's trouble is not the night's
-                _lose(summary, shard, error)
-    _close(parameters, night, summary)
-    _mine(parameters, summary)
-    _report(parameters, night, summary, publish=False)
-    return summary
+            state = nightly_scan(parameters, return_state=True)
+    except Exception as error:
+        if not (told and server_is_away(error)):
+            raise
+        log.warning("the Prefect server is away: it does not know how the scan ended (%s)", one_line(error))
+    finally:
+        _told.reset(token)
+    if not told:
+        state.result()  # raises what ended the flow
+    return told[0]
 
 
 @flow(name="nightly-scan", persist_result=False, validate_parameters=True)
-def nightly_scan(parameters: ScanParameters) -> Summary:
-    """Scan an archive with a Prefect task a shard, a progress artifact, and a table of what was done."""
+def nightly_scan(parameters: ScanParameters) -> State:
+    """Scan an archive with a Prefect task a shard, a progress artifact, and a table of what was done.
+
+    The run ends ``Completed`` when all was done, ``Partial`` when something was lost, else ``Failed``.
+    """
+    set_up_logging(parameters.log_level, parameters.log_format)
+    refuse_secrets(parameters)
     if parameters.runner is Runner.INLINE:
         parameters = parameters.model_copy(update={"runner": Runner.THREADS})
-    night = prepare(parameters)
-    summary = _summary_of(night)
-    watch = current_reporter()
-    watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
-    artifact = create_progress_artifact(0.0, key="scan-progress", description=f"Scan of {parameters.archive}")
-    assert isinstance(artifact, UUID)  # a coroutine only where a flow is asynchronous
-    finished = count(1)
+    try:
+        with one_at_a_time(parameters), ProgressArtifact(f"Scan of {parameters.archive}") as artifact:
+            night, summary, told = _scan_night(parameters, partial(_fanned_out, parameters, artifact))
+            if not night.shards:
+                artifact.update(100.0)
+    except Busy as busy:
+        return Cancelled(name="Skipped", message=str(busy))
+    if artifact.shown:
+        tell_night(parameters, night, summary, told)
+    listening = _current_listener()
+    if listening is not None:
+        listening.append(summary)
+    return _final_state(parameters, summary)
 
-    def done(shard: Shard, outcome: ShardResult | Exception) -> None:
-        if isinstance(outcome, ShardResult):
-            summary.add(outcome)
-            watch.frames(outcome.frames)
+
+def _current_listener() -> list[Summary] | None:
+    # A function, because flows are sent to workers with the objects that they name, which a context variable cannot be.
+    return _told.get()
+
+
+def _final_state(parameters: ScanParameters, summary: Summary) -> State:
+    message = f"{summary.finished} of {summary.planned} shards done, {len(summary.lost)} lost"
+    failed = [step.name for step in summary.steps if not step.ok]
+    if failed:
+        message += f"; failed: {', '.join(failed)}"
+    match summary.verdict(strict=parameters.strict):
+        case Verdict.DONE:
+            return Completed(message=message)
+        case Verdict.PARTIAL:
+            kind = StateType.COMPLETED if parameters.partial is Partial.COMPLETED else StateType.FAILED
+            return State(type=kind, name="Partial", message=message)
+        case Verdict.FAILED:
+            return Failed(message=message)
+
+
+def _scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summary, Told]:
+    """A whole night, whoever runs its shards. Raises UserError when it could not be begun."""
+    try:
+        night = prepare(parameters)
+        summary = summary_of(night)
+        metrics = MetricsFile(parameters.metrics, parameters.tables)
+        watch = current_reporter()
+
+        def start() -> ScanRecord:
+            scan_record = begin(parameters, night)
+            summary.run = scan_record.run
+            watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
+            return scan_record
+
+        def done(shard: Shard, outcome: ShardResult | BaseException) -> None:
+            if isinstance(outcome, ShardResult):
+                summary.add(outcome)
+            else:
+                summary.lose(shard, outcome)
+            watch.shard()
+            metrics.update(summary)
+
+        if not night.shards:
+            start()
         else:
-            _lose(summary, shard, outcome)
-        update_progress_artifact(artifact, progress=100.0 * next(finished) / len(night.shards))
-
-    fan_out(Job(parameters, model_settings(parameters), night.record), night.shards, done)
-    if not night.shards:
-        update_progress_artifact(artifact, progress=100.0)
-    _close(parameters, night, summary)
-    _tell(parameters, night, summary)
-    _mine(parameters, summary)
-    _report(parameters, night, summary, publish=True)
-    return summary
+            try:
+                scan(night, start, done)
+            except EngineGone as error:
+                summary.steps.append(Step("engine", False, str(error), 0.0))
+    except Exception as error:
+        send_failure(parameters, one_line(error))
+        raise
+    return night, summary, close_night(parameters, night, summary, metrics)
 
 
-def _summary_of(night: Night) -> Summary:
-    listing = night.listing
-    return Summary(night.record.scan_id, len(listing.sources), listing.ignored, listing.left_over, night.already_done)
+def _one_by_one(parameters: ScanParameters, night: Night, start: Begin, done: Done) -> None:
+    """Scan the shards in this process."""
+    model, tables = get_model(parameters.model_settings()), Tables.at(parameters.tables)
+    record = start()
+    frames = current_reporter().frames
+    for shard in night.shards:
+        try:
+            outcome: ShardResult | Exception = scan_shard(shard, record, tables, model, frames)
+        except Exception as error:  # one shard's trouble is not the night's
+            outcome = error
+        done(shard, outcome)
 
 
-def _close(parameters: ScanParameters, night: Night, summary: Summary) -> None:
-    """Leave records that are quick to read, and say there why shards are left."""
-    tables = Tables.at(parameters.tables)
-    tables.fold(night.record.scan_id)
-    if summary.reasons:
-        write_plan(tables, night.record.scan_id, _what(parameters), night.shards, summary.reasons, run=night.record.run)
+def _fanned_out(
+    parameters: ScanParameters,
+    artifact: ProgressArtifact,
+    night: Night,
+    start: Begin,
+    done: Done,
+) -> None:
+    """Scan the shards in task runs of the flow run that this is called in."""
+    told = count(1)
+    watch = current_reporter()
 
+    def tell(shard: Shard, outcome: ShardResult | BaseException) -> None:
+        if isinstance(outcome, ShardResult):
+            watch.frames(outcome.frames)
+        done(shard, outcome)
+        artifact.update(100.0 * next(told) / len(night.shards))
 
-def _lose(summary: Summary, shard: Shard, error: Exception) -> None:
-    logger.debug("shard %s", shard.shard_id, exc_info=error)
-    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    first = shard.sources[0].uri
-    more = f" and {len(shard.sources) - 1} more" if len(shard.sources) > 1 else ""
-    summary.reasons[shard.shard_id] = reason.splitlines()[0] if reason else "unknown error"
-    summary.lost.append(f"{first}{more}: {summary.reasons[shard.shard_id]}")
-
-
-def _mine(parameters: ScanParameters, summary: Summary) -> None:
-    if parameters.queue is None:
-        return
-    # What comes after a scan is loaded after it, and only where it is wanted: it would be a tenth of the start.
-    from flows.mine import run_mine
-    from tasks.mining.mine import MiningOptions
-
-    try:
-        mined = run_mine(parameters.tables, parameters.queue, MiningOptions(count=parameters.queue_items))
-        summary.mining = f"mined: {mined.enqueued.added} items for review, {mined.enqueued.duplicates} duplicates"
-    except (UserError, ReviewError) as error:  # the rows are there all the same
-        summary.mining = f"not mined: {error}"
-
-
-def _report(parameters: ScanParameters, night: Night, summary: Summary, *, publish: bool) -> None:
-    if parameters.report is None:
-        return
-    from flows.report import publish_report, write_report
-
-    write = publish_report if publish else write_report
-    try:
-        url = write(parameters.tables, parameters.report, listing=night.listing, review_url=parameters.review_url)
-        summary.report = f"report: {url}"
-    except UserError as error:  # the rows are there all the same
-        summary.report = f"no report: {error}"
-
-
-def _tell(parameters: ScanParameters, night: Night, summary: Summary) -> None:
-    status = scan_status(Tables.at(parameters.tables), night.record)
-    description = f"Scan {summary.scan_id} of {parameters.archive}"
-    counts = {
-        "sources listed": summary.sources,
-        "already scanned": summary.already_done,
-        **{outcome.value: count for outcome, count in sorted(summary.outcomes.items())},
-        "shards lost": len(summary.lost),
-        "frames": summary.frames,
-        "instances": summary.instances,
-        **{f"shards {outcome.value}": status.shards[outcome] for outcome in Outcome},
-        "shards left": len(status.left),
-        "seconds reading": round(status.seconds.reading, 1),
-        "seconds inferring": round(status.seconds.inferring, 1),
-        "seconds writing": round(status.seconds.writing, 1),
-        "frames a second of a worker": round(status.frames_per_second or 0, 2),
-    }
-    _table("scan-counts", description, ("what", "count"), counts.items())
-    _table("scan-names", f"{description}: names", ("name", "instances"), summary.names.most_common())
-    troubles = [(source.uri, source.outcome.value, source.error) for source in summary.troubles]
-    lost = [(line, "lost", "run the scan again") for line in summary.lost]
-    _table("scan-failures", f"{description}: failures", ("source", "outcome", "error"), [*troubles, *lost])
-
-
-def _table(key: str, description: str, header: tuple[str, ...], rows: Iterable[Iterable[object]]) -> None:
-    create_table_artifact([dict(zip(header, row, strict=True)) for row in rows], key, description)
+    fan_out(Job(parameters, parameters.model_settings(), start), night.shards, tell)

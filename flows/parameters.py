@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from flows.choices import LogFormat, LogLevel, Partial
 from flows.runner_kind import Runner as Runner
 from tasks.errors import UsageError
 from tasks.method_options import present_options, preset
@@ -46,6 +47,18 @@ class ScanParameters(BaseModel):
     preset: str | None = Field(
         None, description="Named options of the method: paper, naclip or fleet; single options win over it."
     )
+    strict: bool = Field(False, description="Count a source that was not read whole as a loss of the night.")
+    partial: Partial = Field(
+        Partial.FAILED, description="Type of the final state Partial, in which a run ends that lost something."
+    )
+    notify: str | None = Field(
+        None,
+        description="Apprise URLs, separated by spaces, that get one message a night. Under Prefect set "
+        "CLIPOMALY_NOTIFY where the flow runs instead.",
+    )
+    metrics: str | None = Field(None, description="File or URL for the numbers of the scan as OpenMetrics text.")
+    log_level: LogLevel | None = Field(None, description="Log to stderr from this level up: debug, info, …")
+    log_format: LogFormat = Field(LogFormat.TEXT, description="Log lines as text or JSON.")
     method: dict[str, str | float | int | bool | None] = Field(
         default_factory=dict, description="Options of the method that differ from the model's defaults."
     )

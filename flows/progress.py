@@ -3,11 +3,12 @@
 import sys
 import time
 from contextvars import ContextVar
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 _LINE_SECONDS = 10.0  # a plain line so often
 
@@ -21,6 +22,9 @@ class Reporter(Protocol):
     def frames(self, count: int) -> None:
         """So many more frames are done."""
 
+    def shard(self) -> None:
+        """One more shard is done, or lost."""
+
 
 class Silent:
     """Tells nobody: for flows that nobody watches on a terminal."""
@@ -29,6 +33,9 @@ class Silent:
         """See Reporter."""
 
     def frames(self, count: int) -> None:
+        """See Reporter."""
+
+    def shard(self) -> None:
         """See Reporter."""
 
 
@@ -46,22 +53,28 @@ def current_reporter() -> Reporter:
 
 
 class TerminalProgress:
-    """A rich bar with frames a second and time left where stderr is a terminal, else a line now and then."""
+    """A rich bar with frames a second and time left where stderr is a terminal, else a line now and then.
 
-    def __init__(self) -> None:
+    ``plain`` where other lines go to stderr as well, which a bar would be torn by.
+    """
+
+    def __init__(self, plain: bool = False) -> None:
         self._console = Console(stderr=True)
+        self._plain = plain or not self._console.is_terminal
         self._bar = Progress(
             TextColumn("scanning"),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} frames"),
             TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=self._plain,
         )
-        self._task = self._bar.add_task("scan", total=0, speed="")
+        self._task = self._bar.add_task("scan", total=0, speed="", left="")
         self._total = self._done = 0
-        self._started = self._told = time.monotonic()
+        self._shards = self._shards_done = 0
+        self._warm: tuple[float, int] | None = None  # when the first frames were done, and how many these were
+        self._told = time.monotonic()
 
     def __enter__(self) -> Self:
         self._token = _reporter.set(self)
@@ -76,25 +89,40 @@ class TerminalProgress:
 
     def begin(self, frames: int, shards: int) -> None:
         """See Reporter."""
-        self._total, self._done = frames, 0
-        self._started = self._told = time.monotonic()
+        self._total, self._shards = frames, shards
+        self._told = time.monotonic()
         self._bar.update(self._task, total=frames, completed=0)
-        if not self._console.is_terminal:
+        if self._plain:
             several = "" if shards == 1 else "s"
             print(f"scanning about {frames} frames in {shards} shard{several}", file=sys.stderr, flush=True)
 
     def frames(self, count: int) -> None:
         """See Reporter."""
+        now = time.monotonic()
         self._done += count
         self._total = max(self._total, self._done)
-        now = time.monotonic()
-        speed = self._done / max(now - self._started, 1e-9)
-        self._bar.update(self._task, completed=self._done, total=self._total, speed=f"{speed:.1f} frames/s")
-        if not self._console.is_terminal and now - self._told >= _LINE_SECONDS:
+        if self._warm is None:  # until here models were loaded: that tells nothing of the speed
+            self._warm = now, self._done
+            self._bar.update(self._task, completed=self._done, total=self._total)
+            return
+        started, before = self._warm
+        speed = max(self._done - before, 1e-9) / max(now - started, 1e-9)
+        left = f"{timedelta(seconds=round((self._total - self._done) / speed))} left"
+        self._bar.update(self._task, completed=self._done, total=self._total, speed=f"{speed:.1f} frames/s", left=left)
+        if self._plain and now - self._told >= _LINE_SECONDS:
             self._told = now
-            left = (self._total - self._done) / speed
-            print(
-                f"{self._done}/{self._total} frames, {speed:.1f} frames/s, about {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            told = f"{self._done}/{self._total} frames, {speed:.1f} frames/s, about {left}"
+            print(told, file=sys.stderr, flush=True)
+
+    def shard(self) -> None:
+        """See Reporter."""
+        self._shards_done += 1
+
+    def so_far(self) -> str:
+        """What is done, in a sentence for the one who stops it."""
+        if not self._shards:
+            return "stopped before the first shard; the same command begins again"
+        return (
+            f"stopped: {self._shards_done} of {self._shards} shards done, {self._done} frames; "
+            "the same command goes on from there"
+        )

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
-
 from schemas.review import Verdict
 from tasks.footage.archive import Listing, find_sources
 from tasks.reporting.comparison import Judged, compare_scans
@@ -39,10 +37,11 @@ def write_report(
     """
     if listing is None and archive is not None:
         listing = find_sources(archive)
-    return _write(make_report(Tables.at(tables), hours=hours, finds=finds, listing=listing), out, review_url)
+    return place_report(make_report(Tables.at(tables), hours=hours, finds=finds, listing=listing), out, review_url)
 
 
-def _write(report: Report, out: str, review_url: str | None) -> str:
+def place_report(report: Report, out: str, review_url: str | None) -> str:
+    """Write a report into the folder ``out``: the URL of its file. Raises UserError when it cannot be written."""
     place = locate(out).child(f"night-{report.ended:%Y-%m-%d}.html")
     replace_file(place, render_report(report, review_url).encode())
     return place.path if is_local(place.fs) else place.url
@@ -60,21 +59,12 @@ def write_comparison(tables: str, out: str, before: str, after: str, queue: str 
     return place.path if is_local(place.fs) else place.url
 
 
-def publish_report(tables: str, out: str, listing: Listing, review_url: str | None) -> str:
-    """In a flow: write the report, and leave a link to it and the gist of it as artifacts. Its URL."""
-    report = make_report(Tables.at(tables), listing=listing)
-    url = _write(report, out, review_url)
-    link = url if "://" in url else f"file://{quote(url)}"
-    create_link_artifact(link, link_text=f"Night of {report.ended:%Y-%m-%d}", key="scan-report")
-    create_markdown_artifact(_gist(report, link), key="scan-night", description=f"Report of {tables}")
-    return url
-
-
-def _gist(report: Report, link: str) -> str:
+def gist_of(report: Report, url: str) -> str:
+    """The report in a few lines of Markdown, with a link to it."""
     lines = [
         f"# Night of {report.ended:%Y-%m-%d}",
         f"{report.frames} frames of {report.outcomes.total()} sources, {report.instances} instances, "
-        f"{len(report.names)} names. [Report]({link})",
+        f"{len(report.names)} names. [Report]({link_to(url)})",
         "",
         f"**New kinds:** {', '.join(_plain(line.name) for line in report.new_names[:20]) or 'none'}",
         "",
@@ -85,6 +75,11 @@ def _gist(report: Report, link: str) -> str:
         usual = "—" if line.usual is None else f"{line.usual:.1f}"
         lines.append(f"| {_plain(line.name)} | {line.instances} | {line.rate:.1f} | {usual} |")
     return "\n".join(lines)
+
+
+def link_to(url: str) -> str:
+    """The address under which a browser opens a report."""
+    return url if "://" in url else f"file://{quote(url)}"
 
 
 def _plain(text: str) -> str:

@@ -3,7 +3,8 @@
 import asyncio
 import signal
 from collections.abc import Coroutine
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from prefect.client.schemas.schedules import CronSchedule
@@ -14,16 +15,20 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types.entrypoint import EntrypointType
 from pydantic import ValidationError
 
+from flows.metrics import serve_metrics
 from flows.nightly_scan import nightly_scan
 from flows.parameters import ScanParameters
-from flows.runners import prefect_server
+from flows.private import keep_private
+from flows.server import prefect_server
 from tasks.errors import UsageError
 
 _PATIENCE = 30
 """Seconds in which an interrupted server has to end."""
 
 
-def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) -> None:
+def serve_scan(
+    parameters: ScanParameters, name: str, cron: str, timezone: str, metrics_port: int | None = None
+) -> None:
     """Register ``nightly-scan/<name>`` and run it when it is due, one night at a time, until this process is ended.
 
     At the configured Prefect server, else at one that lasts as long as this process.
@@ -33,13 +38,22 @@ def serve_scan(parameters: ScanParameters, name: str, cron: str, timezone: str) 
         name: of the deployment.
         cron: when, as five fields of cron.
         timezone: of these fields, as an IANA name such as ``Europe/Berlin``.
+        metrics_port: where the numbers of the last scan are served on 127.0.0.1, also while it runs; nowhere if None.
 
     Raises:
-        UsageError: no such time or zone.
+        UsageError: no such time or zone, a secret among the parameters, a port that is taken.
         UserError: no server.
     """
     schedule = make_schedule(cron, timezone)
-    with prefect_server(parameters):
+    with ExitStack() as stack:
+        if metrics_port is not None and parameters.metrics is None:
+            folder = stack.enter_context(TemporaryDirectory(prefix="clipomaly-metrics-"))
+            parameters = parameters.model_copy(update={"metrics": f"{folder}/clipomaly.prom"})
+        parameters = keep_private(parameters)
+        stack.enter_context(prefect_server(parameters))
+        if metrics_port is not None:
+            assert parameters.metrics is not None
+            print(f"metrics: {serve_metrics(parameters.metrics, metrics_port)}", flush=True)
         print(f"serving nightly-scan/{name} at {cron} ({timezone}), server {PREFECT_API_URL.value()}", flush=True)
         runner = _Server(name, limit=1)
         deployment = nightly_scan.to_deployment(

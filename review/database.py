@@ -29,7 +29,7 @@ _MIGRATION_LOCK = 0x636C6970  # an arbitrary number that every migrating process
 _BUSY_SECONDS = 5.0
 _LONGEST_WAIT = 1.0
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("clipomaly.review")
 
 
 class Database:

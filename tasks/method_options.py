@@ -9,7 +9,7 @@ from clipomaly_core.renamed_options import is_earlier_name, rename_options
 
 Value = str | float | int | bool | None
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("clipomaly.method")
 
 __all__ = ["Value", "is_earlier_name", "plain_value", "present_options", "preset"]
 

@@ -86,6 +86,11 @@ def _load(settings: ModelSettings) -> Clipomaly:
     )
 
 
+def check_device(settings: ModelSettings) -> None:
+    """Raises UserError where the device is not on this machine, without loading anything."""
+    choose_device(settings.device)
+
+
 def embed_text(settings: ModelSettings, weights_sha256: str, templates: str, text: str) -> npt.NDArray[np.float32]:
     """A text in the space of a scan's embeddings: (D,) float32 of length 1. Loads the network, no vocabulary.
 

@@ -13,7 +13,8 @@ from tasks.footage.frames import read_image
 from tasks.footage.image_files import image_members
 from tasks.model import get_model
 from tasks.model_settings import ModelSettings
-from tasks.storage import STORAGE_ERRORS, cannot_read, locate
+from tasks.storage import cannot_read, locate
+from tasks.storage_errors import storage_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _listed(given: str) -> list[str]:
         if not place.fs.isdir(place.path):
             return [given]
         return [place.child(member.name).url for member in image_members(place)]
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(place, error) from error
 
 

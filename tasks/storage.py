@@ -1,16 +1,14 @@
 """Where archives and tables live: any fsspec URL, and what goes wrong there in words for people."""
 
-import errno
 import os
 import re
-import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fsspec import AbstractFileSystem, filesystem, get_filesystem_class
 from fsspec.asyn import AsyncFileSystem
@@ -20,27 +18,18 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.registry import known_implementations
 
 from clipomaly_core.errors import UserError
+from schemas.safe_text import has_secret, masked
 from tasks.names import on_disk, printable
+from tasks.storage_errors import is_missing, is_there_already, storage_errors
 
-if TYPE_CHECKING:
-    from aiohttp import ClientError
-    from botocore.exceptions import BotoCoreError
-
-    STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
-    OUT_OF_REACH = (ConnectionError, TimeoutError, BotoCoreError, ClientError)
-
-# What s3fs makes of answers 500 and 503, once trying again has not helped.
-_BUSY = (errno.EREMOTEIO, errno.EBUSY)
 _THREADS = 16
 _YEAR_9999 = 253_370_764_800
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # botocore waits twice as long before each new try, up to 20 s, and a random share of that.
 _S3 = {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, "read_timeout": 30}}
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
 _CHAINED = re.compile(r"::[a-z0-9+.-]+://", re.IGNORECASE)
-_PASSWORD_IN_URL = re.compile(r"^[a-z0-9+.-]+://[^/@]*:[^/@]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ def locate(place: str | os.PathLike[str]) -> Location:
     cannot be served.
     """
     url = os.fspath(place)
-    if _PASSWORD_IN_URL.match(url):
+    if has_secret(url):
         raise UserError(
             "The URL holds a password, which would be written into every row. Give credentials by the "
             "environment or the fsspec configuration instead."
@@ -105,46 +94,6 @@ def _options(url: str) -> dict[str, Any]:
     return deepcopy({name: value for name, value in _S3.items() if name not in conf.get(protocol, {})})
 
 
-def storage_errors() -> tuple[type[Exception], ...]:
-    """What a storage backend raises when storage, and not our code, is at fault.
-
-    For use where the error is caught: only then it is known which backends are in use. The clients of object stores
-    take longer to import than a small command runs, and one that is not loaded raises nothing.
-    """
-    return OSError, *_client_errors()
-
-
-def _out_of_reach() -> tuple[type[Exception], ...]:
-    """Those of them that would meet every file alike, and may be gone the next time."""
-    return ConnectionError, TimeoutError, *_client_errors()
-
-
-def _client_errors() -> Iterator[type[Exception]]:
-    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
-        if module in sys.modules:
-            yield getattr(sys.modules[module], name)
-
-
-def __getattr__(name: str) -> object:
-    """The two tuples as names, for rooms that work with object stores anyway: naming them loads the clients."""
-    if name not in ("STORAGE_ERRORS", "OUT_OF_REACH"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import aiohttp  # noqa: F401
-    import botocore.exceptions  # noqa: F401
-
-    return storage_errors() if name == "STORAGE_ERRORS" else _out_of_reach()
-
-
-def is_out_of_reach(error: BaseException) -> bool:
-    """Whether the storage is at fault and not the file: the same may go well the next time."""
-    return isinstance(error, _out_of_reach()) or (isinstance(error, OSError) and error.errno in _BUSY)
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether a disk, a quota or the size that a file may have is used up."""
-    return isinstance(error, OSError) and error.errno in _FULL
-
-
 def is_local(fs: AbstractFileSystem) -> bool:
     """Whether its paths can be opened by programs that know nothing of fsspec."""
     return isinstance(fs, LocalFileSystem)
@@ -156,10 +105,10 @@ def is_object_store(fs: AbstractFileSystem) -> bool:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what an error says, for one-line messages."""
+    """The first line of what an error says, for one-line messages, without secrets."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    text = str(error).strip()
+    text = masked(str(error)).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
@@ -215,9 +164,9 @@ def create_file(place: Location, data: bytes) -> bool:
             _through_temporary(place.path, data, os.link)
         else:
             place.fs.pipe_file(place.path, data, mode="create")
-    except FileExistsError:
-        return False
     except storage_errors() as error:
+        if is_there_already(error):
+            return False
         raise _cannot_write(place, error) from error
     return True
 
@@ -255,9 +204,9 @@ def file_names(folder: Location, suffix: str) -> list[str]:
     """
     try:
         found = folder.fs.ls(folder.path, detail=False)
-    except FileNotFoundError:
-        return []
     except storage_errors() as error:
+        if is_missing(error):
+            return []
         raise cannot_read(folder, error) from error
     names = (str(path).rsplit("/", 1)[-1] for path in found)
     return sorted(name for name in names if name.endswith(suffix) and not name.startswith("."))
@@ -270,9 +219,9 @@ def folder_names(folder: Location) -> list[str]:
     """
     try:
         found = folder.fs.ls(folder.path, detail=True)
-    except FileNotFoundError:
-        return []
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
+        if is_missing(error):
+            return []
         raise cannot_read(folder, error) from error
     return sorted(str(info["name"]).rstrip("/").rsplit("/", 1)[-1] for info in found if info["type"] == "directory")
 
@@ -304,9 +253,9 @@ def copy_file(source: Location, target: Location) -> None:
             os.link(source.path, target.path)
         else:
             source.fs.cp_file(source.path, target.path)
-    except FileExistsError:
-        return
     except storage_errors() as error:
+        if is_there_already(error):
+            return
         raise _cannot_write(target, error) from error
 
 
@@ -323,9 +272,9 @@ def remove_files(places: Iterable[Location]) -> None:
 def _remove_file(place: Location) -> None:
     try:
         place.fs.rm_file(place.path)
-    except FileNotFoundError:
-        return
     except storage_errors() as error:
+        if is_missing(error):
+            return
         raise UserError(f"Cannot remove {place.url}: {reason(error)}. Check that you may.") from error
 
 

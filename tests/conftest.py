@@ -1,5 +1,6 @@
 """Fixtures of all rooms."""
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -14,6 +15,15 @@ from tests.command import Run, run_main
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A scan sets up logging for its process, which here is that of the next test as well."""
+    yield
+    ours = logging.getLogger("clipomaly")
+    ours.handlers, ours.propagate = [], True
+    ours.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

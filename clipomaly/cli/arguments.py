@@ -5,6 +5,15 @@ from typing import Annotated
 
 import typer
 
+from flows.choices import LogFormat, LogLevel
+
+
+def one_of(choices: type[StrEnum]) -> str:
+    """The words to choose from, for a help text: "coco, yolo or parquet"."""
+    *most, last = choices
+    return f"{', '.join(most)} or {last}"
+
+
 Tables = Annotated[str, typer.Argument(help="Where the Parquet tables are: a folder or any fsspec URL.")]
 Model = Annotated[
     str | None, typer.Option(help="[bold]nano[/] (built in) or an open_clip name: ViT-B-16-quickgelu/openai.")
@@ -24,13 +33,18 @@ QueueUrl = Annotated[
     str,
     typer.Option("--queue", envvar="CLIPOMALY_QUEUE", help="A file, or postgresql://… of a database."),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URL", help="Send one message a night to this Apprise URL (mail, Slack, Teams, a webhook); repeatable."
+    ),
+]
+Metrics = Annotated[str | None, typer.Option(metavar="FILE", help="Write the scan's numbers here as OpenMetrics text.")]
+Level = Annotated[
+    LogLevel | None, typer.Option(metavar="LEVEL", help=f"Log to stderr from this level up: {one_of(LogLevel)}.")
+]
+LogForm = Annotated[LogFormat | None, typer.Option(metavar="FORM", help=f"Log lines as {one_of(LogFormat)}.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-def one_of(choices: type[StrEnum]) -> str:
-    """The words to choose from, for a help text: "coco, yolo or parquet"."""
-    *most, last = choices
-    return f"{', '.join(most)} or {last}"
 
 
 DAY = ["%Y-%m-%d"]

@@ -141,7 +141,8 @@ def _archive(url: str) -> Check:
 
 
 def _tables(url: str) -> Check:
-    from tasks.storage import STORAGE_ERRORS, create_file, locate, reason
+    from tasks.storage import create_file, locate, reason
+    from tasks.storage_errors import storage_errors
     from tasks.tables import Tables
 
     place = locate(url).child(f"_doctor/{uuid.uuid4().hex}")
@@ -155,7 +156,7 @@ def _tables(url: str) -> Check:
     finally:
         try:
             place.fs.rm(place.path)
-        except STORAGE_ERRORS as error:
+        except storage_errors() as error:
             print(f"note: {place.url} is left behind: {reason(error)}")
     scans = Tables.at(url).scans()
     return Check("tables", f"{url} can be written, {len(scans)} scan{'' if len(scans) == 1 else 's'} in it", True)

@@ -93,23 +93,17 @@ def main() -> None:
 
 
 def _explain(error: Exception) -> int:
-    from rich.console import Console
-
+    from clipomaly.cli.rendering.console import from_outside, stderr
     from review.errors import BadInputError, ReviewError
     from tasks.errors import UsageError, UserError
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
     if isinstance(error, UserError | ReviewError):
-        console.print(f"[bold red]error:[/] {_plain(str(error))}")
-        return 2 if isinstance(error, UsageError | BadInputError) else 1
-    console.print(
-        f"[bold red]error:[/] {_plain(f'{type(error).__name__}: {error}')}; this is not expected: "
-        "run again with CLIPOMALY_DEBUG=1 and report what it shows."
-    )
-    return 1
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(text.split()))
+        told, code = str(error), 2 if isinstance(error, UsageError | BadInputError) else 1
+    else:
+        told = (
+            f"{type(error).__name__}: {error}; this is not expected: "
+            "run again with CLIPOMALY_DEBUG=1 and report what it shows."
+        )
+        code = 1
+    stderr().print(f"[bold red]error:[/] {from_outside(' '.join(told.split()))}")
+    return code

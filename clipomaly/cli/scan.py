@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Device, Method, Model, Preset, VocabularyFile, Weights, one_of
+from clipomaly.cli.arguments import (
+    Device,
+    Level,
+    LogForm,
+    Method,
+    Metrics,
+    Model,
+    Notify,
+    Preset,
+    VocabularyFile,
+    Weights,
+    one_of,
+)
+from flows.choices import Partial
 from flows.runner_kind import Runner
 
 
@@ -44,7 +57,19 @@ def scan(
     profile: Annotated[
         bool, typer.Option("--profile", help="Tell at the end how long each stage was at work, and which is slowest.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when any source could not be read whole.")] = False,
+    strict: Annotated[
+        bool | None, typer.Option("--strict", help="Exit 1 also when any source could not be read whole.")
+    ] = None,
+    partial: Annotated[
+        Partial | None,
+        typer.Option(
+            metavar="TYPE", help=f"Type of Prefect's state Partial of a night that lost something: {one_of(Partial)}."
+        ),
+    ] = None,
+    notify: Notify = None,
+    metrics: Metrics = None,
+    log_level: Level = None,
+    log_format: LogForm = None,
 ) -> None:
     """Scan an archive of footage into Parquet tables.
 
@@ -52,9 +77,11 @@ def scan(
 
     Example: clipomaly scan s3://fleet/2026-11-22 --out s3://fleet/tables --fps 2 --runner processes
     """
+    from clipomaly.cli.interrupts import interruptible
     from clipomaly.cli.rendering.models import say_nano
     from clipomaly.cli.rendering.scan import print_profile, print_summary
     from clipomaly.cli.settings import scan_parameters
+    from flows.night import Verdict
     from flows.nightly_scan import run_scan
     from flows.progress import TerminalProgress
 
@@ -75,13 +102,20 @@ def scan(
         "report": report,
         "review_url": review_url,
         "queue": queue,
+        "strict": strict,
+        "partial": partial,
+        "notify": " ".join(notify) if notify else None,
+        "metrics": metrics,
+        "log_level": log_level,
+        "log_format": log_format,
     }
     parameters = scan_parameters(archive, out, given, method or [], config)
     say_nano(parameters.model, parameters.weights)
-    with TerminalProgress():
+    progress = TerminalProgress(plain=parameters.log_level is not None)
+    with interruptible(progress.so_far), progress:
         summary = run_scan(parameters)
     print_summary(summary, parameters)
     if profile:
         print_profile(summary)
-    if not summary.succeeded or (strict and not summary.flawless):
+    if summary.verdict(strict=parameters.strict) is not Verdict.DONE:
         raise typer.Exit(1)

@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Device, Method, Model, Preset, VocabularyFile, Weights, one_of
+from clipomaly.cli.arguments import (
+    Device,
+    Level,
+    LogForm,
+    Method,
+    Metrics,
+    Model,
+    Notify,
+    Preset,
+    VocabularyFile,
+    Weights,
+    one_of,
+)
 from flows.runner_kind import Runner
 
 
@@ -27,6 +39,13 @@ def serve(
     report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
     queue: Annotated[str | None, typer.Option(help="Mine into this review queue at the end.")] = None,
     preset: Preset = None,
+    notify: Notify = None,
+    metrics: Metrics = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Serve the last scan's numbers on this port of 127.0.0.1, also while it runs.")
+    ] = None,
+    log_level: Level = None,
+    log_format: LogForm = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any option of clipomaly scan.")] = None,
 ) -> None:
@@ -51,7 +70,11 @@ def serve(
         "device": device,
         "report": report,
         "queue": queue,
+        "notify": " ".join(notify) if notify else None,
+        "metrics": metrics,
+        "log_level": log_level,
+        "log_format": log_format,
     }
     parameters = scan_parameters(archive, out, given, method or [], config)
     say_nano(parameters.model, parameters.weights)
-    serve_scan(parameters, name, cron, timezone)
+    serve_scan(parameters, name, cron, timezone, metrics_port)

@@ -10,22 +10,26 @@ from clipomaly.cli.arguments import Tables
 def status(
     tables: Tables,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, a scan each, with every source.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traces of errors that lost shards.")] = False,
 ) -> None:
     """Say what is scanned, what failed and why, and what is left.
 
     Exits 1 when something that a scan planned is left: run the same scan again.
-    So it does when files of the tables are gone or cut off: see clipomaly check.
+    So it does when files of the tables are gone or cut off (see clipomaly check), and where there are no
+    tables.
 
     Example: clipomaly status s3://fleet/tables
     """
     from clipomaly.cli.rendering.status import print_status, print_status_json
-    from tasks.scanning.status import read_status
+    from tasks.scanning.status import no_tables, read_status
     from tasks.tables import Tables as Opened
 
     scans = read_status(Opened.at(tables))
+    if not scans:
+        raise no_tables(tables)
     if as_json:
         print_status_json(scans)
     else:
-        print_status(scans, tables)
+        print_status(scans, tables, verbose)
     if any(scan.left or scan.damaged for scan in scans):
         raise typer.Exit(1)

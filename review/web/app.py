@@ -25,7 +25,7 @@ from review.web.site import FOLDER, ForgedError, SignInNeededError, Site
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("clipomaly.review")
 
 
 def create_app(

@@ -37,17 +37,8 @@ from tasks.datasets.manifest import Blurring, Counts, FileHash, Manifest, ScanOf
 from tasks.datasets.selection import Selection, Wanted, select
 from tasks.datasets.split import Shares, check_splits, near_pairs
 from tasks.errors import UserError
-from tasks.storage import (
-    STORAGE_ERRORS,
-    Location,
-    cannot_read,
-    exists,
-    file_names,
-    is_local,
-    locate,
-    read_file,
-    replace_file,
-)
+from tasks.storage import Location, cannot_read, exists, file_names, is_local, locate, read_file, replace_file
+from tasks.storage_errors import storage_errors
 from tasks.tables import Tables
 
 EVERYTHING = Wanted()
@@ -282,7 +273,7 @@ def _difference(one: DatasetOptions, other: DatasetOptions) -> str:
 def _check_place(out: Location) -> None:
     try:
         found = out.fs.ls(out.path, detail=False) if out.fs.exists(out.path) else []
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(out, error) from error
     # A killed build that had no plan yet left its folder; a store lists the prefix itself.
     others = [path for path in map(str, found) if path.rstrip("/").rsplit("/", 1)[-1] not in ("", _BUILD)]
@@ -295,7 +286,7 @@ def _clear(out: Location) -> None:
     try:
         if out.fs.exists(build.path):
             out.fs.rm(build.path, recursive=True)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise UserError(f"The dataset is whole, but {build.url} cannot be removed: {error}. Remove it.") from error
 
 

@@ -17,7 +17,8 @@ from tasks.errors import SourceError
 from tasks.footage.images import BadImage, Rgb, decode_image
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import Stored
-from tasks.storage import OUT_OF_REACH, STORAGE_ERRORS, cannot_read, exists, locate, reason
+from tasks.storage import cannot_read, exists, locate, reason
+from tasks.storage_errors import is_out_of_reach, storage_errors
 
 JPEG_QUALITY = 95
 _THREADS = 4
@@ -101,9 +102,9 @@ def _stored(frames: Sequence[DatasetFrame]) -> Iterator[tuple[DatasetFrame, Stor
             for found in zip(of_source, pictures, strict=True):
                 yield found
                 read += 1
-        except OUT_OF_REACH as error:
-            raise cannot_read(place, error) from error
-        except (*STORAGE_ERRORS, SourceError) as error:
+        except storage_errors(SourceError) as error:
+            if is_out_of_reach(error):
+                raise cannot_read(place, error) from error
             yield from ((frame, BadImage(reason(error))) for frame in of_source[read:])
 
 

@@ -24,15 +24,8 @@ from tasks.footage.positions import TRACK_SUFFIXES
 from tasks.footage.sources import SOURCES, Sources
 from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, Part, of_inventory, walk
 from tasks.names import printable
-from tasks.storage import (
-    STORAGE_ERRORS,
-    Entry,
-    Location,
-    cannot_read,
-    entry,
-    is_local,
-    locate,
-)
+from tasks.storage import Entry, Location, cannot_read, entry, is_local, locate
+from tasks.storage_errors import storage_errors
 
 LABEL_FOLDER_SUFFIX = ".labels"  # ground truth beside images, as SegmentMeIfYouCan names it: no footage
 
@@ -85,7 +78,7 @@ def find_sources(url: str, prefixes: Sequence[str] = (), inventory: str | None =
         return _listing(base, [partial(iter, found)], root.url)
     except FileNotFoundError as error:
         raise UserError(f"There is no archive at {root.url}. Check the address.") from error
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(root, error) from error
 
 
@@ -132,7 +125,7 @@ def list_images(url: str) -> list[str]:
         images = [place.child(member.name).url for member in image_members(place)]
     except FileNotFoundError as error:
         raise UserError(f"There is nothing at {place.url}. Check the address.") from error
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(place, error) from error
     if not images:
         raise UserError(f"No images at {place.url}. Clipomaly reads {_spoken(IMAGE_SUFFIXES)}.")

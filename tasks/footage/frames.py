@@ -8,7 +8,8 @@ from tasks.errors import DeniedError, SourceError, UserError
 from tasks.footage.images import BadImage, Rgb, decode_image, read_image
 from tasks.footage.kinds import current_etag, kind_of
 from tasks.footage.source_kind import CHANGED, GONE, Frame
-from tasks.storage import STORAGE_ERRORS, cannot_read, is_out_of_reach, locate, reason
+from tasks.storage import cannot_read, locate, reason
+from tasks.storage_errors import is_denied, is_missing, is_out_of_reach, storage_errors
 
 __all__ = ["Frame", "Rgb", "SourceError", "read_frame", "read_frames", "read_image"]
 
@@ -36,11 +37,12 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
         if current_etag(source) != source.etag:
             raise SourceError(CHANGED)
         yield from kind_of(source.uri).frames(place, source, fps, keyframes)
-    except FileNotFoundError as error:
-        raise SourceError(GONE) from error
-    except PermissionError as error:
-        raise DeniedError(f"may not be read: {reason(error)}; check your access, the next scan tries again") from error
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
+        if is_missing(error):
+            raise SourceError(GONE) from error
+        if is_denied(error):
+            again = "check your access, the next scan tries again"
+            raise DeniedError(f"may not be read: {reason(error)}; {again}") from error
         if is_out_of_reach(error):
             raise cannot_read(place, error) from error
         raise SourceError(f"cannot be read: {reason(error)}") from error
@@ -68,5 +70,5 @@ def read_frame(uri: str | os.PathLike[str], index: int) -> Rgb:
         if isinstance(stored, BadImage):
             raise stored
         return decode_image(stored) if isinstance(stored, bytes) else stored
-    except (*STORAGE_ERRORS, BadImage, SourceError) as error:
+    except storage_errors(BadImage, SourceError) as error:
         raise UserError(f"Frame {index} of {uri} cannot be read any more: {reason(error)}.") from error

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.errors import UsageError, UserError
-from tasks.storage import STORAGE_ERRORS, Location, cannot_read, locate, reason
+from tasks.storage import Location, cannot_read, locate, reason
+from tasks.storage_errors import storage_errors
 
 LARGEST_IMAGE = 100_000_000
 """The most pixels that an image may have: it is looked at before it is decoded."""
@@ -41,7 +42,7 @@ def read_image(url: str) -> Rgb:
         return image_at(place, int(place.fs.info(place.path)["size"] or 0))
     except BadImage as error:
         raise UserError(f"{place.url} is no whole image: {error}.") from error
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(place, error) from error
 
 

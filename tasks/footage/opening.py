@@ -9,7 +9,8 @@ from tasks.errors import DeniedError, SourceError
 from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_name
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import GONE, Inside
-from tasks.storage import STORAGE_ERRORS, Location, cannot_read, is_out_of_reach, locate, reason
+from tasks.storage import Location, cannot_read, locate, reason
+from tasks.storage_errors import is_denied, is_missing, is_out_of_reach, storage_errors
 
 _LARGEST_SIDECAR = 1024 * 1024
 
@@ -30,17 +31,17 @@ def open_source(source: Source) -> Source:
     try:
         inside = kind_of(source.uri).look_inside(place, source)
         sidecar = _read_sidecar(locate(source.sidecar)) if source.sidecar else None
-    except (PermissionError, DeniedError):
+    except DeniedError:
         return source
     except SourceError as error:
         return replace(source, error=str(error), footage_seconds=0.0)
-    except FileNotFoundError as error:
-        link = place.fs.lexists(place.path)
-        return replace(source, error=f"cannot be opened: {reason(error)}" if link else GONE)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         if is_out_of_reach(error):
             raise cannot_read(place, error) from error
-        return replace(source, error=f"cannot be opened: {reason(error)}")
+        if is_denied(error):
+            return source
+        gone = is_missing(error) and not place.fs.lexists(place.path)  # a link to nothing is there
+        return replace(source, error=GONE if gone else f"cannot be opened: {reason(error)}")
     captured, captured_from, note = _captured(source, inside, sidecar)
     if source.sidecar and sidecar is None:
         note = f"{source.sidecar} is no sidecar that can be read: not used"
@@ -59,7 +60,7 @@ def open_source(source: Source) -> Source:
 def _read_sidecar(place: Location) -> Sidecar | None:
     try:
         data = place.fs.cat_file(place.path, start=0, end=_LARGEST_SIDECAR + 1)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         if is_out_of_reach(error):
             raise
         return None

@@ -18,7 +18,8 @@ from tasks.footage.capture_time import moment_of, plausible
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import Fix
 from tasks.footage.track_formats import nmea_fixes, subtitle_fixes
-from tasks.storage import STORAGE_ERRORS, cannot_read, is_out_of_reach, locate, reason
+from tasks.storage import cannot_read, locate, reason
+from tasks.storage_errors import is_out_of_reach, storage_errors
 
 TRACK_SUFFIXES = (".gpx", ".csv", ".nmea", ".gps", ".srt")
 
@@ -98,7 +99,7 @@ def read_track(source: Source) -> Track | None:
         if int(place.fs.info(place.path)["size"] or 0) > _LARGEST_TRACK:
             raise BadTrack(f"larger than {_LARGEST_TRACK // 2**20} MB")
         data = place.fs.cat_file(place.path)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         if is_out_of_reach(error):
             raise cannot_read(place, error) from error
         raise BadTrack(f"cannot be read: {reason(error)}") from error
@@ -117,7 +118,7 @@ def _track_inside(source: Source) -> Track | None:
     place = locate(source.uri)
     try:
         fixes = list(kind_of(source.uri).fixes(place, source))
-    except (*STORAGE_ERRORS, DeniedError) as error:
+    except storage_errors(DeniedError) as error:
         if is_out_of_reach(error):
             raise cannot_read(place, error) from error
         return None  # whoever reads the frames tells

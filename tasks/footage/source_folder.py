@@ -10,7 +10,8 @@ from tasks.footage.image_files import folder_etag, image_members
 from tasks.footage.images import BadImage, check_size, image_at
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored
 from tasks.names import printable
-from tasks.storage import STORAGE_ERRORS, Location, is_out_of_reach, reason
+from tasks.storage import Location, reason
+from tasks.storage_errors import is_out_of_reach, storage_errors
 
 _READERS = 4
 _AHEAD = 32
@@ -42,7 +43,7 @@ def _frames(folder: Location, source: Source, fps: float, keyframes: bool) -> It
         image, error = None, None
         try:
             image = image_at(folder.child(member.name), member.size)
-        except (BadImage, *STORAGE_ERRORS) as bad:
+        except storage_errors(BadImage) as bad:
             if is_out_of_reach(bad):
                 raise
             error = f"{printable(member.name)}: {reason(bad)}"

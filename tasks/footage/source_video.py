@@ -17,7 +17,8 @@ from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, open_he
 from tasks.footage.video import sample_video, video_frames
 from tasks.footage.video_container import camera_streams, open_video
 from tasks.footage.video_indexing import read_index, told_seconds
-from tasks.storage import Location, is_full, is_local
+from tasks.storage import Location, is_local
+from tasks.storage_errors import is_full
 
 VIDEO_SUFFIXES = (
     ".mp4", ".mov", ".mkv", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv",

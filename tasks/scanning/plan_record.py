@@ -30,22 +30,40 @@ _PLAN = pa.schema(
         ("etag", pa.string()),
         ("error", pa.string()),
         ("run", pa.int64()),  # null in plans of old versions
+        ("trace", pa.string()),  # since version 0.2: files of before have none
     ]
 )
 
 
-_LEFT = ("shard_id", "uri_count", "uri_min", "error_max")  # as a LeftShard has them
+_LEFT = ("shard_id", "uri_count", "uri_min", "error_max", "trace_max")  # as a LeftShard has them
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A shard that ended in an error: the first of its sources, how many these are, the reason in one line, and the
+    trace of the error."""
+
+    first: str
+    sources: int
+    reason: str
+    trace: str
+
+    @property
+    def what(self) -> str:
+        """Its sources in a few words."""
+        return f"{self.first} and {self.sources - 1} more" if self.sources > 1 else self.first
 
 
 @dataclass(frozen=True, slots=True)
 class LeftShard:
     """A planned shard of which something is not committed: how many sources, the first of them, and the reason
-    where the scan came as far as one."""
+    and trace where the scan came as far as that."""
 
     shard_id: str
     sources: int
     first: str
     error: str | None
+    trace: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +91,16 @@ def write_plan(
     scan_id: str,
     archive: str,
     plan: Plan,
-    lost: Mapping[str, str] | None = None,
+    lost: Mapping[str, Loss] | None = None,
     *,
     run: int = 0,
 ) -> None:
     """Record what the run of a scan is to do in an archive; afterwards again, with the reason by id of each shard that
     was lost. Raises UserError when it cannot be written."""
     shards = pa.array(np.repeat(np.arange(len(plan)), plan.sizes))
-    errors = [(lost or {}).get(shard_id) for shard_id in plan.shard_ids]
+    losses = [(lost or {}).get(shard_id) for shard_id in plan.shard_ids]
+    errors = [loss and loss.reason for loss in losses]
+    traces = [loss and loss.trace for loss in losses]
     columns = {
         "planned": pa.repeat(pa.scalar(datetime.now(UTC), pa.timestamp("us", tz="UTC")), len(plan.sources)),
         "shard_id": pa.array(plan.shard_ids, pa.string()).take(shards),
@@ -88,6 +108,7 @@ def write_plan(
         "etag": plan.sources.table["etag"],
         "error": pa.array(errors, pa.string()).take(shards),
         "run": pa.repeat(pa.scalar(run, pa.int64()), len(plan.sources)),
+        "trace": pa.array(traces, pa.string()).take(shards),
     }
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns).cast(_PLAN), buffer, compression="zstd")
@@ -141,7 +162,7 @@ def _planned(tables: Tables, scan_id: str) -> pa.Table:
 
 
 def _left_shards(left: pa.Table) -> list[LeftShard]:
-    shards = left.group_by("shard_id").aggregate([("uri", "count"), ("uri", "min"), ("error", "max")])
+    shards = left.group_by("shard_id").aggregate([("uri", "count"), ("uri", "min"), ("error", "max"), ("trace", "max")])
     columns = (shards.sort_by("shard_id")[name].to_pylist() for name in _LEFT)
     return [LeftShard(*shard) for shard in zip(*columns, strict=True)]
 

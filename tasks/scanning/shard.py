@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from queue import Empty, Full, Queue
@@ -35,7 +36,7 @@ from tasks.scanning.rows import ShardRows
 from tasks.storage import reason
 from tasks.tables import Tables
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("clipomaly.shard")
 
 # Batches that may wait between two stages: one being made, one ready.
 _BATCHES_AHEAD = 2
@@ -99,7 +100,36 @@ def scan_shard(
         if there.committed != commit.committed:
             return _result(there, names=(), already_committed=True)
     names = sorted(rows.names.items(), key=lambda item: (-item[1], item[0]))
-    return _result(commit, tuple(NameCount(name, count) for name, count in names))
+    result = _result(commit, tuple(NameCount(name, count) for name, count in names))
+    _log(record.scan_id, result)
+    return result
+
+
+def _log(scan_id: str, result: ShardResult) -> None:
+    """One line a shard, for those who run the machine."""
+    outcomes = Counter(source.outcome.value for source in result.sources)
+    spent = result.seconds
+    log.info(
+        "shard %s of scan %s: %d sources (%s), %d frames, %d finds; seconds reading %.2f, inferring %.2f, writing %.2f",
+        result.shard_id,
+        scan_id,
+        len(result.sources),
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
+        result.frames,
+        result.instances,
+        spent.reading,
+        spent.inferring,
+        spent.writing,
+        extra={
+            "scan": scan_id,
+            "shard": result.shard_id,
+            "sources": [source.uri for source in result.sources],
+            "outcomes": dict(outcomes),
+            "frames": result.frames,
+            "instances": result.instances,
+            "seconds": {"reading": spent.reading, "inferring": spent.inferring, "writing": spent.writing},
+        },
+    )
 
 
 def _already_committed(tables: Tables, scan_id: str, shard_id: str) -> ShardResult:
@@ -221,8 +251,9 @@ def _run_stages(
             raise
 
     with ThreadPoolExecutor(2, thread_name_prefix="scan") as pool:
-        reader = pool.submit(stage, lambda: _read(tallies, record, read))
-        writer = pool.submit(stage, lambda: _make_rows(inferred, rows))
+        # In this context: what they log belongs to the same task run.
+        reader = pool.submit(copy_context().run, stage, lambda: _read(tallies, record, read))
+        writer = pool.submit(copy_context().run, stage, lambda: _make_rows(inferred, rows))
         inferring = 0.0
         try:
             with count_steps() as steps:

@@ -2,6 +2,8 @@
 them."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -11,9 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.records import Outcome, ScanRecord, SourceOutcome, Stages
+from tasks.errors import UserError
 from tasks.scanning.plan_record import LeftShard, read_left
+from tasks.storage import Location, file_names, folder_names, locate
 from tasks.tables import Tables
 from tasks.tables.commits import done_in
+
+_MOST_NEAR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +109,24 @@ def _still_troubled(sources: pa.Table, age: pa.Table) -> tuple[SourceOutcome, ..
     for row in sources.filter(troubled).take(order).to_pylist():
         newest[row["uri"]] = SourceOutcome(**row | {"outcome": Outcome(row["outcome"])})
     return tuple(source for _, source in sorted(newest.items()) if source.error)
+
+
+def no_tables(tables: str) -> UserError:
+    """The one line for a place where no scan has written: with the nearest tables that there are."""
+    place = locate(tables)
+    near = sorted(Tables.at(url).name for url in _tables_near(place))
+    hint = f"there are tables at {', '.join(near[:_MOST_NEAR])}" if near else "scan into it first, or check the address"
+    return UserError(f"There are no tables at {Tables(place).name}: {hint}.")
+
+
+def _tables_near(place: Location) -> Iterator[str]:
+    """Folders with the records of scans, above, beside and below a place."""
+    parent = place.url.rstrip("/").rpartition("/")[0]
+    above = locate(parent) if parent and not parent.endswith((":", "/")) else None
+    for start in (above, place):
+        if start is None:
+            continue
+        with suppress(UserError):  # what may not be read offers nothing
+            for url in (start.url, *(start.child(name).url for name in folder_names(start))):
+                if file_names(locate(url).child("_scans"), ".json"):
+                    yield url

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, PartFile, Stages
-from tasks.storage import STORAGE_ERRORS, Location, cannot_read, remove_files
+from tasks.storage import Location, cannot_read, remove_files
+from tasks.storage_errors import storage_errors
 from tasks.tables.commits import (
     checkpoint_place,
     commit_place,
@@ -191,7 +192,7 @@ def _hash(place: Location) -> str:
         with place.fs.open(place.path, "rb") as file:
             while data := file.read(_CHUNK):
                 digest.update(data)
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(place, error) from error
     return digest.hexdigest()
 

@@ -8,7 +8,8 @@ from datetime import date
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, CompactionRecord, PartFile
-from tasks.storage import STORAGE_ERRORS, Location, cannot_read, is_local, is_object_store
+from tasks.storage import Location, cannot_read, is_local, is_object_store
+from tasks.storage_errors import storage_errors
 from tasks.tables.compaction_record import read_compactions
 from tasks.tables.parts import file_day
 
@@ -109,7 +110,7 @@ def _list(root: Location, folder: str) -> list[tuple[str, int]]:
             infos = root.fs.ls(place.path, detail=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except STORAGE_ERRORS as error:
+    except storage_errors() as error:
         raise cannot_read(place, error) from error
     start = root.fs._strip_protocol(root.path).rstrip("/") + "/"
     return [(str(info["name"]).removeprefix(start), int(info["size"] or 0)) for info in infos]

@@ -62,13 +62,15 @@ def test_the_nightly_scan_mines_at_its_end(drawn_archive, scanned, tmp_path):
     tables = tmp_path / "tables"
     shutil.copytree(scanned, tables)
     parameters = ScanParameters(archive=str(drawn_archive), tables=str(tables), fps=2, shard_minutes=0.04)
-    assert run_scan(parameters).mining is None
+    assert "mining" not in {step.name for step in run_scan(parameters).steps}
     url = str(tmp_path / "queue.db")
     summary = run_scan(parameters.model_copy(update={"queue": url, "queue_items": 3}))
-    assert summary.mining.startswith("mined: 3 items for review")
+    [mined] = [step for step in summary.steps if step.name == "mining"]
+    assert mined.ok and mined.detail.startswith("3 items for review")
     assert sum(queued.status.state is State.PENDING for queued in queue_items(url)) == 3
     bad = run_scan(parameters.model_copy(update={"queue": str(tmp_path)}))
-    assert bad.succeeded and bad.mining.startswith("not mined: ")
+    [mined] = [step for step in bad.steps if step.name == "mining"]
+    assert not mined.ok and not bad.succeeded and not bad.left
 
 
 def test_an_archive_that_is_gone(clipomaly, drawn_archive, tmp_path):

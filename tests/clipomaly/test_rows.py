@@ -15,9 +15,8 @@ def terminal(monkeypatch):
     """Makes the terminal so many columns wide."""
 
     def of(width: int) -> None:
-        monkeypatch.setattr(
-            rows, "Console", lambda **options: Console(**options, force_terminal=True, width=width, color_system=None)
-        )
+        shown = {"soft_wrap": True, "highlight": False, "force_terminal": True, "width": width, "color_system": None}
+        monkeypatch.setattr(rows, "stdout", lambda **options: Console(**options, **shown))
 
     return of
 
@@ -30,9 +29,9 @@ def printed(capsys) -> list[str]:
 def test_a_wide_terminal_gets_a_line_a_row(terminal, capsys):
     terminal(60)
     assert printed(capsys) == [
-        "score  name        source",
-        "  0.9  deer        s3://fleet/drive-01/a.mp4",
-        "10.25  bo [31mar   s3://fleet/drive-01/b.mp4",
+        "score  name            source",
+        "  0.9  deer            s3://fleet/drive-01/a.mp4",
+        r"10.25  bo\x1b[31mar\n  s3://fleet/drive-01/b.mp4",
     ]
 
 

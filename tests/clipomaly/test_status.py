@@ -43,13 +43,15 @@ def test_what_is_left_and_why(clipomaly, drawn_archive, tmp_path, monkeypatch):
 
 def test_a_scan_that_was_cut_off_left_everything(drawn_archive, tmp_path):
     """Killed right behind planning: nothing is committed, and status knows of every shard."""
-    from flows.nightly_scan import prepare
+    from flows.night import begin, prepare
     from flows.parameters import ScanParameters
 
     tables = str(tmp_path / "tables")
-    night = prepare(ScanParameters(archive=str(drawn_archive), tables=tables, shard_minutes=0.04))
-    [record] = Tables.at(tables).scans()
-    left = read_left(Tables.at(tables), record.scan_id, done_of([]))
+    parameters = ScanParameters(archive=str(drawn_archive), tables=tables, shard_minutes=0.04)
+    night = prepare(parameters)
+    begin(parameters, night)
+    [scan] = Tables.at(tables).scans()
+    left = read_left(Tables.at(tables), scan.scan_id, done_of([]))
     assert {shard.shard_id for shard in left} == {shard.shard_id for shard in night.shards} and len(left) == 4
     assert all(shard.error is None for shard in left)
 

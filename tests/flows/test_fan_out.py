@@ -36,7 +36,7 @@ def test_many_shards_run_in_sub_flows(clipomaly, drawn_archive, scanned, tmp_pat
     from prefect.client.orchestration import get_client
 
     from flows.parameters import ScanParameters
-    from flows.runners import prefect_server
+    from flows.server import prefect_server
 
     monkeypatch.setattr(module, "SHARDS_A_FLOW", 3)
     with prefect_server(ScanParameters(archive="", tables="")):
@@ -97,10 +97,12 @@ def test_workers_elsewhere_need_a_server_that_they_reach(
 
 def test_a_dask_scheduler_that_is_not_there(prefect_home):
     dask = pytest.importorskip("dask", reason="the extra dask is not installed")
-    from flows.clusters import dask_runner
+    from flows.clusters import dask_engine
+    from flows.parameters import ScanParameters
     from tasks.errors import UserError
 
-    runner = dask_runner("tcp://127.0.0.1:9", 2, 1)
+    parameters = ScanParameters(archive="", tables="", address="tcp://127.0.0.1:9")
+    runner = dask_engine(parameters, 2, 1, again=False)
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(UserError, match=r"No Dask scheduler at tcp://127.0.0.1:9: .* Check --address"),

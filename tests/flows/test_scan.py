@@ -176,7 +176,7 @@ def test_prefect_shows_progress_counts_names_and_failures(clipomaly, drawn_archi
     from prefect.client.schemas.filters import ArtifactFilter
 
     from flows.parameters import ScanParameters
-    from flows.runners import prefect_server
+    from flows.server import prefect_server
 
     archive = tmp_path / "archive"
     (archive / "drive").mkdir(parents=True)

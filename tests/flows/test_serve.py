@@ -27,7 +27,7 @@ def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
     from prefect.exceptions import ObjectNotFound
 
     from flows.parameters import ScanParameters
-    from flows.runners import prefect_server
+    from flows.server import prefect_server
 
     tables, log = tmp_path / "tables", tmp_path / "log"
     command = [

@@ -6,11 +6,15 @@ import signal
 import threading
 import time
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from flows import fan_out as module
-from flows.fan_out import WorkerLost, fan_out
+from flows.engines import Engine
+from flows.fan_out import Job, WorkerLost, fan_out
+from flows.parameters import ScanParameters
+from tasks.model_settings import ModelSettings
 
 from . import deadly
 from .files import part_files
@@ -25,7 +29,7 @@ class _Future:
     def add_done_callback(self, callback):
         callback(self)
 
-    def result(self):
+    def result(self, raise_on_failure=True):
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -36,12 +40,6 @@ class _Pool:
 
     def __init__(self, deadly, started):
         self.deadly, self.started, self.broken = deadly, started, False
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
 
     def submit(self, task, parameters):
         shard = parameters["shard"]
@@ -57,20 +55,16 @@ def run(monkeypatch, deadly, count=20, window=4):
 
     pools, started, told = [], [], {}
 
-    def pool(*_):
+    @contextmanager
+    def pool(*_, **__):
         pools.append(_Pool(deadly, started))
-        return pools[-1]
+        yield Engine(pools[-1])
 
-    class Parameters:
-        tables = ""
-
-    class Job:
-        parameters, settings, record = Parameters(), None, None
-
-    monkeypatch.setattr(module, "start_task_runner", pool)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings(), begin=lambda: None)
+    monkeypatch.setattr(module, "start_engine", pool)
     monkeypatch.setattr(module, "window_of", lambda _: window)
     shards = [Shard(f"{number}", ()) for number in range(count)]
-    fan_out(Job(), shards, lambda shard, outcome: told.setdefault(shard.shard_id, []).append(outcome))
+    fan_out(job, shards, lambda shard, outcome: told.setdefault(shard.shard_id, []).append(outcome))
     return pools, started, told
 
 

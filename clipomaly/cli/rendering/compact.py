@@ -1,9 +1,8 @@
 """What ``clipomaly compact`` prints: a line a day."""
 
 from rich.filesize import decimal
-from rich.markup import escape
 
-from clipomaly.cli.rendering.console import stdout
+from clipomaly.cli.rendering.console import from_outside, stdout
 from tasks.tables.compact import DayCompacted
 
 
@@ -19,7 +18,7 @@ def _told(done: DayCompacted) -> list[str]:
     if done.removed:
         told.append(f"{done.removed:,} replaced files removed")
     if done.trouble:
-        told.append(f"[red]left:[/] {escape(done.trouble)}")
+        told.append(f"[red]left:[/] {from_outside(done.trouble)}")
     elif done.waits_until:
         told.append(f"a run after {done.waits_until:%Y-%m-%d %H:%M} UTC removes what was replaced")
     return told or ["another compaction did it"]

@@ -4,10 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from rich.markup import escape
-
 from clipomaly.cli.check import Check
-from clipomaly.cli.rendering.console import stdout
+from clipomaly.cli.rendering.console import from_outside, stdout
 
 _MARKS = {True: "[green]ok  [/]", False: "[bold red]BAD [/]", None: "[dim]-   [/]"}
 
@@ -19,6 +17,6 @@ def print_checks(checks: Sequence[Check], as_json: bool) -> None:
         return
     console = stdout()
     for check in checks:
-        console.print(f"{_MARKS[check.good]} [bold]{check.what}[/]: {escape(check.found)}")
+        console.print(f"{_MARKS[check.good]} [bold]{check.what}[/]: {from_outside(check.found)}")
         if check.mend:
-            console.print(f"     {'to mend it' if check.good is False else 'to use it'}: {escape(check.mend)}")
+            console.print(f"     {'to mend it' if check.good is False else 'to use it'}: {from_outside(check.mend)}")

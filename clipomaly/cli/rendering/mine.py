@@ -4,9 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from rich.markup import escape
-
-from clipomaly.cli.rendering.console import plural, stdout
+from clipomaly.cli.rendering.console import from_outside, plural, stdout
 from flows.mine import MiningSummary
 
 
@@ -37,6 +35,6 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
             f"{summary.judged} object{plural(summary.judged)} had been judged before"
         )
     if summary.lost:
-        console.print(f"[yellow]{summary.lost} left out[/]: {escape(summary.reason)}")
+        console.print(f"[yellow]{summary.lost} left out[/]: {from_outside(summary.reason)}")
     if done.added:
         console.print(f"next: clipomaly review serve --queue {queue}", markup=False)

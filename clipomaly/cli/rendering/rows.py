@@ -3,8 +3,10 @@
 from collections.abc import Collection, Sequence
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
+
+from clipomaly.cli.rendering.console import stdout
+from schemas.safe_text import printable
 
 _GAP = "  "
 _BELOW = "    "
@@ -17,8 +19,8 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
     too wide by themselves, each row is a block with a line a value. Nothing is cut off. What is piped is a line a
     row, however long.
     """
-    console = Console(highlight=False, markup=False, soft_wrap=True)
-    cells = [[_printable(cell) for cell in row] for row in rows]
+    console = stdout(markup=False)
+    cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     if not console.is_terminal or _width(widths) <= console.width:
         shown = len(columns)
@@ -40,10 +42,10 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: 
 
 def print_block(facts: Sequence[tuple[str, str]]) -> None:
     """Print one thing, a line a fact."""
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = stdout(markup=False)
     widest = max(cell_len(name) for name, _ in facts)
     for name, value in facts:
-        console.print(Text(_padded(name, widest, right=False), "bold"), _printable(value), sep=_GAP)
+        console.print(Text(_padded(name, widest, right=False), "bold"), printable(value), sep=_GAP)
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -> str:
@@ -58,8 +60,3 @@ def _padded(text: str, width: int, right: bool) -> str:
 
 def _width(widths: Sequence[int]) -> int:
     return sum(widths) + len(_GAP) * (len(widths) - 1)
-
-
-def _printable(text: str) -> str:
-    # People typed names, and files were named: neither may steer the terminal.
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -1,11 +1,12 @@
 """What ``clipomaly scan`` prints at the end."""
 
-from rich.markup import escape
 from rich.table import Table
 
-from clipomaly.cli.rendering.console import MOST_LINES, plural, stdout
-from flows.nightly_scan import Summary
+from clipomaly.cli.rendering.console import MOST_LINES, from_outside, plural, stdout
+from flows.night import Summary
 from flows.parameters import ScanParameters
+
+_SAID = ("mining", "report", "message", "metrics")  # steps whose outcome people asked for
 
 
 def print_summary(summary: Summary, parameters: ScanParameters) -> None:
@@ -34,16 +35,26 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
     if summary.left_over:
         console.print(f"{summary.left_over} hidden, deleted or preview file{plural(summary.left_over)} passed over")
     for trouble in summary.troubles[:MOST_LINES]:
-        console.print(f"[yellow]{trouble.outcome.value}[/] {escape(trouble.uri)}: {escape(trouble.error or '')}")
+        console.print(
+            f"[yellow]{trouble.outcome.value}[/] {from_outside(trouble.uri)}: {from_outside(trouble.error or '')}"
+        )
     if len(summary.troubles) > MOST_LINES:
         console.print(f"… and {len(summary.troubles) - MOST_LINES} more: clipomaly status {parameters.tables}")
-    for line in summary.lost[:MOST_LINES]:
-        console.print(f"[red]lost[/] {escape(line)}")
-    if summary.lost:
-        console.print(f"{len(summary.lost)} shard{plural(len(summary.lost))} lost: run the same command again")
-    for told in (summary.mining, summary.report):
-        if told:
-            console.print(escape(told))
+    for loss in list(summary.lost.values())[:MOST_LINES]:
+        console.print(f"[red]lost[/] {from_outside(loss.what)}: {from_outside(loss.reason)}")
+    if len(summary.lost) > MOST_LINES:
+        console.print(f"… and {len(summary.lost) - MOST_LINES} more: clipomaly status {parameters.tables}")
+    if summary.left:
+        console.print(
+            f"{summary.finished} of {summary.planned} shards done, {summary.left} left: run the same command again"
+        )
+    for step in summary.steps:
+        if not step.ok:
+            console.print(f"[red]{step.name} failed:[/] {from_outside(step.detail)}")
+        elif step.name in _SAID:
+            console.print(f"{step.name}: {from_outside(step.detail)}")
+    for note in summary.notes:
+        console.print(f"[yellow]note[/] {from_outside(note)}")
     if summary.instances:
         console.print(
             f"next: clipomaly report {parameters.tables}\n      clipomaly query {parameters.tables} "

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 from rich.console import Console
-from rich.markup import escape
 
-from clipomaly.cli.rendering.console import MOST_LINES, plural, stdout
+from clipomaly.cli.rendering.console import MOST_LINES, from_outside, plural, stdout
 from schemas.records import Outcome
 from tasks.scanning.plan_record import LeftShard
 from tasks.scanning.status import ScanStatus
 
 
-def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
-    """The state of the tables in a few lines."""
+def print_status(scans: Sequence[ScanStatus], tables: str, verbose: bool = False) -> None:
+    """The state of the tables in a few lines; ``verbose`` with the traces of errors."""
     console = stdout()
     for scan in scans:
         console.print(
@@ -32,17 +31,20 @@ def print_status(scans: Sequence[ScanStatus], tables: str) -> None:
         )
         _list(
             console,
-            [f"[yellow]{t.outcome.value}[/] {escape(t.uri)}: {escape(t.error or '')}" for t in scan.troubles],
+            [
+                f"[yellow]{t.outcome.value}[/] {from_outside(t.uri)}: {from_outside(t.error or '')}"
+                for t in scan.troubles
+            ],
         )
-        _list(console, [f"[dim]note[/] {escape(note)}" for note in scan.notes])
-        _list(console, [f"[red]left[/] {escape(_left(shard))}" for shard in scan.left])
-        _list(console, [f"[red]damaged[/] {escape(line)}" for line in scan.damaged])
+        _list(console, [f"[dim]note[/] {from_outside(note)}" for note in scan.notes])
+        _list(console, [f"[red]left[/] {from_outside(_left(shard))}" for shard in scan.left])
+        _list(console, [f"[red]damaged[/] {from_outside(line)}" for line in scan.damaged])
         if scan.damaged:
             console.print(
                 f"  clipomaly check {tables} --repair sets damaged shards free for the next scan", markup=False
             )
-    if not scans:
-        console.print(f"no scan has written to {tables} yet", markup=False)
+        for trace in sorted({shard.trace for shard in scan.left if shard.trace}) if verbose else ():
+            console.print(trace.rstrip(), markup=False)
 
 
 def print_status_json(scans: Sequence[ScanStatus]) -> None:

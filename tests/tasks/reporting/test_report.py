@@ -18,7 +18,7 @@ from tasks.reporting.comparison import Judged, JudgedChange, compare_scans
 from tasks.reporting.page import render_comparison, render_report
 from tasks.reporting.report import make_report
 from tasks.scanning.plan import plan
-from tasks.scanning.plan_record import write_plan
+from tasks.scanning.plan_record import Loss, write_plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables, open_table
@@ -126,7 +126,7 @@ def test_the_page_knows_what_was_planned(fleet, tmp_path):
     planned = plan(list_sources(str(archive)).sources, [], 1)
     uris = [[source.uri.rsplit("/", 1)[-1] for source in shard.sources] for shard in planned]
     tomorrow = next(i for i, names in enumerate(uris) if "20261123_070000.mp4" in names)
-    for lost in (None, {planned.shard_ids[tomorrow]: "the card fell <off>"}):
+    for lost in (None, {planned.shard_ids[tomorrow]: Loss("a.mp4", 1, "the card fell <off>", "")}):
         write_plan(there, record.scan_id, str(archive), planned, lost, run=1)
         report = make_report(there)
         count = len(planned.sources)

@@ -10,7 +10,7 @@ import pytest
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
 from tasks.scanning.plan import match_done, plan
-from tasks.scanning.plan_record import LeftShard, write_plan
+from tasks.scanning.plan_record import LeftShard, Loss, write_plan
 from tasks.scanning.status import scan_status
 from tasks.tables import Tables
 from tasks.tables.commits import DONE
@@ -88,14 +88,15 @@ def test_the_newest_plan_of_a_source_counts(tmp_path: Path, record: ScanRecord) 
     old = plan([source(number, number, 60) for number in range(6)], [], 2)
     write_plan(Tables.at(tables), record.scan_id, "one", old)
     new = plan([source(number, number, 60, etag="2") for number in range(4)], [], 4)
-    write_plan(Tables.at(tables), record.scan_id, "another", new, {new.shard_ids[0]: "a card fell off"})
+    fell = Loss(source(0, 0, 60).uri, 4, "a card fell off", "Traceback …")
+    write_plan(Tables.at(tables), record.scan_id, "another", new, {new.shard_ids[0]: fell})
     done = commit(record, "x", 0, outcome(source(2, 2, 60).uri, Outcome.OK, etag="2"))
     again = commit(record, "y", 1, outcome(source(2, 2, 60).uri, Outcome.OK, etag="1"))
     for one in (done, again):
         Tables.at(tables).write_commit(one)
     left = scan_status(Tables.at(tables), record).left
-    first = LeftShard(new.shard_ids[0], 3, source(0, 0, 60).uri, "a card fell off")
-    last = LeftShard(old.shard_ids[2], 2, source(4, 4, 60).uri, None)
+    first = LeftShard(new.shard_ids[0], 3, source(0, 0, 60).uri, "a card fell off", "Traceback …")
+    last = LeftShard(old.shard_ids[2], 2, source(4, 4, 60).uri, None, None)
     assert left == tuple(sorted((first, last), key=lambda shard: shard.shard_id))
 
 

@@ -1,0 +1,84 @@
+"""What a night does once its shards are scanned: records, mining, report, message, numbers. Each is a step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flows.metrics import MetricsFile
+from flows.night import Night, Summary, note_losses
+from flows.parameters import ScanParameters
+from flows.private import whom_to_tell
+from flows.steps import run_step
+from tasks.tables import Tables
+
+
+@dataclass(slots=True)
+class Told:
+    """What the morning is told beside the counts: where the report is, and which names are new."""
+
+    report: str | None = None
+    gist: str | None = None
+    new_names: list[str] = field(default_factory=list)
+
+
+def close_night(parameters: ScanParameters, night: Night, summary: Summary, metrics: MetricsFile) -> Told:
+    """Do what was asked for beside the scan, and note in the summary how each of it went."""
+    told = Told()
+    summary.steps.append(run_step("records", lambda: _records(parameters, night, summary)))
+    if parameters.queue is not None:
+        summary.steps.append(run_step("mining", lambda: _mine(parameters)))
+    if parameters.report is not None:
+        summary.steps.append(run_step("report", lambda: _report(parameters, night, told)))
+    if urls := whom_to_tell(parameters):
+        summary.steps.append(run_step("message", lambda: _send(urls, parameters, summary, told)))
+    if parameters.metrics is not None:
+        verdict = summary.verdict(strict=parameters.strict)
+        summary.steps.append(run_step("metrics", lambda: metrics.end(summary, verdict)))
+    return told
+
+
+def send_failure(parameters: ScanParameters, reason: str) -> None:
+    """Tell of a night that could not begin, or broke off."""
+    from flows.notify import failure_message, send
+
+    if urls := whom_to_tell(parameters):
+        run_step("message", lambda: send(urls, failure_message(parameters.archive, reason)))
+
+
+def _records(parameters: ScanParameters, night: Night, summary: Summary) -> str:
+    """Leave records that are quick to read, and say there why shards are left."""
+    Tables.at(parameters.tables).fold(night.record.scan_id)
+    if summary.lost:
+        note_losses(parameters, night, summary)
+    return "commit records folded"
+
+
+# What comes after a scan is loaded after it, and only where it is wanted: it would be a tenth of the start.
+
+
+def _mine(parameters: ScanParameters) -> str:
+    from flows.mine import run_mine
+    from tasks.mining.mine import MiningOptions
+
+    assert parameters.queue is not None
+    mined = run_mine(parameters.tables, parameters.queue, MiningOptions(count=parameters.queue_items))
+    return f"{mined.enqueued.added} items for review, {mined.enqueued.duplicates} duplicates"
+
+
+def _report(parameters: ScanParameters, night: Night, told: Told) -> str:
+    from flows.report import gist_of, place_report
+    from tasks.reporting.report import make_report
+
+    assert parameters.report is not None
+    report = make_report(Tables.at(parameters.tables), listing=night.listing)
+    told.new_names = [line.name for line in report.new_names]
+    told.report = place_report(report, parameters.report, parameters.review_url)
+    told.gist = gist_of(report, told.report)
+    return told.report
+
+
+def _send(urls: Sequence[str], parameters: ScanParameters, summary: Summary, told: Told) -> str:
+    from flows.notify import night_message, send
+
+    verdict = summary.verdict(strict=parameters.strict)
+    link = told.report or parameters.review_url
+    return send(urls, night_message(parameters.archive, summary, verdict, told.new_names, link))

@@ -1,0 +1,53 @@
+"""Logging: the loggers ``clipomaly.*``, on stderr as text or JSON, and in the logs of Prefect's runs."""
+
+import logging
+import os
+import sys
+
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging.handlers import APILogHandler
+from pythonjsonlogger.json import JsonFormatter
+
+from flows.choices import LogFormat, LogLevel
+from schemas.safe_text import masked, printable
+
+_OURS = logging.getLogger("clipomaly")
+_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_JSON = ("asctime", "levelname", "name", "message")
+_JSON_NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "trace"}
+_SILENT = logging.CRITICAL + 1
+
+
+def set_up_logging(level: LogLevel | None, form: LogFormat) -> None:
+    """Log to stderr from ``level`` up, and in a flow or task run also to Prefect, from INFO up.
+
+    With no level nothing goes to stderr, but where CLIPOMALY_DEBUG is set everything. Called again it starts afresh.
+    """
+    if level is None and os.environ.get("CLIPOMALY_DEBUG"):
+        level = LogLevel.DEBUG
+    stderr = logging.StreamHandler(sys.stderr)
+    stderr.setLevel(_SILENT if level is None else level.upper())
+    stderr.setFormatter(
+        JsonFormatter(_JSON, rename_fields=_JSON_NAMES) if form is LogFormat.JSON else logging.Formatter(_TEXT)
+    )
+    prefect = APILogHandler()
+    prefect.setLevel(logging.INFO)
+    prefect.addFilter(_in_a_run)
+    _OURS.handlers = [stderr, prefect]
+    for handler in _OURS.handlers:
+        handler.addFilter(_make_safe)
+    _OURS.setLevel(logging.DEBUG if level is LogLevel.DEBUG else logging.INFO)
+    _OURS.propagate = False
+
+
+def _in_a_run(_: logging.LogRecord) -> bool:
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _make_safe(record: logging.LogRecord) -> bool:
+    """Hide secrets, and keep names from forging lines."""
+    record.msg, record.args = printable(masked(record.getMessage())), None
+    if record.exc_info:
+        record.exc_text = masked(logging.Formatter().formatException(record.exc_info))
+        record.exc_info = None
+    return True

@@ -1,0 +1,164 @@
+"""A night: what is to be scanned, and what became of it."""
+
+import logging
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from flows.parameters import ScanParameters
+from flows.steps import Step, one_line
+from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
+from schemas.safe_text import masked
+from tasks.footage.archive import Listing, find_sources
+from tasks.footage.sources import Sources
+from tasks.model import describe_model
+from tasks.scanning.footage_length import with_footage
+from tasks.scanning.plan import Plan, plan
+from tasks.scanning.plan_record import Loss, write_plan
+from tasks.scanning.scan_record import make_scan_record
+from tasks.tables import Tables
+
+log = logging.getLogger("clipomaly.night")
+
+
+class Verdict(StrEnum):
+    """How a night ended: all done, something lost, or nothing done."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """A planned scan: what there is, what of it is done, and the shards that are left."""
+
+    record: ScanRecord
+    listing: Listing
+    shards: Plan
+
+    @property
+    def already_done(self) -> int:
+        """How many of the sources are committed."""
+        return len(self.listing.sources) - len(self.shards.sources)
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a scan did. ``planned`` shards were to be scanned and ``finished`` are; ``lost`` ended in an error, by the
+    id of each; ``steps`` are what was done beside the shards, ``notes`` what else the morning should know, a line
+    each."""
+
+    scan_id: str
+    run: int = 0
+    sources: int = 0
+    ignored: tuple[str, ...] = ()
+    left_over: int = 0
+    already_done: int = 0
+    planned: int = 0
+    finished: int = 0
+    frames: int = 0
+    instances: int = 0
+    seconds: Stages = field(default_factory=lambda: Stages(0, 0, 0))
+    names: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    troubles: list[SourceOutcome] = field(default_factory=list)
+    lost: dict[str, Loss] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, result: ShardResult) -> None:
+        """Count a finished shard."""
+        self.finished += 1
+        self.frames += result.frames
+        self.instances += result.instances
+        if not result.already_committed:
+            self.seconds += result.seconds
+        for name in result.names:
+            self.names[name.name] += name.instances
+        for source in result.sources:
+            self.outcomes[source.outcome] += 1
+            if source.error:
+                self.troubles.append(source)
+
+    def lose(self, shard: Shard, error: BaseException) -> None:
+        """Note a shard that ended in an error."""
+        reason = one_line(error)
+        trace = masked("".join(traceback.format_exception(error)))
+        self.lost[shard.shard_id] = Loss(shard.sources[0].uri, len(shard.sources), reason, trace)
+        log.error("shard %s lost: %s", shard.shard_id, reason, exc_info=error, extra={"shard": shard.shard_id})
+
+    @property
+    def left(self) -> int:
+        """How many of the planned shards are not done."""
+        return self.planned - self.finished
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether nothing was lost but parts of sources."""
+        return self.verdict(strict=False) is Verdict.DONE
+
+    def verdict(self, *, strict: bool) -> Verdict:
+        """How the night ended. With ``strict``, a source that was not read whole makes it partial."""
+        readable = sum(count for outcome, count in self.outcomes.items() if outcome is not Outcome.FAILED)
+        nothing_tonight = self.planned > 0 and not self.finished
+        if nothing_tonight or not (readable or self.already_done):
+            return Verdict.FAILED
+        if self.left or not all(step.ok for step in self.steps) or (strict and self.troubles):
+            return Verdict.PARTIAL
+        return Verdict.DONE
+
+
+def prepare(parameters: ScanParameters) -> Night:
+    """List the archive and plan what is not committed yet. Nothing is written: see ``begin``.
+
+    Raises:
+        UserError: archive, tables, model or vocabulary that cannot be used.
+    """
+    listing = find_sources(parameters.archive, parameters.prefixes, parameters.inventory)
+    scan = make_scan_record(
+        describe_model(parameters.model_settings()), fps=parameters.fps, keyframes=parameters.keyframes
+    )
+    done = Tables.at(parameters.tables).done(scan.scan_id)
+    shards = plan(with_footage(Sources.of(listing.sources), done), done, parameters.shard_minutes)
+    return Night(scan, listing, shards)
+
+
+def begin(parameters: ScanParameters, night: Night) -> ScanRecord:
+    """Write into the tables what the scan is and what it is to do: the record, with the number of this run.
+
+    Called when the first shard can begin: a scan that never began leaves nothing behind.
+
+    Raises:
+        UserError: tables that cannot be written.
+    """
+    tables = Tables.at(parameters.tables)
+    scan = replace(night.record, run=tables.next_run(night.record.scan_id))
+    tables.begin(scan)
+    write_plan(tables, scan.scan_id, _what(parameters), night.shards, run=scan.run)
+    return scan
+
+
+def note_losses(parameters: ScanParameters, night: Night, summary: Summary) -> None:
+    """Write beside the plan why shards are left. Raises UserError when it cannot be written."""
+    tables, scan_id = Tables.at(parameters.tables), summary.scan_id
+    write_plan(tables, scan_id, _what(parameters), night.shards, summary.lost, run=summary.run)
+
+
+def _what(parameters: ScanParameters) -> str:
+    """What of an archive a scan covers: of each, the last plan is kept."""
+    return "\n".join((parameters.archive, *parameters.prefixes, parameters.inventory or "")).rstrip("\n")
+
+
+def summary_of(night: Night) -> Summary:
+    """The summary of a night of which nothing is done yet."""
+    sources, shards = len(night.listing.sources), len(night.shards)
+    return Summary(
+        night.record.scan_id,
+        sources=sources,
+        ignored=night.listing.ignored,
+        left_over=night.listing.left_over,
+        already_done=night.already_done,
+        planned=shards,
+    )

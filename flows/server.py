@@ -1,0 +1,124 @@
+"""The one Prefect server that a run needs when none is configured. It ends with the process that started it."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+from flows.parameters import ScanParameters
+from tasks.errors import UsageError, UserError
+
+# A busy machine takes longer than the 20 s that Prefect waits for a server of its own.
+_START_SECONDS = 180.0
+_LOOK_SECONDS = 0.1
+_STOP_SECONDS = 5.0
+_DRAIN_SECONDS = 60
+
+
+@contextmanager
+def prefect_server(parameters: ScanParameters) -> Iterator[None]:
+    """Give this process and its workers one Prefect server: the configured one, else one for this run.
+
+    Raises:
+        UsageError: workers on other machines could not reach a server on this one.
+        UserError: the server does not start.
+    """
+    if PREFECT_API_URL.value():
+        yield
+        return
+    if parameters.address and not _on_this_machine(parameters.address):
+        raise UsageError(
+            f"--address {parameters.address}: its workers cannot reach a Prefect server of this run. "
+            "Start one that they can (`prefect server start --host …`) and set PREFECT_API_URL."
+        )
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    with _started() as url, temporary_settings({PREFECT_API_URL: url}):
+        try:
+            yield
+        finally:
+            # What Prefect still has to tell this server: else it keeps trying after the server is gone.
+            for worker in (EventsWorker, APILogWorker):
+                worker.drain_all(timeout=_DRAIN_SECONDS, at_exit=False)
+
+
+@contextmanager
+def _started() -> Iterator[str]:
+    """A server process; the URL of its API."""
+    port = _free_port()
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    # The pipe is never written to: that it closes tells the server of this process's end, whatever ends it.
+    with subprocess.Popen(
+        [sys.executable, "-m", "flows.server", str(port)],
+        stdin=subprocess.PIPE,
+        env=os.environ | settings,
+        start_new_session=True,  # Ctrl-C is for the scan, which has things to tell the server after it
+    ) as process:
+        try:
+            url = f"http://127.0.0.1:{port}/api"
+            _wait_for(process, url)
+            yield url
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                process.wait(2 * _STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _wait_for(process: subprocess.Popen[bytes], url: str) -> None:
+    give_up = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < give_up:
+        try:
+            if httpx.get(f"{url}/health", timeout=_STOP_SECONDS).is_success:
+                return
+        except httpx.TransportError:  # it is not yet there
+            time.sleep(_LOOK_SECONDS)
+    raise UserError(
+        "The Prefect server of this run did not start. Start one (`prefect server start`) and set "
+        "PREFECT_API_URL, or scan with --runner inline."
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _on_this_machine(address: str) -> bool:
+    return address in ("auto", "local") or urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _serve(port: int) -> None:
+    """Serve until stdin closes: the process that holds its other end is gone, or wants this one to end."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        "prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="error"
+    )
+    server = uvicorn.Server(config)
+
+    def end_with_parent() -> None:
+        sys.stdin.buffer.read()
+        server.should_exit = True
+        time.sleep(_STOP_SECONDS)
+        os._exit(0)  # connections that stay open keep it from ending well
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    server.run()
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
