@@ -7,9 +7,11 @@ left out, and what lies behind the place where it breaks off is lost. Pictures a
 import math
 import struct
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import IO, Any
 
 import zstandard
@@ -27,6 +29,8 @@ from tasks.footage.source_kind import Fix, Frame, Inside, Stored
 from tasks.storage import Entry, reason
 
 _LARGEST_CHUNK = 2**30
+_CLOCK_PICTURES = 32
+_CLOCK_ERROR = 5_000_000_000  # nanoseconds: messages may be logged late
 _ROUNDING = 1e-6
 # The end of the file: opcode, length, where the summary and its index begin, its checksum; the magic bytes.
 _FOOTER = 1 + 8 + 8 + 8 + 4 + 8
@@ -111,15 +115,18 @@ def recorded_pictures(file: IO[bytes], size: int, indices: Sequence[int]) -> Ite
 
 
 def recorded_fixes(file: IO[bytes], source: Source) -> list[Fix]:
-    """Where the car was, in the order of the file: empty where no topic tells.
+    """Where the car was, in the order of the file: empty where no topic tells. Of several topics that which tells most
+    often, and by name among equals: two receivers are never mixed.
 
     Raises SourceError when it is no recording.
     """
-    size, fixes, decoders = source.size, list[Fix](), Decoders()
+    size, decoders = source.size, Decoders()
+    fixes: defaultdict[str, list[Fix]] = defaultdict(list)
     content = _content(file, size)
     first = next(_shots(file, size, content, []), None) if content.fixes else None
     if first is None:
-        return fixes
+        return []
+    offset = _clock_offset(file, size, content)
     for schema, channel, message in _messages(file, size, content, []):
         if channel.topic not in content.fixes:
             continue
@@ -128,40 +135,54 @@ def recorded_fixes(file: IO[bytes], source: Source) -> list[Fix]:
         except BadMessage:  # the position is only missing then
             continue
         if place:
-            moment = source.captured + _after(first.nanoseconds, _time(place.stamp, message))
-            fixes.append(Fix(moment, place.latitude, place.longitude))
-    return fixes
+            moment = source.captured + _after(first.nanoseconds, _time(place.stamp, message, offset))
+            fixes[channel.topic].append(Fix(moment, place.latitude, place.longitude))
+    return max((fixes[topic] for topic in sorted(fixes)), key=len, default=[])
 
 
 @dataclass(slots=True)
 class _Camera:
-    """The pictures of one camera, of which those are shown that are on screen at the moments of sampling."""
+    """The pictures of one camera, of which those are shown that are on screen at the moments of sampling.
+
+    Moments are counted from its first picture, backwards too: parts of a recording may come in any order.
+    """
 
     start: int
     fps: float
-    shown: int = 0  # moments that are over
+    sampled: list[tuple[int, int]] = field(default_factory=list)  # moments that are over, from one to before another
     on_screen: _Shot | None = None
     stays: float = 0.0
 
     def show(self, shot: _Shot) -> _Shot | None:
         """Put the next picture on screen: the one before it, where it was there at a moment of sampling."""
-        now = (shot.nanoseconds - self.start) / 1e9
-        before, over = self.on_screen, self._over(now)
-        if before is not None:
-            self.stays = now - (before.nanoseconds - self.start) / 1e9
-        self.on_screen = shot
-        return before if over else None
+        before, self.on_screen = self.on_screen, shot
+        if before is None:
+            return None
+        seconds = self._seconds(shot) - self._seconds(before)
+        if seconds >= 0:
+            self.stays = seconds
+        return before if self._is_due(before, self.stays) else None
 
     def end(self) -> _Shot | None:
         """The last picture, where it was there at a moment of sampling."""
         assert self.on_screen is not None
-        seconds = (self.on_screen.nanoseconds - self.start) / 1e9
-        return self.on_screen if self._over(seconds + max(self.stays, 2 * _ROUNDING)) else None
+        return self.on_screen if self._is_due(self.on_screen, self.stays) else None
 
-    def _over(self, now: float) -> bool:
-        before = self.shown
-        self.shown = max(before, math.ceil((now - _ROUNDING) * self.fps))
-        return self.shown > before
+    def _seconds(self, shot: _Shot) -> float:
+        return (shot.nanoseconds - self.start) / 1e9
+
+    def _is_due(self, shot: _Shot, stays: float) -> bool:
+        """Whether it is on screen at a moment of sampling at which no picture was taken yet."""
+        begin = self._seconds(shot)
+        first = math.ceil((begin - _ROUNDING) * self.fps)
+        end = math.ceil((begin + max(stays, 2 * _ROUNDING) - _ROUNDING) * self.fps)
+        if end <= first or any(a <= first and end <= b for a, b in self.sampled):
+            return False
+        apart = [(a, b) for a, b in self.sampled if b < first or end < a]
+        touching = [(a, b) for a, b in self.sampled if not (b < first or end < a)]
+        merged = (min([first, *(a for a, _ in touching)]), max([end, *(b for _, b in touching)]))
+        self.sampled = [*apart, merged]
+        return True
 
 
 @dataclass(slots=True)
@@ -230,19 +251,39 @@ def _gathered(file: IO[bytes], size: int) -> _Content:
 
 
 def _shots(file: IO[bytes], size: int, content: _Content, damage: list[str]) -> Iterator[_Shot]:
-    decoders, cameras, index = Decoders(), set(content.cameras), 0
+    offset, before = _clock_offset(file, size, content), dict[str, tuple[int, int]]()
+    for index, (topic, picture, stamp, message) in enumerate(_pictures(file, size, content, damage)):
+        nanoseconds = _time(stamp, message, offset)
+        logged, taken = before.get(topic, (message.log_time, nanoseconds))
+        if nanoseconds < taken and message.log_time > logged:  # the camera's clock was set back
+            nanoseconds = message.log_time + offset
+        before[topic] = message.log_time, nanoseconds
+        error = picture if isinstance(picture, str) else None
+        yield _Shot(index, topic, nanoseconds, None if isinstance(picture, str) else picture, error)
+
+
+def _pictures(
+    file: IO[bytes], size: int, content: _Content, damage: list[str]
+) -> Iterator[tuple[str, Picture | str, int, Message]]:
+    """The topic of each picture, itself or why there is none, its stamp (0: none) and its message."""
+    decoders, cameras = Decoders(), set(content.cameras)
     for schema, channel, message in _messages(file, size, content, damage):
         if channel.topic not in cameras:
             continue
         try:
             picture = decoders.picture(channel, schema, message.data)
-            if picture.is_depth:
-                continue
-            shot = _Shot(index, channel.topic, _time(picture.stamp, message), picture)
         except BadMessage as bad:
-            shot = _Shot(index, channel.topic, message.log_time, None, f"{channel.topic}: {bad}")
-        yield shot
-        index += 1
+            yield channel.topic, f"{channel.topic}: {bad}", 0, message
+            continue
+        if not picture.is_depth:
+            yield channel.topic, picture, picture.stamp, message
+
+
+def _clock_offset(file: IO[bytes], size: int, content: _Content) -> int:
+    """How far the cameras' clock is ahead of the recorder's, in nanoseconds: the median of the first pictures."""
+    first = islice(_pictures(file, size, content, []), _CLOCK_PICTURES)
+    offsets = sorted(stamp - message.log_time for _, _, stamp, message in first if _believed(stamp, message))
+    return offsets[len(offsets) // 2] if offsets else 0
 
 
 def _messages(
@@ -313,10 +354,17 @@ def _told(damage: list[str]) -> str:
     return f"the recording is cut off or damaged: {damage[0]}{more}"
 
 
-def _time(stamp: int, message: Message) -> int:
-    """When a picture was taken, in nanoseconds, by the camera's clock where that can be believed."""
+def _time(stamp: int, message: Message, offset: int) -> int:
+    """When a picture was taken, in nanoseconds, by the camera's clock where that can be believed: it is there, not a
+    day ahead, and as far from the recorder's clock as at first."""
+    if not _believed(stamp, message):
+        return message.log_time + offset
+    return stamp if abs(stamp - message.log_time - offset) <= _CLOCK_ERROR else message.log_time + offset
+
+
+def _believed(stamp: int, message: Message) -> bool:
     told, logged = _moment(stamp), _moment(message.log_time)
-    return stamp if told and not (logged and is_ahead(told, logged)) else message.log_time
+    return told is not None and not (logged and is_ahead(told, logged))
 
 
 def _after(first: int, nanoseconds: int) -> timedelta:
