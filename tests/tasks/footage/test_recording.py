@@ -5,6 +5,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from mcap.writer import Writer
 from clipomaly_core.errors import UserError
 from schemas.dataset import DatasetFrame, Split
 from schemas.records import Outcome, ScanRecord, TimestampSource
-from tasks.datasets.image_store import read_pictures
+from tasks.datasets.image_store import ImageForm, read_pictures
 from tasks.errors import SourceError
 from tasks.footage import source_recording
 from tasks.footage.archive import find_sources, list_sources
@@ -66,6 +67,47 @@ def test_every_encoding(tmp_path: Path, kind: str, compression: str) -> None:
     assert error is None
     assert [frame.index for frame in frames] == [0, 10, 20, 30, 40, 50, 60]
     check(path, frames, shots)
+
+
+def odd_clocks() -> dict[str, list[Shot]]:
+    """Ten seconds of a camera, ten pictures a second, with a clock that is wrong in one way each."""
+    hour, shots = 3600 * SECOND, drive(10.0)
+    logged = [replace(shot, logged=shot.time + SECOND // 20) for shot in shots]
+
+    def ahead(first: int, end: int, by: int) -> list[Shot]:
+        return [replace(shot, time=shot.time + by * (first <= n < end)) for n, shot in enumerate(logged)]
+
+    return {
+        "one stamp an hour ahead": ahead(37, 38, hour),
+        "the first stamp an hour ahead": ahead(0, 1, hour),
+        "set forward": ahead(20, 100, hour),
+        "set back": ahead(20, 100, -hour),
+        "set back by little": ahead(20, 100, -3 * SECOND),
+        "not set at first": ahead(0, 20, -START),
+        "halves in the wrong order": [*shots[50:], *shots[:50]],
+    }
+
+
+@pytest.mark.parametrize("wrong", odd_clocks())
+@pytest.mark.parametrize("kind", ["ros2", "protobuf"])
+def test_a_clock_that_jumps_loses_no_picture(tmp_path: Path, kind: str, wrong: str) -> None:
+    shots = odd_clocks()[wrong]
+    frames, error = read(listed(write_recording(tmp_path / "drive.mcap", shots, kind)), 1.0)
+    assert error is None and len(frames) in (10, 11)
+    times = sorted(frame.timestamp for frame in frames)
+    assert all(0.8 < (b - a).total_seconds() < 1.2 for a, b in pairwise(times))
+
+
+def test_two_receivers_are_not_mixed(tmp_path: Path) -> None:
+    shots = drive(3.0)
+    near = [Shot("/b", START + n * SECOND, place=(48.0 + n / 1000, 11.0)) for n in range(4)]
+    far = [Shot("/a", START + n * SECOND + SECOND // 2, place=(10.0, 10.0)) for n in range(3)]
+    source = listed(write_recording(tmp_path / "drive.mcap", [*shots, *near, *far], "ros2"))
+    track = read_track(source)
+    assert track is not None
+    for milliseconds in range(0, 3000, 250):
+        position = track.at(source.captured + timedelta(milliseconds=milliseconds))
+        assert position is not None and position.latitude == pytest.approx(48, abs=0.01)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -311,14 +353,14 @@ def test_pictures_of_a_dataset(tmp_path: Path) -> None:
     shots = [*drive(1), *(replace(shot, topic="/raw", encoding="rgb8") for shot in drive(1))]
     uri = listed(write_recording(tmp_path / "a.mcap", shots)).uri
     wanted = [frame(uri, index) for index in (2, 7, 12, 25)]
-    contents = list(read_pictures(wanted, png=True))
+    contents = list(read_pictures(wanted, form=ImageForm.PNG))
     for content, shot in zip(contents, (shots[2], shots[7], shots[12], None), strict=True):
         if shot is None:
             assert content.error == "the recording does not hold it any more"
         else:
             assert content.picture is not None and content.picture.data[:4] == b"\x89PNG"
             assert content.picture.copied is (not shot.encoding)
-    blurred = list(read_pictures(wanted[:3], png=True, blur=lambda image: (image[::-1].copy(), 1)))
+    blurred = list(read_pictures(wanted[:3], form=ImageForm.PNG, blur=lambda image: (image[::-1].copy(), 1)))
     for content, shot in zip(blurred, (shots[2], shots[7], shots[12]), strict=True):
         assert content.picture is not None and content.picture.blurred == 1
         assert np.array_equal(decode_image(content.picture.data)[::-1], shot.image)  # type: ignore[arg-type]
