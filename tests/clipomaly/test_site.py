@@ -68,8 +68,11 @@ def test_the_search_works_in_a_site_of_files(site):
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         page = browser.new_page()
+        page.set_default_timeout(120_000)
         page.goto((site / "reference" / "api.html").as_uri())
-        page.get_by_placeholder("Search").fill("compaction")
+        page.get_by_placeholder("Search").click()
+        page.locator("iframe").wait_for(state="attached")  # what reads the index
+        page.get_by_placeholder("Search").press_sequentially("compaction")
         page.locator(".md-search-result__item").first.wait_for()
         assert page.locator(".md-search-result__item").count() > 0
         browser.close()
