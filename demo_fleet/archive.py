@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from demo_fleet.catalogue import KINDS, kinds_named
-from demo_fleet.scene import Planted, Scene
+from demo_fleet.scene import Scene
+from demo_fleet.scene_records import Planted
 
 _FIRST_DAY = datetime(2024, 5, 6, 9, 30, tzinfo=UTC)
 _OBJECTS = pa.schema(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from demo_fleet.background import BackgroundVideo
 from demo_fleet.camera import Camera
 from demo_fleet.canvas import Sprite, with_smaller
 from demo_fleet.catalogue import KINDS, kinds_named
+from demo_fleet.ground import make_ground, make_layout
 from demo_fleet.kinds import Kind, draw_kind
 from demo_fleet.picture import PLANTED, VOID, Picture
+from demo_fleet.road_users import VIEW, make_traffic, some_sprite
+from demo_fleet.scene_records import Planted, Rendered, Strip, Thing
 from demo_fleet.surfaces import (
     BUILDING,
     FENCE,
@@ -23,74 +27,16 @@ from demo_fleet.surfaces import (
     WALL,
     draw_wall,
     facade,
-    make_ground,
-    make_layout,
     make_sky,
     side_strip,
 )
-from demo_fleet.traffic import VARIANTS, class_of, known_sprite
+from demo_fleet.traffic import class_of
 from demo_fleet.weather import develop, make_lens, make_weather
 
-VIEW = 105.0  # metres ahead that are drawn
 CHUNK = 10.0  # metres of road furnished at a time
 NEAREST = 2.2  # metres before the lens at which things leave the picture
 POSES = 8  # of a stride or a roll
 UNKNOWN_LABEL = 254
-
-
-@dataclass(frozen=True, slots=True)
-class Planted:
-    """A planted object as one frame shows it: `bbox` (x, y, width, height) and `area` of its visible pixels."""
-
-    track_id: int
-    name: str
-    bbox: tuple[int, int, int, int]
-    area: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A frame and its truth.
-
-    `image` (H, W, 3) uint8 RGB. `labels` (H, W) uint8: index into CLASSES, 254 planted object, 255 void.
-    `instances` (H, W) uint16: 0, or the track id of the planted object seen there.
-    """
-
-    image: npt.NDArray[np.uint8]
-    labels: npt.NDArray[np.uint8]
-    instances: npt.NDArray[np.uint16]
-    objects: tuple[Planted, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """An upright picture on the road: s metres along it, x to the right of the own lane, y above it."""
-
-    s: float
-    x: float
-    sprite: Sprite
-    what: int
-    y: float = 0.0
-    speed: float = 0.0  # along the road
-    drift: float = 0.0  # across it
-    lights: str = ""  # what shines at night: "head", "tail", "lamp"
-    shadow: bool = True
-    lit: bool = False  # its picture holds the night already
-    poses: tuple[Sprite, ...] = ()  # a walk or a roll, instead of `sprite`
-    pace: float = 0.0  # poses a second
-
-
-@dataclass(frozen=True, slots=True)
-class Strip:
-    """A wall along the road from s to s + length."""
-
-    s: float
-    length: float
-    x: float
-    sprite: Sprite
-    height: float
-    label: int
-    lit: bool = False  # its picture holds the night already
 
 
 class Scene:
@@ -141,7 +87,7 @@ class Scene:
         self._bonnet_colour = rng.uniform(15, 120) * np.array([1.0, 1.0, 1.02])
         self._chunks: dict[int, tuple[list[Thing], list[Strip]]] = {}
         self._side_kinds = self._choose_sides(rng)
-        self._movers = self._everything = self._traffic(rng, seconds)
+        self._movers = self._everything = make_traffic(rng, self.layout, self.speed, seconds)
         if objects is None or isinstance(objects, int):
             pool = kinds_named(list(kinds)) if kinds is not None else KINDS
             count = int(rng.integers(0, 4)) if objects is None else objects
@@ -150,7 +96,7 @@ class Scene:
             chosen = list(kinds_named(list(objects)))
         self.planted = {i + 1: kind.name for i, kind in enumerate(chosen)}
         self._objects = self._plant(rng, chosen, seconds)
-        self._video = _Video(background, size) if background is not None else None
+        self._video = BackgroundVideo(background, size) if background is not None else None
 
     def plant_again(self, rng: np.random.Generator, objects: Sequence[str | Kind]) -> None:
         """Take away what is planted, plant these kinds elsewhere, and look with another camera: of a still scene,
@@ -181,9 +127,6 @@ class Scene:
         }[self.layout.style]
         return str(rng.choice(options)), str(rng.choice(options))
 
-    def _sprite(self, rng: np.random.Generator, kind: str) -> Sprite:
-        return known_sprite(kind, int(rng.integers(VARIANTS)))
-
     def _chunk(self, index: int) -> tuple[list[Thing], list[Strip]]:
         if index not in self._chunks:
             self._chunks[index] = self._furnish(np.random.default_rng((self._seed, 23, index + 1000)), index)
@@ -201,7 +144,7 @@ class Scene:
         style = lay.style
 
         def add(kind: str, x: float, speed: float = 0.0, lights: str = "", shadow: bool = True) -> None:
-            sprite = self._sprite(rng, kind)
+            sprite = some_sprite(rng, kind)
             at = s + CHUNK * float(rng.random())
             things.append(Thing(at, x, sprite, class_of(kind), speed=speed, lights=lights, shadow=shadow))
 
@@ -253,45 +196,8 @@ class Scene:
                 view = "front" if outer in lay.oncoming else "rear"
                 add(f"{kind} {view}", edge - sign * 0.95)
         if style in ("country", "suburb") and index == 8 and rng.random() < 0.06:
-            things.append(Thing(s + 9, float(rng.uniform(-30, 30)), self._sprite(rng, "train"), class_of("train")))
+            things.append(Thing(s + 9, float(rng.uniform(-30, 30)), some_sprite(rng, "train"), class_of("train")))
         return things, strips
-
-    def _traffic(self, rng: np.random.Generator, seconds: float) -> list[Thing]:
-        movers: list[Thing] = []
-        reach = VIEW + self.speed * seconds
-        for lane in self.layout.lanes:
-            towards = lane in self.layout.oncoming
-            s = float(rng.uniform(8, 45)) if lane else float(rng.uniform(9, 60))
-            pace = self.speed * float(rng.uniform(0.95, 1.2 if not lane else 1.35))
-            span = reach + (pace * seconds if towards else 0.0)
-            gap = float(rng.uniform(14, 60))
-            while s < span:
-                kinds = ["car", "van", "truck", "bus", "motorcyclist", "cyclist"]
-                fast = self.layout.style == "motorway"
-                kind = str(rng.choice(kinds, p=[0.66, 0.1, 0.12, 0.04, 0.06, 0.02] if fast else
-                                      [0.6, 0.1, 0.08, 0.07, 0.07, 0.08]))  # fmt: skip
-                end = "" if kind.endswith("ist") else " front" if towards else " rear"
-                x = lane + float(rng.normal(0, 0.2))
-                movers.append(
-                    Thing(
-                        s,
-                        x,
-                        self._sprite(rng, kind + end),
-                        class_of(kind + end),
-                        speed=-pace if towards else pace,
-                        lights="head" if towards else "tail",
-                    )
-                )
-                s += gap * float(rng.uniform(0.5, 2.0)) + 6.0
-        if self.layout.style in ("city", "suburb") and rng.random() < 0.5:  # crossing the street
-            for _ in range(int(rng.integers(1, 4))):
-                kind = str(rng.choice(["person", "person", "cyclist side", "motorcyclist side", "car side", "bus side",
-                                       "truck side"]))  # fmt: skip
-                pace = {"person": 1.2, "cyclist side": 3.5}.get(kind, 6.0)
-                pace *= float(rng.choice([-1, 1]))
-                x = float(rng.uniform(-8, 8))
-                movers.append(Thing(float(rng.uniform(14, 70)), x, self._sprite(rng, kind), class_of(kind), drift=pace))
-        return movers
 
     def _plant(self, rng: np.random.Generator, kinds: Sequence[Kind], seconds: float) -> list[Thing]:
         planted: list[Thing] = []
@@ -472,43 +378,6 @@ def _in_the_way(mover: Thing, thing: Thing) -> bool:
     near = abs(mover.s - thing.s) < 5 and abs(mover.x - thing.x) < 2.2
     hides = mover.s < thing.s and abs(mover.x / max(mover.s, 1) - thing.x / max(thing.s, 1)) < 1.6 / max(mover.s, 1)
     return near or hides
-
-
-class _Video:
-    """Frames of a clip by time, the last one again when it is over."""
-
-    def __init__(self, path: Path, size: tuple[int, int]) -> None:
-        self._reader = cv2.VideoCapture(str(path))
-        self._size = size
-        self._fps = self._reader.get(cv2.CAP_PROP_FPS) or 25.0
-        self._count = int(self._reader.get(cv2.CAP_PROP_FRAME_COUNT))
-        self._next = 0
-        if self._count < 1:
-            raise ValueError(f"{path} is not a video that can be read: name a clip with at least one frame.")
-        self._last = self.at(0.0)
-
-    def at(self, t: float) -> npt.NDArray[np.uint8]:
-        """The frame (H, W, 3) uint8 shown at t seconds, cut to the aspect of the scene."""
-        index = min(int(t * self._fps + 1e-6), self._count - 1)
-        if index < self._next - 1:
-            self._reader.set(cv2.CAP_PROP_POS_FRAMES, index)
-            self._next = index
-        while self._next <= index:
-            ok, frame = self._reader.read()
-            self._next += 1
-            if ok and self._next > index:
-                self._last = _fitted(np.asarray(frame, np.uint8)[..., ::-1], self._size)
-        return self._last
-
-
-def _fitted(frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    h, w = size
-    rows, columns = frame.shape[:2]
-    scale = max(h / rows, w / columns)
-    cut_h, cut_w = min(round(h / scale), rows), min(round(w / scale), columns)
-    y, x = (rows - cut_h) // 2, (columns - cut_w) // 2
-    part = np.ascontiguousarray(frame[y : y + cut_h, x : x + cut_w])
-    return np.asarray(cv2.resize(part, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def sample_scene(seed: int, size: tuple[int, int] = (360, 640), kinds: Sequence[str | Kind] | None = None) -> Rendered:

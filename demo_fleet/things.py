@@ -6,13 +6,27 @@ import numpy as np
 
 from demo_fleet.canvas import Canvas, smooth
 from demo_fleet.kinds import Kind
-from demo_fleet.textures import Colour, any_colour, pick, scaled
-
-BLACK: Colour = (30, 30, 32)
-WHITE: Colour = (232, 232, 228)
-STEEL: Colour = (156, 160, 166)
-GLASS: Colour = (58, 72, 88)
-WOOD: Colour = (160, 112, 66)
+from demo_fleet.leisure import (
+    BLACK,
+    GLASS,
+    STEEL,
+    WHITE,
+    balloon,
+    beach_ball,
+    boat,
+    canoe,
+    drone,
+    football,
+    guitar,
+    kite,
+    rowing_ball,
+    skateboard,
+    surfboard,
+    teddy,
+    tent,
+    toy_balloon,
+)
+from demo_fleet.textures import any_colour, pick, scaled
 
 
 def _caravan(c: Canvas, rng: np.random.Generator) -> None:
@@ -80,41 +94,6 @@ def _stroller(c: Canvas, rng: np.random.Generator) -> None:
         c.limb([(0.05, 0.55), hood[i]], 0.014, scaled(cloth, 0.45), 0)
 
 
-def _boat(c: Canvas, rng: np.random.Generator) -> None:
-    hull, stripe = pick(rng, WHITE, (60, 90, 150), (150, 50, 46), (230, 200, 150)), any_colour(rng, 0.8)
-    if rng.random() < 0.5:  # sail
-        c.limb([(0, 0.4), (0, 1.0)], 0.025, (150, 130, 100))
-        c.polygon([(0.03, 0.98), (0.03, 0.45), (0.62, 0.45)], (236, 232, 222), 0.2)
-        c.polygon([(-0.04, 0.9), (-0.04, 0.45), (-0.42, 0.45)], scaled(stripe, 1.1), 0.2)
-    else:
-        c.polygon([(-0.35, 0.42), (-0.3, 0.74), (0.15, 0.74), (0.35, 0.42)], scaled(hull, 0.9), 0.2)
-        c.polygon([(-0.24, 0.52), (-0.22, 0.69), (0.1, 0.69), (0.22, 0.52)], GLASS, 0.1)
-        c.limb([(-0.2, 0.74), (-0.2, 0.98)], 0.02, STEEL)
-    c.blob([(-0.8, 0.44), (-0.72, 0.14), (-0.4, 0.02), (0.3, 0.02), (0.7, 0.2), (1.0, 0.52), (0.4, 0.42)], hull, 0.35)
-    c.limb([(-0.78, 0.36), (0, 0.34), (0.88, 0.44)], 0.05, stripe, 0)
-
-
-def _canoe(c: Canvas, rng: np.random.Generator) -> None:
-    hull = pick(rng, (190, 50, 40), (40, 110, 70), (214, 160, 60), (60, 100, 170), WOOD)
-    c.blob(
-        [
-            (-2.6, 0.98),
-            (-2.4, 0.4),
-            (-1.8, 0.06),
-            (0, 0.0),
-            (1.8, 0.06),
-            (2.4, 0.4),
-            (2.6, 0.98),
-            (1.7, 0.66),
-            (0, 0.56),
-            (-1.7, 0.66),
-        ],
-        hull,
-        0.45,
-    )
-    c.limb(smooth([(-2.55, 0.95), (-1.6, 0.68), (0, 0.58), (1.6, 0.68), (2.55, 0.95)]), 0.07, scaled(hull, 0.5), 0)
-
-
 def _tractor(c: Canvas, rng: np.random.Generator) -> None:
     paint = pick(rng, (50, 120, 50), (190, 36, 30), (40, 90, 170), (220, 130, 30))
     c.limb([(0.32, 0.6), (0.32, 0.84)], 0.04, BLACK)
@@ -130,29 +109,6 @@ def _tractor(c: Canvas, rng: np.random.Generator) -> None:
         c.limb([(x, max(y, 0.01)), (-0.4 + 0.24 * float(np.cos(a)), 0.29 + 0.24 * float(np.sin(a)))], 0.035, BLACK, 0)
     c.wheel((0.52, 0.17), 0.17, hub=(226, 196, 50))
     c.rectangle(0.62, 0.36, 0.67, 0.52, (40, 40, 40), 0)
-
-
-def _balloon(c: Canvas, rng: np.random.Generator) -> None:
-    a, b = any_colour(rng, 0.9), any_colour(rng, 0.9)
-    for s in (-1, 1):
-        c.limb([(s * 0.05, 0.13), (s * 0.12, 0.34)], 0.01, (80, 66, 50), 0)
-    c.box(-0.06, 0.0, 0.06, 0.12, 0.0, 0.0, (130, 90, 50), "grain")
-    xs = np.linspace(-1, 1, 8)
-    for i in range(7):
-        u, v = float(xs[i]), float(xs[i + 1])
-        gore = [(0.1 * u, 0.28), (0.34 * u, 0.5), (0.39 * u, 0.7), (0.26 * u, 0.92), (0.02 * u, 1.0), (0.02 * v, 1.0),
-                (0.26 * v, 0.92), (0.39 * v, 0.7), (0.34 * v, 0.5), (0.1 * v, 0.28)]  # fmt: skip
-        c.polygon(gore, scaled(a if i % 2 else b, (0.7, 0.85, 1.0, 1.15, 1.05, 0.85, 0.62)[i]), 0.15)
-
-
-def _toy_balloon(c: Canvas, rng: np.random.Generator) -> None:
-    for i in range(int(rng.integers(1, 4))):
-        x, y = 0.16 * (i - 0.5) * (i > 0), 0.76 - 0.06 * i
-        colour = any_colour(rng, 1.0)
-        c.limb(smooth([(x, y - 0.24), (x * 0.6 + 0.04, 0.3), (-0.02, 0.15), (0.0, 0.0)]), 0.012, (120, 120, 120), 0)
-        c.ellipse((x, y), 0.18, 0.23, colour, shade=0.4)
-        c.ellipse((x - 0.06, y + 0.09), 0.04, 0.06, scaled(colour, 1.7), shade=0)
-        c.polygon([(x, y - 0.22), (x - 0.03, y - 0.26), (x + 0.03, y - 0.26)], colour)
 
 
 def _scooter(c: Canvas, rng: np.random.Generator) -> None:
@@ -205,61 +161,6 @@ def _dumpster(c: Canvas, rng: np.random.Generator) -> None:
     c.rectangle(0.68, 0.5, 0.88, 0.58, scaled(paint, 0.6))
 
 
-def _football(c: Canvas, rng: np.random.Generator) -> None:
-    c.ellipse((0, 0.5), 0.5, 0.5, (238, 238, 236), shade=0.4)
-    spin = float(rng.uniform(0, 6))
-    for r, n in ((0.0, 1), (0.36, 5)):
-        for k in range(n):
-            a = spin + 2 * np.pi * k / 5
-            x, y = r * float(np.cos(a)), 0.5 + r * float(np.sin(a))
-            q = np.linspace(0, 2 * np.pi, 5, endpoint=False) + a
-            size = 0.15 if r == 0 else 0.115
-            pts = [(x + size * float(np.cos(t)), y + size * float(np.sin(t))) for t in q]
-            c.polygon(pts, (24, 24, 26), 0)
-            if r:
-                c.limb([(0.5 * x, 0.5 + 0.5 * (y - 0.5)), (x, y)], 0.016, (80, 80, 80), 0)
-
-
-def _beach_ball(c: Canvas, rng: np.random.Generator) -> None:
-    tones = (any_colour(rng, 1.0), WHITE, any_colour(rng, 1.0), WHITE, (240, 200, 40), WHITE)
-    xs = np.linspace(-1, 1, 7)
-    c.ellipse((0, 0.5), 0.5, 0.5, WHITE, shade=0.4)
-    ys = np.linspace(-1, 1, 9)
-    for i, colour in enumerate(tones):
-        left = [(0.5 * float(xs[i] * np.sqrt(1 - y * y)), 0.5 + 0.5 * float(y)) for y in ys]
-        right = [(0.5 * float(xs[i + 1] * np.sqrt(1 - y * y)), 0.5 + 0.5 * float(y)) for y in ys[::-1]]
-        c.polygon(left + right, scaled(colour, (0.75, 0.95, 1.1, 1.1, 0.9, 0.7)[i]), 0.2)
-    c.ellipse((-0.04, 0.93), 0.08, 0.04, WHITE)
-
-
-def _kite(c: Canvas, rng: np.random.Generator) -> None:
-    tones = [any_colour(rng, 1.0) for _ in range(4)]
-    mid, tips = (0.0, 0.7), [(0, 1.0), (0.32, 0.72), (0, 0.3), (-0.32, 0.72)]
-    tail = smooth([(0, 0.3), (0.1, 0.22), (-0.06, 0.13), (0.08, 0.03)])
-    c.limb(tail, 0.018, (90, 90, 90), 0)
-    for x, y in tail[3::4]:
-        c.polygon([(x, y), (x - 0.07, y + 0.035), (x - 0.07, y - 0.035)], tones[0])
-        c.polygon([(x, y), (x + 0.07, y + 0.035), (x + 0.07, y - 0.035)], tones[1])
-    for i in range(4):
-        c.polygon([mid, tips[i], tips[(i + 1) % 4]], tones[i], 0.15)
-    c.limb([tips[0], tips[2]], 0.014, BLACK, 0)
-    c.limb([tips[1], tips[3]], 0.014, BLACK, 0)
-
-
-def _drone(c: Canvas, rng: np.random.Generator) -> None:
-    body = pick(rng, WHITE, BLACK, (120, 124, 130))
-    for s in (-1, 1):
-        c.limb([(0, 0.55), (s * 0.95, 0.78)], 0.09, scaled(body, 0.8))
-        c.limb([(0, 0.5), (s * 0.6, 0.6)], 0.08, scaled(body, 0.6))
-        c.limb([(s * 0.95, 0.74), (s * 0.95, 0.92)], 0.12, BLACK)
-        c.ellipse((s * 0.95, 0.94), 0.5, 0.05, (90, 92, 96), shade=0)
-        c.ellipse((s * 0.6, 0.72), 0.36, 0.035, (120, 122, 126), shade=0)
-        c.limb([(s * 0.25, 0.45), (s * 0.4, 0.05), (s * 0.55, 0.03)], 0.05, scaled(body, 0.7))
-    c.blob([(-0.42, 0.5), (-0.3, 0.7), (0.3, 0.7), (0.42, 0.5), (0.2, 0.38), (-0.2, 0.38)], body, 0.3)
-    c.ellipse((0.0, 0.32), 0.12, 0.12, BLACK)
-    c.ellipse((0.02, 0.33), 0.05, 0.05, (90, 110, 150), shade=0)
-
-
 def _helmet(c: Canvas, rng: np.random.Generator) -> None:
     paint = any_colour(rng, 0.8)
     c.blob([(-0.55, 0.1), (-0.6, 0.5), (-0.4, 0.88), (0.05, 0.98), (0.45, 0.8), (0.58, 0.45), (0.55, 0.1), (0.2, 0.02),
@@ -276,31 +177,6 @@ def _glove(c: Canvas, rng: np.random.Generator) -> None:
     c.limb([(0.14, 0.3), (0.38, 0.45), (0.45, 0.6)], [0.2, 0.16, 0.13], scaled(colour, 0.9), 0.4)
     c.blob([(-0.28, 0.2), (-0.28, 0.55), (0, 0.64), (0.26, 0.55), (0.24, 0.2)], colour, 0.35, "mottle")
     c.rectangle(-0.25, 0.0, 0.22, 0.22, scaled(colour, 0.6), 0.2)
-
-
-def _skateboard(c: Canvas, rng: np.random.Generator) -> None:
-    deck = any_colour(rng, 0.8)
-    for x in (-1.6, 1.6):
-        c.wheel((x, 0.28), 0.28, tyre=pick(rng, WHITE, (220, 200, 60), (210, 70, 60)))
-    c.limb([(-3.0, 0.98), (-2.3, 0.68), (2.3, 0.68), (3.0, 0.98)], 0.24, deck, 0.3)
-    c.limb([(-2.9, 0.98), (-2.3, 0.76), (2.3, 0.76), (2.9, 0.98)], 0.08, BLACK, 0)
-
-
-def _teddy(c: Canvas, rng: np.random.Generator) -> None:
-    fur = pick(rng, (160, 108, 60), (206, 170, 120), (230, 190, 200), (110, 74, 48))
-    for s in (-1, 1):
-        c.ellipse((s * 0.22, 0.92), 0.11, 0.1, fur)
-        c.ellipse((s * 0.22, 0.92), 0.06, 0.055, scaled(fur, 1.3))
-        c.limb([(s * 0.2, 0.48), (s * 0.42, 0.3)], [0.18, 0.16], fur, texture="leaf")
-        c.limb([(s * 0.12, 0.16), (s * 0.38, 0.1)], [0.22, 0.2], scaled(fur, 0.92), texture="leaf")
-        c.ellipse((s * 0.42, 0.1), 0.08, 0.1, scaled(fur, 1.25))
-    c.ellipse((0, 0.32), 0.27, 0.28, fur, texture="leaf")
-    c.ellipse((0, 0.3), 0.16, 0.18, scaled(fur, 1.22), shade=0.1)
-    c.ellipse((0, 0.74), 0.29, 0.24, fur, texture="leaf")
-    c.ellipse((0, 0.67), 0.13, 0.1, scaled(fur, 1.3))
-    c.ellipse((0, 0.71), 0.045, 0.035, BLACK)
-    for s in (-1, 1):
-        c.ellipse((s * 0.11, 0.79), 0.03, 0.03, BLACK, shade=0)
 
 
 def _trash_can(c: Canvas, rng: np.random.Generator) -> None:
@@ -325,47 +201,6 @@ def _piano(c: Canvas, rng: np.random.Generator) -> None:
     for x in np.linspace(-0.56, 0.54, 22):
         c.limb([(float(x), 0.44), (float(x), 0.475)], 0.022, BLACK, 0)
     c.rectangle(-0.66, 0.35, 0.66, 0.41, scaled(wood, 1.2), 0.1)
-
-
-def _tent(c: Canvas, rng: np.random.Generator) -> None:
-    cloth = pick(rng, (220, 120, 40), (60, 120, 70), (60, 110, 180), (200, 60, 60), (200, 190, 60))
-    c.polygon([(0.0, 1.0), (0.75, 0.92), (1.2, 0.0), (0.6, 0.0)], scaled(cloth, 0.7), 0.15)
-    c.polygon([(0.0, 1.0), (-0.8, 0.0), (0.6, 0.0)], cloth, 0.2)
-    c.polygon([(0.0, 0.85), (-0.3, 0.0), (0.2, 0.0)], (44, 40, 38), 0)
-    c.polygon([(0.0, 0.85), (-0.3, 0.0), (-0.46, 0.0)], scaled(cloth, 1.25), 0.1)
-
-
-def _guitar(c: Canvas, rng: np.random.Generator) -> None:
-    wood = pick(rng, (190, 120, 50), (140, 60, 30), (30, 30, 34), (214, 170, 96))
-    c.limb([(0, 0.4), (0, 0.9)], 0.055, (70, 46, 30))
-    c.polygon([(-0.05, 0.88), (0.05, 0.88), (0.07, 1.0), (-0.07, 1.0)], (60, 38, 24))
-    c.blob(
-        [
-            (-0.08, 0.56),
-            (-0.15, 0.46),
-            (-0.11, 0.35),
-            (-0.2, 0.18),
-            (-0.12, 0.02),
-            (0.12, 0.02),
-            (0.2, 0.18),
-            (0.11, 0.35),
-            (0.15, 0.46),
-            (0.08, 0.56),
-        ],
-        wood,
-        0.3,
-        "grain",
-    )
-    c.ellipse((0, 0.36), 0.06, 0.06, (20, 16, 14), shade=0)
-    c.rectangle(-0.07, 0.16, 0.07, 0.19, (50, 34, 22), 0)
-    c.limb([(0, 0.17), (0, 0.97)], 0.014, (226, 222, 210), 0)
-
-
-def _surfboard(c: Canvas, rng: np.random.Generator) -> None:
-    a, b = any_colour(rng, 0.8), any_colour(rng, 0.9)
-    c.blob([(0, 1.0), (-0.11, 0.75), (-0.14, 0.4), (-0.07, 0.02), (0.07, 0.02), (0.14, 0.4), (0.11, 0.75)], a, 0.25)
-    c.limb([(0, 0.05), (0, 0.95)], 0.03, b, 0)
-    c.polygon([(-0.13, 0.5), (0.13, 0.62), (0.12, 0.72), (-0.12, 0.6)], b, 0)
 
 
 def _shoe(c: Canvas, rng: np.random.Generator) -> None:
@@ -398,44 +233,35 @@ def _statue(c: Canvas, rng: np.random.Generator) -> None:
     c.ellipse((0, 0.9), 0.065, 0.085, stone, shade=0.4)
 
 
-def _rowing_ball(c: Canvas, rng: np.random.Generator) -> None:
-    orange = pick(rng, (220, 110, 40), (196, 90, 40))
-    c.ellipse((0, 0.5), 0.5, 0.5, orange, shade=0.45, texture="fine", grain=0.08)
-    for dx in (-0.28, 0.28):
-        c.limb(smooth([(dx * 1.3, 0.12), (dx * 0.45, 0.5), (dx * 1.3, 0.88)]), 0.03, (40, 26, 18), 0)
-    c.limb([(-0.49, 0.5), (0.49, 0.5)], 0.03, (40, 26, 18), 0)
-    c.limb([(0, 0.01), (0, 0.99)], 0.03, (40, 26, 18), 0)
-
-
 THINGS: tuple[Kind, ...] = (
     Kind("caravan", ("camper", "mobile home"), "vehicle", 2.5, _caravan, 2.2),
     Kind("trailer", ("car trailer",), "vehicle", 1.3, _trailer, 2.8, tips=0.05),
     Kind("shopping cart", ("shopping trolley", "trolley"), "thing", 1.0, _shopping_cart, 1.2, tips=0.2),
     Kind("baby stroller", ("pram", "pushchair", "baby carriage"), "thing", 1.0, _stroller, 1.2, tips=0.1),
-    Kind("boat", ("motorboat", "sailing boat"), "vehicle", 2.0, _boat, 2.1),
-    Kind("canoe", ("kayak",), "vehicle", 0.6, _canoe, 5.4),
+    Kind("boat", ("motorboat", "sailing boat"), "vehicle", 2.0, boat, 2.1),
+    Kind("canoe", ("kayak",), "vehicle", 0.6, canoe, 5.4),
     Kind("tractor", ("farm tractor",), "vehicle", 2.6, _tractor, 1.6),
-    Kind("hot air balloon", (), "vehicle", 9.0, _balloon, 0.9, "fly"),
-    Kind("balloon", ("party balloon",), "thing", 1.2, _toy_balloon, 0.8, "fly"),
+    Kind("hot air balloon", (), "vehicle", 9.0, balloon, 0.9, "fly"),
+    Kind("balloon", ("party balloon",), "thing", 1.2, toy_balloon, 0.8, "fly"),
     Kind("kick scooter", ("electric scooter", "scooter"), "vehicle", 1.1, _scooter, 1.1, tips=0.4),
     Kind("wheelchair", (), "vehicle", 0.95, _wheelchair, 1.1, tips=0.1),
     Kind("shipping container", ("container",), "thing", 2.6, _container, 2.9),
     Kind("dumpster", ("skip", "waste container"), "thing", 1.3, _dumpster, 1.9),
     Kind("trash can", ("garbage can", "dustbin", "waste bin"), "thing", 1.0, _trash_can, 0.8, tips=0.3),
-    Kind("football", ("soccer ball",), "thing", 0.24, _football, 1.05, "roll"),
-    Kind("basketball", (), "thing", 0.25, _rowing_ball, 1.05, "roll"),
-    Kind("beach ball", (), "thing", 0.5, _beach_ball, 1.05, "roll"),
-    Kind("kite", (), "thing", 1.2, _kite, 0.8, "fly"),
-    Kind("drone", ("quadcopter",), "thing", 0.35, _drone, 3.0, "fly"),
+    Kind("football", ("soccer ball",), "thing", 0.24, football, 1.05, "roll"),
+    Kind("basketball", (), "thing", 0.25, rowing_ball, 1.05, "roll"),
+    Kind("beach ball", (), "thing", 0.5, beach_ball, 1.05, "roll"),
+    Kind("kite", (), "thing", 1.2, kite, 0.8, "fly"),
+    Kind("drone", ("quadcopter",), "thing", 0.35, drone, 3.0, "fly"),
     Kind("helmet", ("motorcycle helmet",), "thing", 0.3, _helmet, 1.3, tips=0.4),
     Kind("glove", ("work glove",), "thing", 0.28, _glove, 1.0, tips=0.6),
     Kind("shoe", ("sneaker", "boot"), "thing", 0.16, _shoe, 2.3, tips=0.1),
     Kind("hat", (), "thing", 0.22, _hat, 2.4, tips=0.1),
-    Kind("skateboard", (), "thing", 0.13, _skateboard, 6.4),
-    Kind("surfboard", (), "thing", 2.0, _surfboard, 0.5, tips=0.6),
-    Kind("teddy bear", ("stuffed toy", "plush toy"), "thing", 0.45, _teddy, 1.1, tips=0.3),
+    Kind("skateboard", (), "thing", 0.13, skateboard, 6.4),
+    Kind("surfboard", (), "thing", 2.0, surfboard, 0.5, tips=0.6),
+    Kind("teddy bear", ("stuffed toy", "plush toy"), "thing", 0.45, teddy, 1.1, tips=0.3),
     Kind("piano", (), "thing", 1.25, _piano, 1.5),
-    Kind("tent", (), "thing", 1.3, _tent, 2.5),
-    Kind("guitar", (), "thing", 1.0, _guitar, 0.6, tips=0.6),
+    Kind("tent", (), "thing", 1.3, tent, 2.5),
+    Kind("guitar", (), "thing", 1.0, guitar, 0.6, tips=0.6),
     Kind("statue", ("sculpture",), "thing", 2.0, _statue, 0.7, tips=0.1),
 )

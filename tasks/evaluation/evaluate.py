@@ -1,11 +1,8 @@
 """Judge a model, or score maps on disk, against a dataset's truth."""
 
-import math
 import os
-import resource
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,38 +12,25 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 
 from clipomaly_core import Clipomaly, FrameResult
 from clipomaly_core.device import choose_device
-from clipomaly_core.metrics import (
-    PixelCurve,
-    SegmentMetrics,
-    Track,
-    UnknownIoU,
-    pixel_curve,
-    pixel_metrics,
-    segment_metrics,
-    unknown_iou,
-)
 from tasks.errors import UsageError, UserError
 from tasks.evaluation.calibration import Calibration, calibrate, check_rate, config_text
 from tasks.evaluation.curves import draw_precision_recall, draw_roc
 from tasks.evaluation.data import Dataset, read_dataset
-from tasks.evaluation.formats import VOID, EvaluationFrame, LabelMap
+from tasks.evaluation.formats import EvaluationFrame
 from tasks.evaluation.lexicon import AcceptedNames, read_accepted_names
 from tasks.evaluation.open_world import OpenWorld
 from tasks.evaluation.results import (
     DatasetFacts,
     Evaluation,
-    FrameReport,
     ModelFacts,
     PixelReport,
-    SegmentReport,
-    Speed,
 )
 from tasks.evaluation.score_maps import ScoreMap, check_score_maps, read_score_map
 from tasks.evaluation.sheet import draw_frames
+from tasks.evaluation.survey import Clock, Ranked, Scores, Survey
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import Rgb, SourceError, read_frames, read_image
 from tasks.method_options import Value
@@ -61,7 +45,6 @@ METRICS, CURVE_PR, CURVE_ROC, FRAMES, CONFIG = (
 )  # fmt: skip
 OUTPUTS: Final = (CURVE_PR, CURVE_ROC, FRAMES, CONFIG, METRICS)  # in the order in which they appear
 
-Scores = Callable[[int], ScoreMap]
 OnFrame = Callable[[int, int | None], None]
 """Called with how many frames are done, and of how many where that is known."""
 
@@ -173,7 +156,7 @@ def _judged(settings: EvaluationSettings, stage: Path, on_frame: OnFrame) -> Eva
     total = len(dataset.frames)
     model: Clipomaly | None = None
     open_world: OpenWorld | None = None
-    clock = _Clock()
+    clock = Clock()
     if settings.scores is not None:
         folder = settings.scores
         check_score_maps(folder, dataset.frames)
@@ -193,7 +176,7 @@ def _judged(settings: EvaluationSettings, stage: Path, on_frame: OnFrame) -> Eva
         def read(index: int) -> ScoreMap:
             return _load(stage, index)
 
-    survey = _Survey()
+    survey = Survey()
     for index, (frame, result) in enumerate(zip(dataset.frames, results, strict=True)):
         label = dataset.anomaly_map(frame)
         if result is not None:
@@ -223,7 +206,7 @@ def _judged(settings: EvaluationSettings, stage: Path, on_frame: OnFrame) -> Eva
             f"No anomalous pixel in {total} frames of {settings.dataset}: use frames with anomalies, "
             "or calibrate a threshold on these with --calibrate."
         )
-    ranked = _Ranked(dataset, read, survey) if anomalous and facts.normal_pixels else None
+    ranked = Ranked(dataset, read, survey) if anomalous and facts.normal_pixels else None
     if anomalous and not ranked:
         raise UsageError(f"No normal pixel in {total} frames of {settings.dataset}: check --format.")
     if ranked:
@@ -254,7 +237,7 @@ def _judged(settings: EvaluationSettings, stage: Path, on_frame: OnFrame) -> Eva
 def _calibrated_on_footage(settings: EvaluationSettings, stage: Path, on_frame: OnFrame) -> Evaluation:
     assert settings.calibrate is not None  # _check saw to it
     model = get_model(settings.model)
-    clock, survey = _Clock(), _Survey()
+    clock, survey = Clock(), Survey()
     images = islice(_footage(str(settings.dataset), settings.fps), settings.limit)
     index = 0
     for index, result in enumerate(clock.run(model, images), start=1):
@@ -293,7 +276,7 @@ def _footage(archive: str, fps: float) -> Iterator[Rgb]:
             print(f"{source.uri}: {error}", file=sys.stderr)
 
 
-def _calibrated(rate: float, survey: "_Survey", dataset: Dataset, read: Scores) -> Calibration:
+def _calibrated(rate: float, survey: "Survey", dataset: Dataset, read: Scores) -> Calibration:
     clean = [index for index, count in enumerate(survey.anomalous) if not count]
     if not clean:
         raise UsageError(
@@ -324,118 +307,6 @@ def _model_facts(model: Clipomaly, settings: ModelSettings) -> ModelFacts:
         str(choose_device(settings.device)),
         plain_options(model.options),
     )
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Runs the model batch by batch and measures how long it takes."""
-
-    _seconds: float = 0.0
-    _frames: int = 0
-
-    def run(self, model: Clipomaly, images: Iterable[Rgb]) -> Iterator[FrameResult]:
-        remaining = iter(images)
-        while batch := list(islice(remaining, model.batch_size)):
-            start = time.perf_counter()
-            results = model(batch)
-            self._seconds += time.perf_counter() - start
-            self._frames += len(batch)
-            yield from results
-
-    def speed(self) -> Speed:
-        # Linux counts in KiB, macOS in bytes.
-        unit = 1 if sys.platform == "darwin" else 1024
-        cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
-        return Speed(
-            frames_per_second=self._frames / self._seconds,
-            seconds=self._seconds,
-            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
-            peak_device_memory_bytes=torch.cuda.max_memory_allocated() if cuda else None,
-        )
-
-
-@dataclass(slots=True)
-class _Survey:
-    """The first look at every frame: are its scores fit to be judged, and what is in it?"""
-
-    frames: list[FrameReport] = field(default_factory=list)
-    normal: list[int] = field(default_factory=list)
-    anomalous: list[int] = field(default_factory=list)
-    void: list[int] = field(default_factory=list)
-    low: float = math.inf
-    high: float = -math.inf
-    _flagged: int = 0
-
-    def add(self, name: str, score: ScoreMap, label: LabelMap, result: FrameResult | None) -> None:
-        """Raises UsageError for scores of another size or that are not finite."""
-        if score.shape != label.shape:
-            raise UsageError(
-                f"{name}: the score map is {score.shape[1]}x{score.shape[0]} and the label map "
-                f"{label.shape[1]}x{label.shape[0]}; give both the same size."
-            )
-        if not np.isfinite(score).all():
-            raise UsageError(f"{name}: the scores hold NaN or infinity; check the model or the file.")
-        low, high = float(score.min()), float(score.max())
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        is_normal = label == 0
-        counts = int(np.count_nonzero(is_normal)), int(np.count_nonzero(label == 1))
-        self.normal.append(counts[0])
-        self.anomalous.append(counts[1])
-        self.void.append(label.size - sum(counts))
-        ranks = all(counts) and float(score[label != VOID].min()) < float(score[label != VOID].max())
-        flagged = None
-        if result is not None:
-            called = int(np.count_nonzero(is_normal & (result.labels >= result.known_classes)))
-            self._flagged += called
-            flagged = called / counts[0] if counts[0] else None
-        self.frames.append(
-            FrameReport(
-                name,
-                pixel_metrics([score], [label])["auprc"] if ranks else None,
-                flagged,
-                tuple(instance.name for instance in result.instances) if result is not None else (),
-            )
-        )
-
-    def check(self) -> None:
-        """Raises UsageError where no frame ranks anything."""
-        if self.low == self.high:
-            raise UsageError(f"Every score is {self.low:g} and so ranks nothing; check the model or the files.")
-
-    def flagged_share(self) -> float | None:
-        """Share of all normal pixels that were called unknown."""
-        return self._flagged / sum(self.normal) if any(self.normal) else None
-
-
-class _Ranked:
-    """What the scores alone tell of a split that has anomalies."""
-
-    def __init__(self, dataset: Dataset, read: Scores, survey: _Survey) -> None:
-        self._dataset = dataset
-        self._read = read
-        self.exact: PixelCurve = pixel_curve(self._scores(), self._labels(), "exact")
-        self.smiyc: PixelCurve = pixel_curve(self._scores(), self._labels(), "smiyc")
-
-    def _scores(self) -> Iterator[ScoreMap]:
-        return (self._read(index) for index in range(len(self._dataset.frames)))
-
-    def _labels(self) -> Iterator[LabelMap]:
-        return (self._dataset.anomaly_map(frame) for frame in self._dataset.frames)
-
-    def segments(self) -> SegmentReport:
-        return SegmentReport(self._track("anomaly"), self._track("obstacle"))
-
-    def _track(self, track: Track) -> SegmentMetrics | None:
-        threshold = self.smiyc.metrics["best_f1_threshold"]
-        try:
-            return segment_metrics(self._scores(), self._labels(), track, threshold)
-        except UserError:
-            # Scores and labels have passed pixel_curve: what is left is that no true component is large enough.
-            return None
-
-    def unknown_at_best_f1(self) -> UnknownIoU:
-        threshold = self.exact.metrics["best_f1_threshold"]
-        return unknown_iou((score >= threshold for score in self._scores()), self._labels())
 
 
 def _check_accepted(accepted: AcceptedNames | None, frames: Sequence[EvaluationFrame], path: Path | None) -> None:
