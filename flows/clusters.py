@@ -124,7 +124,7 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
     with _entered(runner, lambda enter: _patiently(what, enter, again)):
         if address:
             _check_ray_nodes(ray, parameters)
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: dict[str, float] = ray.cluster_resources()
         with remote_options(num_gpus=1 if resources.get("GPU") else 0):
             yield Engine(runner, is_there, (ConnectionError, RaySystemError))
 

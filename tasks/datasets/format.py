@@ -79,3 +79,8 @@ def annotated(labels: Iterable[Label]) -> list[Label]:
 def class_list(names: Iterable[str]) -> OutputFile:
     """classes.txt: a name a line, in the order of their numbers."""
     return OutputFile("classes.txt", "".join(f"{name}\n" for name in names).encode())
+
+
+def class_list_alone(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
+    """The closing of a format that needs nothing but the names of its classes when all frames are there."""
+    yield class_list(classes.names)

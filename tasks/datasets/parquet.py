@@ -1,13 +1,13 @@
 """Parquet: a row a frame with its picture and instances, as data loaders of Hugging Face and DuckDB read it."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.dataset import FRAMES, DatasetFrame, Label
-from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated, class_list
+from tasks.datasets.format import Classes, Format, OutputFile, annotated, class_list_alone
 from tasks.datasets.image_store import Content, Picture
 
 _INSTANCE = pa.struct(
@@ -76,13 +76,9 @@ def _instance(label: Label, numbers: dict[str, int]) -> dict[str, object]:
     }
 
 
-def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
-    yield class_list(classes.names)
-
-
 PARQUET = Format(
     _part,
-    _closing,
+    class_list_alone,
     (),
     "duckdb.sql(\"SELECT frame_id, image.bytes, unnest(instances, recursive := true) FROM 'data/train-*.parquet'\")",
 )

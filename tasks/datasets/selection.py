@@ -6,83 +6,24 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
-from typing import Any, TypedDict, Unpack
+from datetime import UTC
 
 import cv2
-import duckdb
 import numpy as np
-import pyarrow as pa
 
 from clipomaly_core.lemma import lemma
 from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
-from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem, RepairedMask, ReviewItem, Verdict
+from schemas.geometry import box_iou
+from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem
+from tasks.datasets.instance_rows import FrameKey, InstanceRow, boxes_on_frames, corners, own_row, rows_of_tracks
+from tasks.datasets.judged_items import ROLES, JudgedItem, judged_item
 from tasks.datasets.split import Shares, split_drives
+from tasks.datasets.wanted import Wanted
 from tasks.errors import UserError
-from tasks.masks import decode_mask, mask_area
+from tasks.masks import decode_mask
 from tasks.tables import Tables
 
-_ROLES = {
-    Verdict.ACCEPT: Role.OBJECT,
-    Verdict.RELABEL: Role.OBJECT,
-    Verdict.KNOWN: Role.KNOWN,
-    Verdict.NOT_AN_OBJECT: Role.BACKGROUND,
-}
 _SAME_OBJECT = 0.7  # overlap of boxes above which what two scans found is one object
-_CHUNK = 5_000
-_BOX = ("bbox_x", "bbox_y", "bbox_width", "bbox_height")
-_BOX_COLUMNS = ", ".join(_BOX)
-_COLUMNS = (
-    f"source_uri, drive, frame_index, timestamp, frame_height, frame_width, {_BOX_COLUMNS}, area, mask_rle, "
-    "anomaly_score"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which judged items a dataset takes; an empty tuple or None asks nothing.
-
-    ``names`` are the decided names; ``first_day`` and ``last_day`` are capture dates in UTC, both included;
-    ``agreement`` is the least share of judged look-alikes that must have been judged the same; ``best`` is how
-    many frames of a track are taken, the surest ones and always the one that was judged. ``vouched_masks`` takes only
-    the judged frames whose mask a person called right or repaired.
-    """
-
-    names: tuple[str, ...] = ()
-    drives: tuple[str, ...] = ()
-    reviewers: tuple[str, ...] = ()
-    first_day: date | None = None
-    last_day: date | None = None
-    agreement: float = 0.0
-    best: int | None = None
-    known: bool = True
-    background: bool = True
-    fully_labelled: bool = False
-    vouched_masks: bool = False
-
-
-class Filters(TypedDict, total=False):
-    """The fields of ``Wanted``; names in any order."""
-
-    names: Iterable[str]
-    drives: Iterable[str]
-    reviewers: Iterable[str]
-    first_day: date | None
-    last_day: date | None
-    agreement: float
-    best: int | None
-    known: bool
-    background: bool
-    fully_labelled: bool
-    vouched_masks: bool
-
-
-def make_wanted(**filters: Unpack[Filters]) -> Wanted:
-    """The filters of a dataset; names, drives and reviewers are sorted, so that one selection has one record."""
-    values: dict[str, Any] = dict(filters)
-    for name in ("names", "drives", "reviewers"):
-        values[name] = tuple(sorted(values.get(name, ())))
-    return Wanted(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,38 +48,6 @@ class Selection:
         return (*self.objects, *self.known)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """The part of a judged item that a dataset needs: without its pictures, so that a fleet's fit in memory."""
-
-    item_id: str
-    verdict: Verdict
-    name: str | None
-    reviewer: str
-    decided_at: datetime
-    suggested: str
-    scan_id: str
-    source_uri: str
-    drive: str
-    frame_index: int
-    timestamp: datetime
-    height: int
-    width: int
-    box: Box
-    mask_rle: bytes
-    score: float
-    track_id: str | None
-    track: tuple[tuple[int, Box], ...]
-    cluster: str | None
-    embedding: bytes | None
-    repaired: RepairedMask | None
-    vouched: bool
-
-    @property
-    def role(self) -> Role:
-        return _ROLES[self.verdict]
-
-
 def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: int, shares: Shares) -> Selection:
     """Choose the frames of a dataset.
 
@@ -152,7 +61,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
         UserError: no tables; nothing left by the filters; a name that some called known and others an unknown
             object.
     """
-    usable = (_slim(queued) for queued in items if _is_usable(queued))
+    usable = (judged_item(queued) for queued in items if _is_usable(queued))
     judged = _one_spelling(sorted(usable, key=lambda one: one.item_id))
     agreement = _agreement(judged)
     chosen = [one for one in judged if _is_wanted(one, wanted, agreement[one.item_id])]
@@ -168,12 +77,12 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
     scans = {scan.scan_id: scan.weights_sha256 for scan in tables.scans()}
     if not scans:
         raise UserError(f"There are no tables at {tables.name}. Name those that the queue was mined from.")
-    rows = _rows(tables, [one for one in chosen if one.scan_id in scans])
-    labelled: dict[_Key, list[tuple[Label, _Row]]] = defaultdict(list)
+    rows = rows_of_tracks(tables, [one for one in chosen if one.scan_id in scans])
+    labelled: dict[FrameKey, list[tuple[Label, InstanceRow]]] = defaultdict(list)
     for one in chosen:
         for row in _frames_of(one, rows.get(one.item_id, []), 1 if wanted.vouched_masks else wanted.best):
             labelled[row.key].append((_label(one, row, agreement[one.item_id]), row))
-    boxes = _boxes(tables, {one.scan_id for one in chosen} & scans.keys(), labelled)
+    boxes = boxes_on_frames(tables, {one.scan_id for one in chosen} & scans.keys(), labelled)
     splits = split_drives({pairs[0][1].drive for pairs in labelled.values()}, seed, shares)
     frames: list[DatasetFrame] = []
     left_out = 0
@@ -205,43 +114,10 @@ def _is_usable(queued: QueuedItem) -> bool:
     name, verdict = queued.status.name, queued.status.verdict
     if queued.mask_state is MaskState.WRONG:
         return False
-    return verdict in _ROLES and not (name and lemma(name) == lemma(UNKNOWN_NAME))
+    return verdict in ROLES and not (name and lemma(name) == lemma(UNKNOWN_NAME))
 
 
-def _slim(queued: QueuedItem) -> _Judged:
-    item, status = queued.item, queued.status
-    assert status.verdict is not None and status.decided_by is not None and status.decided_at is not None
-    return _Judged(
-        item_id=item.item_id,
-        verdict=status.verdict,
-        name=status.name if _ROLES[status.verdict] is not Role.BACKGROUND else None,
-        reviewer=status.decided_by,
-        decided_at=status.decided_at,
-        suggested=item.name,
-        scan_id=item.scan_id,
-        source_uri=item.source_uri,
-        drive=item.drive,
-        frame_index=item.frame_index,
-        timestamp=item.timestamp,
-        height=item.frame_height,
-        width=item.frame_width,
-        box=item.box,
-        mask_rle=item.mask_rle,
-        score=item.score,
-        track_id=item.track_id,
-        track=_track_boxes(item),
-        cluster=item.cluster,
-        embedding=item.embedding,
-        repaired=queued.repaired,
-        vouched=queued.mask_state is not None and queued.mask_state.is_vouched,
-    )
-
-
-def _track_boxes(item: ReviewItem) -> tuple[tuple[int, Box], ...]:
-    return tuple((seen.frame_index, seen.box) for seen in item.track)
-
-
-def _one_spelling(judged: list[_Judged]) -> list[_Judged]:
+def _one_spelling(judged: list[JudgedItem]) -> list[JudgedItem]:
     """Plurals, hyphens and capitals make no class of their own: the spelling that is used most stands for all."""
     used = Counter(one.name for one in judged if one.name)
     spelling: dict[str, str] = {}
@@ -250,7 +126,7 @@ def _one_spelling(judged: list[_Judged]) -> list[_Judged]:
     return [replace(one, name=spelling[lemma(one.name)]) if one.name else one for one in judged]
 
 
-def _agreement(judged: Sequence[_Judged]) -> dict[str, float]:
+def _agreement(judged: Sequence[JudgedItem]) -> dict[str, float]:
     """For each item the share of the judged ones in its cluster that were judged the same, itself included."""
     by_cluster: dict[str, Counter[tuple[Role, str | None]]] = defaultdict(Counter)
     for one in judged:
@@ -260,11 +136,11 @@ def _agreement(judged: Sequence[_Judged]) -> dict[str, float]:
     }
 
 
-def _cluster(one: _Judged) -> str:
+def _cluster(one: JudgedItem) -> str:
     return f"cluster {one.cluster}" if one.cluster is not None else f"item {one.item_id}"
 
 
-def _is_wanted(one: _Judged, wanted: Wanted, agreement: float) -> bool:
+def _is_wanted(one: JudgedItem, wanted: Wanted, agreement: float) -> bool:
     day = one.timestamp.astimezone(UTC).date()
     names = {lemma(name) for name in wanted.names}
     return (
@@ -281,9 +157,9 @@ def _is_wanted(one: _Judged, wanted: Wanted, agreement: float) -> bool:
     )
 
 
-def _check_names(judged: Iterable[_Judged]) -> None:
+def _check_names(judged: Iterable[JudgedItem]) -> None:
     """Raises UserError where one name is a known class to some and an unknown object to others."""
-    named: dict[Role, dict[str, _Judged]] = {Role.OBJECT: {}, Role.KNOWN: {}}
+    named: dict[Role, dict[str, JudgedItem]] = {Role.OBJECT: {}, Role.KNOWN: {}}
     for one in judged:
         if one.name:
             named[one.role].setdefault(one.name, one)
@@ -298,133 +174,16 @@ def _check_names(judged: Iterable[_Judged]) -> None:
         )
 
 
-_Key = tuple[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """An instance as the tables have it."""
-
-    source_uri: str
-    drive: str
-    frame_index: int
-    timestamp: datetime
-    height: int
-    width: int
-    box: Box
-    area: int
-    mask_rle: bytes
-    score: float
-    mask_origin: str = "scan"
-
-    @property
-    def key(self) -> _Key:
-        return self.source_uri, self.frame_index
-
-
-def _rows(tables: Tables, judged: Sequence[_Judged]) -> dict[str, list[_Row]]:
-    """For each item the rows of its track: those with its track_id, and those whose boxes it lists.
-
-    Of every item's own frame there is a row, whatever the tables say.
-    """
-    found: dict[str, list[_Row]] = defaultdict(list)
-    for scan_id in sorted({one.scan_id for one in judged}):
-        of_scan = [one for one in judged if one.scan_id == scan_id]
-        tracks = [(one.item_id, one.source_uri, one.track_id) for one in of_scan if one.track_id is not None]
-        boxes = [
-            (one.item_id, one.source_uri, index, *_corners(box))
-            for one in of_scan
-            for index, box in {(one.frame_index, one.box), *one.track}
-        ]
-        with duckdb.connect() as connection:
-            connection.execute("SET enable_progress_bar = false")
-            connection.register("instances", tables.open("instances", scan_id=scan_id))
-            connection.register("tracks", _table(tracks, ("item_id", "source_uri", "track_id")))
-            connection.register("boxes", _table(boxes, ("item_id", "source_uri", "frame_index", *_BOX)))
-            answer: Any = connection.sql(
-                f"""
-                SELECT DISTINCT ON (item_id, source_uri, frame_index, {_BOX_COLUMNS}) * FROM (
-                    SELECT item_id, {_COLUMNS} FROM instances JOIN tracks USING (source_uri, track_id)
-                    UNION ALL
-                    SELECT item_id, {_COLUMNS} FROM instances JOIN boxes USING (source_uri, frame_index, {_BOX_COLUMNS})
-                ) ORDER BY item_id, source_uri, frame_index, {_BOX_COLUMNS}
-                """
-            )
-            for batch in answer.to_arrow_reader(_CHUNK):
-                for row in batch.to_pylist():
-                    found[row["item_id"]].append(_row(row))
-    return found
-
-
-def _boxes(tables: Tables, scans: Iterable[str], keys: Iterable[_Key]) -> dict[_Key, list[Box]]:
-    """The boxes of all instances that the scans found on these frames."""
-    found: dict[_Key, list[Box]] = defaultdict(list)
-    wanted = _table(list(keys), ("source_uri", "frame_index"))
-    for scan_id in sorted(scans):
-        with duckdb.connect() as connection:
-            connection.execute("SET enable_progress_bar = false")
-            connection.register("instances", tables.open("instances", scan_id=scan_id))
-            connection.register("wanted", wanted)
-            columns = f"source_uri, frame_index, {', '.join(_BOX)}"
-            answer = connection.execute(
-                f"SELECT {columns} FROM instances SEMI JOIN wanted USING (source_uri, frame_index)"
-            )
-            for source_uri, frame_index, *box in answer.fetchall():
-                found[source_uri, frame_index].append(Box(*box))
-    return found
-
-
-def _table(rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> pa.Table:
-    types = {"frame_index": pa.int64(), **dict.fromkeys(_BOX, pa.int32())}
-    schema = pa.schema([(column, types.get(column, pa.string())) for column in columns])
-    values = zip(*rows, strict=True) if rows else ((),) * len(columns)
-    return pa.table([pa.array(column, field.type) for column, field in zip(values, schema, strict=True)], schema=schema)
-
-
-def _corners(box: Box) -> tuple[int, int, int, int]:
-    return box.x, box.y, box.width, box.height
-
-
-def _row(row: dict[str, Any]) -> _Row:
-    return _Row(
-        source_uri=row["source_uri"],
-        drive=row["drive"],
-        frame_index=row["frame_index"],
-        timestamp=row["timestamp"],
-        height=row["frame_height"],
-        width=row["frame_width"],
-        box=Box(*(row[column] for column in _BOX)),
-        area=row["area"],
-        mask_rle=row["mask_rle"],
-        score=row["anomaly_score"],
-    )
-
-
-def _own_row(one: _Judged) -> _Row:
-    return _Row(
-        one.source_uri,
-        one.drive,
-        one.frame_index,
-        one.timestamp,
-        one.height,
-        one.width,
-        one.box,
-        mask_area(one.mask_rle, one.height, one.width),
-        one.mask_rle,
-        one.score,
-    )
-
-
-def _frames_of(one: _Judged, rows: Sequence[_Row], best: int | None) -> list[_Row]:
+def _frames_of(one: JudgedItem, rows: Sequence[InstanceRow], best: int | None) -> list[InstanceRow]:
     """The rows that are taken: one a frame, the judged one among them, the surest where not all are."""
     by_frame = {row.frame_index: row for row in sorted(rows, key=lambda row: (row.box == one.box, row.score))}
     found = by_frame.pop(one.frame_index, None)
-    own = _repaired_row(one, found or _own_row(one))
+    own = _repaired_row(one, found or own_row(one))
     others = sorted(by_frame.values(), key=lambda row: (-row.score, row.frame_index))
     return [own, *(others if best is None else others[: best - 1])]
 
 
-def _repaired_row(one: _Judged, own: _Row) -> _Row:
+def _repaired_row(one: JudgedItem, own: InstanceRow) -> InstanceRow:
     """The judged frame's row, with the mask that a person repaired."""
     if one.repaired is None:
         return own
@@ -434,7 +193,7 @@ def _repaired_row(one: _Judged, own: _Row) -> _Row:
     return replace(own, box=box, area=int(mask.sum()), mask_rle=one.repaired.mask_rle, mask_origin=origin)
 
 
-def _label(one: _Judged, row: _Row, agreement: float) -> Label:
+def _label(one: JudgedItem, row: InstanceRow, agreement: float) -> Label:
     return Label(
         one.item_id,
         one.role,
@@ -458,9 +217,9 @@ def _one_label_each(labels: Sequence[Label]) -> tuple[Label, ...]:
     """Where two scans found one object and both were judged, the later decision stands."""
     kept: list[Label] = []
     for label in sorted(labels, key=lambda label: (label.decided_at, label.item_id), reverse=True):
-        if all(label.scan_id == other.scan_id or _overlap(label.box, other.box) < _SAME_OBJECT for other in kept):
+        if all(label.scan_id == other.scan_id or box_iou(label.box, other.box) < _SAME_OBJECT for other in kept):
             kept.append(label)
-    return tuple(sorted(kept, key=lambda label: (_corners(label.box), label.item_id)))
+    return tuple(sorted(kept, key=lambda label: (corners(label.box), label.item_id)))
 
 
 def _count_unlabelled(boxes: Sequence[Box], labels: Sequence[Label]) -> int:
@@ -468,23 +227,13 @@ def _count_unlabelled(boxes: Sequence[Box], labels: Sequence[Label]) -> int:
     seen = [label.box for label in labels]
     count = 0
     for box in boxes:
-        if all(_overlap(box, other) < _SAME_OBJECT for other in seen):
+        if all(box_iou(box, other) < _SAME_OBJECT for other in seen):
             seen.append(box)
             count += 1
     return count
 
 
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    wide = min(one.x + one.width, other.x + other.width) - max(one.x, other.x)
-    high = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
-    if wide <= 0 or high <= 0:
-        return 0.0
-    shared = wide * high
-    return shared / (one.width * one.height + other.width * other.height - shared)
-
-
-def _frame(row: _Row, labels: tuple[Label, ...], unlabelled: int, split: Split) -> DatasetFrame:
+def _frame(row: InstanceRow, labels: tuple[Label, ...], unlabelled: int, split: Split) -> DatasetFrame:
     return DatasetFrame(
         _frame_id(row.source_uri, row.frame_index),
         split,
@@ -512,7 +261,7 @@ def slug(text: str) -> str:
 
 
 def _embeddings(
-    judged: Iterable[_Judged], models: Mapping[str, str], kept: Mapping[str, Split]
+    judged: Iterable[JudgedItem], models: Mapping[str, str], kept: Mapping[str, Split]
 ) -> Iterator[ItemEmbedding]:
     for one in judged:
         identity = _frame_id(one.source_uri, one.frame_index)

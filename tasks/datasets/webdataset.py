@@ -4,13 +4,13 @@ All images are JPEG: readers that derive the columns from the first samples refu
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC
 
 from webdataset import TarWriter
 
 from schemas.dataset import DatasetFrame, Label
-from tasks.datasets.format import Classes, Format, Kept, OutputFile, annotated, class_list
+from tasks.datasets.format import Classes, Format, OutputFile, annotated, class_list_alone
 from tasks.datasets.image_store import Content, ImageForm, Picture
 
 
@@ -61,13 +61,9 @@ def _instance(label: Label, frame: DatasetFrame, numbers: dict[str, int]) -> dic
     }
 
 
-def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
-    yield class_list(classes.names)
-
-
 WEBDATASET = Format(
     _part,
-    _closing,
+    class_list_alone,
     ("images of the archive that are PNG become JPEG of quality 95",),
     'datasets.load_dataset("webdataset", data_files={"train": "train-*.tar"}, split="train")',
     images=ImageForm.JPEG,

@@ -26,8 +26,9 @@ from schemas.review import Box, MaskState, QueuedItem, RepairedMask, Verdict
 from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
 from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.manifest import Manifest
-from tasks.datasets.selection import Wanted, select
+from tasks.datasets.selection import select
 from tasks.datasets.split import near_pairs, read_shares, split_drives, split_of
+from tasks.datasets.wanted import Wanted
 from tasks.errors import UsageError, UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask, encode_mask
@@ -478,13 +479,14 @@ from pathlib import Path
 from tests.tasks.dataset_samples import judged_fleet
 from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.build import DatasetOptions, build_dataset
-import tasks.datasets.build, time
-tasks.datasets.build._PART = 2
-replace = tasks.datasets.build.replace_file
+import time
+from tasks.datasets import parts
+parts.PART_FRAMES = 2
+replace = parts.replace_file
 def slowly(place, data, durable=True):
     time.sleep(0.02)
     replace(place, data, durable=durable)
-tasks.datasets.build.replace_file = slowly
+parts.replace_file = slowly
 fleet = judged_fleet(Path(sys.argv[1]), sys.argv[2])
 build_dataset(fleet.walk, sys.argv[3], DatasetOptions(fleet.tables, sys.argv[4], shares=(0.5, 0.25, 0.25)))
 """
@@ -494,7 +496,7 @@ build_dataset(fleet.walk, sys.argv[3], DatasetOptions(fleet.tables, sys.argv[4],
     "form", [DatasetFormat.YOLO_SEG, pytest.param(DatasetFormat.WEBDATASET, marks=pytest.mark.slow)]
 )
 def test_a_killed_build_goes_on_to_the_same_bytes(fleet, tmp_path, form, monkeypatch):
-    monkeypatch.setattr("tasks.datasets.build._PART", 2)
+    monkeypatch.setattr("tasks.datasets.parts.PART_FRAMES", 2)
     build(fleet, tmp_path / "whole", form)
     out = tmp_path / "killed"
     command = [sys.executable, "-c", _KILLED, str(fleet.archive), fleet.tables, str(out), form.value]
