@@ -48,7 +48,7 @@ def metrics_text(tables: str, summary: Summary, verdict: Verdict | None) -> byte
     if verdict is not None:
         verdicts = {one.value: float(one is verdict) for one in Verdict}
         gauge("scan_result", "How the last scan ended: 1 for what holds.", verdicts, "result")
-    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
+    text: bytes = generate_latest(registry)
     return text
 
 
@@ -91,7 +91,7 @@ class _FileCollector(Collector):
         place = locate(os.path.abspath(self._path))
         if exists(place):
             text = read_file(place).decode()
-            yield from text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+            yield from text_string_to_metric_families(text)
 
 
 def serve_metrics(path: str, port: int) -> str:
