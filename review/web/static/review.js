@@ -125,7 +125,6 @@ async function renew() {
 }
 addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
 addEventListener("focus", renew);
-
 // What is on screen belongs to one item: whoever goes on starts afresh.
 function leave() {
   wholeFrame = false;
@@ -369,13 +368,11 @@ function press(key, event) {
   else if (key === "z") undo();
   else if (key === "m") { maskOn = !maskOn; localStorage.setItem("mask", maskOn ? "on" : "off"); if (entry) showPictures(entry.item); }
   else if (key === "p") { if (entry?.item.has_motion && entry.item.has_frames) motion.toggle(entry.item); else if (entry) toast("There are no frames around it to show."); }
-  else if (key === "[") motion.step(-1);
-  else if (key === "]") motion.step(1);
+  else if (key === "[" || key === "]") motion.step(key === "[" ? -1 : 1);
   else if (key === "+" || key === "=") zoom.by(1.5);
   else if (key === "-" || key === "−") zoom.by(1 / 1.5);
   else if (key === "0") zoom.reset();
-  else if (key === "r") flagMask(entry, "right", renewed);
-  else if (key === "w") flagMask(entry, "wrong", renewed);
+  else if (key === "r" || key === "w") flagMask(entry, key === "r" ? "right" : "wrong", renewed);
   else if (key === "e") { if (entry) { trackFrame = null; wholeFrame = false; maskOn = true; motion.close(); showPictures(entry.item); repair.on ? repair.close() : repair.open(entry.item); } }
   else if (key === "c") comment(entry);
   else if (key === "f") { trackFrame = null; wholeFrame = !wholeFrame; if (entry) showPictures(entry.item); }
@@ -388,11 +385,8 @@ function press(key, event) {
   return true;
 }
 
-$("toggle-mask").addEventListener("click", () => press("m"));
-$("toggle-frame").addEventListener("click", () => press("f"));
-$("toggle-motion").addEventListener("click", () => press("p"));
-$("zoom-in").addEventListener("click", () => press("+"));
-$("zoom-out").addEventListener("click", () => press("-"));
+const pressed = { "toggle-mask": "m", "toggle-frame": "f", "toggle-motion": "p", "zoom-in": "+", "zoom-out": "-" };
+for (const [id, key] of Object.entries(pressed)) $(id).addEventListener("click", () => press(key));
 // Items that nobody looks at any more go back at once, without waiting for their leases to end.
 addEventListener("pagehide", () => {
   const items = entries.filter(open).map((entry) => entry.item.item_id);
