@@ -9,7 +9,7 @@ from clipomaly.cli.arguments import Json
 
 def models(
     every: Annotated[
-        bool, typer.Option("--all", help="Try every architecture of open_clip on this machine, in a minute or more.")
+        bool, typer.Option("--all", help="Try every architecture of open_clip on this machine; takes minutes.")
     ] = False,
     as_json: Json = False,
 ) -> None:
