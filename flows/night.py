@@ -14,6 +14,7 @@ from tasks.footage.archive import Listing, find_sources
 from tasks.footage.sources import Sources
 from tasks.model import describe_model
 from tasks.scanning.footage_length import with_footage
+from tasks.scanning.moved import note_moved
 from tasks.scanning.plan import Plan, plan
 from tasks.scanning.plan_record import Loss, write_plan
 from tasks.scanning.scan_record import make_scan_record
@@ -136,6 +137,7 @@ def begin(parameters: ScanParameters, night: Night) -> ScanRecord:
     tables = Tables.at(parameters.tables)
     scan = replace(night.record, run=tables.next_run(night.record.scan_id))
     tables.begin(scan)
+    note_moved(tables, parameters.archive, Sources.of(night.listing.sources))
     write_plan(tables, scan.scan_id, _what(parameters), night.shards, run=scan.run)
     return scan
 

@@ -82,6 +82,7 @@ class SourceOutcome:
     ``etag`` is that of the content that the outcome is of; empty where it could not be looked at for a reason
     that is none of its own, such as missing permission: it counts as not scanned, and the next scan tries again.
     ``footage_seconds`` is how much footage it holds, 0 where that could not be told; None in records of old versions.
+    ``fingerprint`` is the size and a hash of both ends of a file; None of a folder and in records of old versions.
     """
 
     uri: str
@@ -92,6 +93,7 @@ class SourceOutcome:
     failed_frames: int
     instances: int
     footage_seconds: float | None = None
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

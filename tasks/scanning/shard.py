@@ -28,6 +28,7 @@ from schemas.records import (
     Stages,
 )
 from tasks.errors import DeniedError, SourceError, UserError
+from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
 from tasks.footage.images import Rgb
 from tasks.footage.opening import open_source
@@ -150,13 +151,14 @@ def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committe
 
 @dataclass(slots=True)
 class _Tally:
-    """What has become of a source so far. The reader sets ``error``, ``denied``, ``footage_seconds`` and ``notes``;
-    the rest is counted as rows are made."""
+    """What has become of a source so far. The reader sets ``error``, ``denied``, ``footage_seconds``, ``fingerprint``
+    and ``notes``; the rest is counted as rows are made."""
 
     source: Source
     error: str | None = None
     denied: bool = False
     footage_seconds: float = 0.0
+    fingerprint: str | None = None
     notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     first_bad_frame: str | None = None
@@ -176,7 +178,15 @@ class _Tally:
             error = f"{bad} of {frames} frames lost: {error}"
         etag = "" if self.denied and outcome is Outcome.FAILED else self.source.etag
         return SourceOutcome(
-            self.source.uri, etag, outcome, error, frames, bad, self.counts["instances"], self.footage_seconds
+            self.source.uri,
+            etag,
+            outcome,
+            error,
+            frames,
+            bad,
+            self.counts["instances"],
+            self.footage_seconds,
+            self.fingerprint,
         )
 
 
@@ -275,6 +285,7 @@ def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) 
         try:
             source = open_source(tally.source)
             tally.footage_seconds = source.footage_seconds
+            tally.fingerprint = fingerprint(source.uri, source.size)
             if source.note:
                 tally.notes.append(source.note)
             track = _track(source, tally)

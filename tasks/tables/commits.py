@@ -64,6 +64,7 @@ COMMITS = pa.schema(
                         ("failed_frames", pa.int64()),
                         ("instances", pa.int64()),
                         ("footage_seconds", pa.float64()),
+                        ("fingerprint", pa.string()),
                     ]
                 )
             ),

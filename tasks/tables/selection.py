@@ -11,6 +11,7 @@ from tasks.storage import Location
 from tasks.tables.commits import read_commits
 from tasks.tables.files import Compactions, SelectedFile, committed_files, damage_error, read_compacted, wrong_sizes
 from tasks.tables.left_out import LeftOut
+from tasks.tables.moved_record import read_moved
 from tasks.tables.parts import file_day
 from tasks.tables.scans import scans_there
 
@@ -50,7 +51,7 @@ def select(root: Location, table: str, scan_id: str | None) -> Selection:
         commits = [commit for scan in scans for commit in read_commits(root, scan)]
         # Read after the commits: what is merged was committed before, so no shard can be in neither.
         compactions = read_compacted(root, scans)
-        shards = _live_shards(commits)
+        shards = _live_shards(commits, read_moved(root))
         live = [shard.commit for shard in shards]
         files = tuple(item for item in committed_files(live, compactions) if item.file.table == wanted)
         damaged = wrong_sizes(root, files)
@@ -79,17 +80,19 @@ class _LiveShard:
     superseded: frozenset[str]
 
 
-def _live_shards(commits: Sequence[CommitRecord]) -> list[_LiveShard]:
+def _live_shards(commits: Sequence[CommitRecord], moved: Mapping[str, str]) -> list[_LiveShard]:
     newest: dict[str, tuple[bool, int, datetime, str, str]] = {}
     for commit in commits:
         for source in _kept(commit):
             readable = source.outcome is not Outcome.FAILED
             age = (readable, commit.run, commit.committed, commit.scan_id, commit.shard_id)
             newest[source.uri] = max(age, newest.get(source.uri, age))
+    # Rows of footage that was moved follow it: once it is read under its new address, the old one does not count.
+    left_behind = {old for old, new in moved.items() if new in newest and newest[new][0]}
     live = []
     for commit in sorted(commits, key=lambda c: (c.scan_id, c.shard_id)):
         this = (commit.scan_id, commit.shard_id)
-        kept = {source.uri for source in _kept(commit) if newest[source.uri][3:] == this}
+        kept = {source.uri for source in _kept(commit) if newest[source.uri][3:] == this} - left_behind
         superseded = frozenset(source.uri for source in commit.sources).difference(kept)
         if kept:
             live.append(_LiveShard(commit, superseded))

@@ -1,0 +1,22 @@
+"""What a file is told by, whatever it is called: its size and a hash of its beginning and end."""
+
+import hashlib
+
+from tasks.errors import UserError
+from tasks.storage import STORAGE_ERRORS, locate
+
+_PART = 64 * 1024  # bytes, from either end
+
+
+def fingerprint(uri: str, size: int) -> str | None:
+    """``<size in hexadecimal>-<24 digits of a SHA-256>`` of a file of ``size`` bytes. None for a folder, whose etag is
+    made of its files, and for a file that cannot be read."""
+    if uri.endswith("/"):
+        return None
+    try:
+        place = locate(uri)
+        digest = hashlib.sha256(place.fs.cat_file(place.path, start=0, end=min(size, _PART)))
+        digest.update(place.fs.cat_file(place.path, start=max(0, size - _PART), end=size))
+    except (UserError, *STORAGE_ERRORS):
+        return None
+    return f"{size:x}-{digest.hexdigest()[:24]}"
