@@ -3,7 +3,8 @@
 import hashlib
 
 from tasks.errors import UserError
-from tasks.storage import STORAGE_ERRORS, locate
+from tasks.storage import locate
+from tasks.storage_errors import storage_errors
 
 _PART = 64 * 1024  # bytes, from either end
 
@@ -17,6 +18,6 @@ def fingerprint(uri: str, size: int) -> str | None:
         place = locate(uri)
         digest = hashlib.sha256(place.fs.cat_file(place.path, start=0, end=min(size, _PART)))
         digest.update(place.fs.cat_file(place.path, start=max(0, size - _PART), end=size))
-    except (UserError, *STORAGE_ERRORS):
+    except storage_errors(UserError):
         return None
     return f"{size:x}-{digest.hexdigest()[:24]}"
