@@ -58,7 +58,7 @@ def frame_result(findings: Findings, words: PromptedVocabulary, options: Options
         full_score = follow_edges(full_score, findings.frame)
     enlarged = cv2.resize(findings.known_labels, (size[1], size[0]), interpolation=cv2.INTER_NEAREST)
     full_labels = enlarged.astype(np.int16)
-    parts: list[tuple[Region, RegionName]] = []
+    parts: list[tuple[Region, RegionName, float]] = []
     masks: list[Mask] = []
     for label in range(known, len(vocabulary)):
         for part in connected_regions(labels == label, options.min_area * labels.size, labels.size):
@@ -71,7 +71,8 @@ def frame_result(findings: Findings, words: PromptedVocabulary, options: Options
             mask = mask_at_frame_size(part.mask, size)
             full_labels[mask] = label
             masks.append(mask)
-            parts.append((part, findings.regions[int(np.argmax(overlaps))][1]))
+            region, name = findings.regions[int(np.argmax(overlaps))]
+            parts.append((part, name, region.peak))
     instances = _instances(words, full_score, findings.features, masks, parts)
     return FrameResult(full_score, full_labels, vocabulary, known, options.threshold, instances)
 
@@ -92,17 +93,17 @@ def _instances(
     score: npt.NDArray[np.float32],
     features: Tensor | None,
     masks: list[Mask],
-    parts: list[tuple[Region, RegionName]],
+    parts: list[tuple[Region, RegionName, float]],
 ) -> tuple[Instance, ...]:
     """The instances of a frame, the highest score first."""
     if not parts:
         return ()
     assert features is not None
-    grids = torch.from_numpy(np.stack([part.mask for part, _ in parts]))
+    grids = torch.from_numpy(np.stack([part.mask for part, _, _ in parts]))
     embeddings = region_embeddings(features, grids).numpy()
     candidates = words.vocabulary.candidates
     instances = []
-    for mask, (_, name), embedding in zip(masks, parts, embeddings, strict=True):
+    for mask, (_, name, peak), embedding in zip(masks, parts, embeddings, strict=True):
         inside = score[mask]
         instances.append(
             Instance(
@@ -116,6 +117,8 @@ def _instances(
                 score=float(inside.mean()),
                 score_max=float(inside.max()),
                 embedding=embedding,
+                evidence=peak,
+                name_reason=name.reason,
             )
         )
     return tuple(sorted(instances, key=lambda instance: (-instance.score_max, instance.bbox)))

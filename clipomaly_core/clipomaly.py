@@ -12,18 +12,24 @@ from threading import Lock
 import torch
 from torch import Tensor, nn
 
+from clipomaly_core.anomaly_regions import Logits, anomaly_regions, probability
 from clipomaly_core.assembly import Findings, frame_result
 from clipomaly_core.device import choose_device
 from clipomaly_core.errors import UserError
 from clipomaly_core.frame_candidates import allowed_candidates, new_names
 from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.frame_input import FramesInput, to_frames
+from clipomaly_core.look import Look
 from clipomaly_core.names import NameSource
+from clipomaly_core.naming import RegionName
 from clipomaly_core.options import Options, default_options
 from clipomaly_core.prompted_vocabulary import PromptedVocabulary, prompt_vocabulary
+from clipomaly_core.reference.files import built_in_reference, read_reference
+from clipomaly_core.reference.fit import check_reference, thresholds_from
+from clipomaly_core.reference.record import ORDINARY_LOGIT, Reference
 from clipomaly_core.region_naming import name_frame_regions
-from clipomaly_core.regions import connected_regions
-from clipomaly_core.scores import anomaly_score
+from clipomaly_core.regions import Region
+from clipomaly_core.scores import anomaly_logit
 from clipomaly_core.segmentation import candidate_evidence, finer, label_map
 from clipomaly_core.steps import step
 from clipomaly_core.tagger import ClipTagger, Tagger
@@ -55,12 +61,14 @@ class Clipomaly:
         options: Options,
         device: torch.device,
         tagger: Tagger | None = None,
+        reference: Reference | None = None,
     ) -> None:
         """Arguments as in ``load``, with the model itself as ``tower``, on ``device``."""
         self.name = checkpoint.name
         self.weights_sha256 = checkpoint.sha256
         self.embedding_dimension = tower.image.embedding_dimension
-        self.options = options
+        self.options = options if reference is None else thresholds_from(reference, options)
+        self.reference = None if reference is None else reference.on(device)
         self.encoder = FrameEncoder(tower, options, device)
         self._tower = tower
         self._given: tuple[str | None, str] = (str(checkpoint.path), str(device))
@@ -86,6 +94,7 @@ class Clipomaly:
         device: str = "auto",
         options: Options | None = None,
         tagger: Tagger | None = None,
+        reference: str | Reference | None = None,
     ) -> "Clipomaly":
         """Load a model.
 
@@ -106,7 +115,13 @@ class Clipomaly:
         if not isinstance(vocabulary, Vocabulary):
             vocabulary = Vocabulary.load(vocabulary)
         options = options or default_options(model)
-        loaded = cls(checkpoint, load_tower(checkpoint, target), vocabulary, options, target, tagger)
+        if isinstance(reference, str):
+            reference = read_reference(reference)
+        if reference is not None:
+            check_reference(reference, checkpoint.sha256, options)
+        else:
+            reference = built_in_reference(checkpoint.name, checkpoint.sha256)
+        loaded = cls(checkpoint, load_tower(checkpoint, target), vocabulary, options, target, tagger, reference)
         loaded._given = (weights, device)
         return loaded
 
@@ -116,14 +131,19 @@ class Clipomaly:
         The weights are not in the pickle, and a change of them is lost: whoever unpickles must reach the same file.
         """
         weights, device = self._given
-        return _load_again, (
-            self.name, weights, self.weights_sha256, self.vocabulary, device, self.options, self._given_tagger,
-        )  # fmt: skip
+        reference = self.reference and self.reference.on(torch.device("cpu"))
+        given = (self.name, weights, self.weights_sha256, self.vocabulary, device, self.options, self._given_tagger)
+        return _load_again, (*given, reference)
 
     @property
     def batch_size(self) -> int:
         """How many frames one call should hold: enough to fill the device, few enough for its memory."""
         return 4 if self._device.type == "cpu" else 32
+
+    @property
+    def ordinary_logit(self) -> float:
+        """The logit of the anomaly score at ordinary places."""
+        return ORDINARY_LOGIT
 
     @property
     def tower(self) -> Tower:
@@ -144,6 +164,14 @@ class Clipomaly:
     def vocabulary(self) -> Vocabulary:
         """Known classes (V) and candidate names (W) as they are now: ``extend`` and taggers add names."""
         return self._words.vocabulary
+
+    def with_reference(self, reference: Reference, options: Options) -> "Clipomaly":
+        """The same model, sharing its network and words, calibrated on a reference and with other thresholds."""
+        model = object.__new__(type(self))
+        model.__dict__.update(self.__dict__)  # a copy would load the network again
+        model.reference = reference.on(self._device)
+        model.options = thresholds_from(reference, options)
+        return model
 
     def extend(self, names: Iterable[str], source: NameSource = NameSource.USER) -> None:
         """Add candidate names. It costs their text embeddings and nothing else; no retraining.
@@ -209,29 +237,64 @@ class Clipomaly:
 
     @torch.inference_mode()
     def infer(self, frames: FramesInput) -> list[Finish]:
-        """Do what needs the network and its device.
-
-        The rest, above all masks at the frame's size, runs on the CPU. Any thread may do it while the next frames are
-        on the device.
+        """``look`` and ``find`` in one, for frames that do not belong to one source.
 
         Args:
             frames: as in a call. Sizes may differ; frames of one size are processed together.
 
         Returns:
-            A function for each frame, in order, that makes its result. The scores of a frame do not depend on the
-            other frames of the call.
+            As ``find``. The scores of a frame do not depend on the other frames of the call.
+
+        Raises:
+            UserError: a frame that is not (H, W, 3) uint8.
+        """
+        return self.find(self.look(frames))
+
+    @torch.inference_mode()
+    def look(self, given: FramesInput) -> list[Look]:
+        """Features and anomaly scores of frames.
+
+        Args:
+            given: frames as in a call. Sizes may differ; frames of one size are processed together.
+
+        Returns:
+            One look for each frame, in order. It holds memory of the device until it is dropped.
 
         Raises:
             UsageError: a frame that is not (H, W, 3) uint8.
         """
-        frames = to_frames(frames)
+        frames = to_frames(given)
         order = sorted(range(len(frames)), key=lambda index: (frames[index].shape, index))
-        results: dict[int, Finish] = {}
+        looks: dict[int, Look] = {}
         for _, group in groupby(order, key=lambda index: frames[index].shape):
             indices = list(group)
-            same_size = self._same_size([frames[index] for index in indices])
-            results.update(zip(indices, same_size, strict=True))
-        return [results[index] for index in range(len(frames))]
+            looks.update(zip(indices, self._look([frames[index] for index in indices]), strict=True))
+        return [looks[index] for index in range(len(frames))]
+
+    @torch.inference_mode()
+    def find(self, looks: Sequence[Look], usual: Sequence[Logits | None] | None = None) -> list[Finish]:
+        """Regions and names of frames, as far as they need the network and its device.
+
+        The rest, above all masks at the frame's size, runs on the CPU. Any thread may do it while the next frames are
+        on the device.
+
+        Args:
+            looks: what ``look`` returned, of any frames.
+            usual: for each look what is subtracted from its logits, see ``clipomaly_core.source_map``; of each the
+                size of the logits, or ``None``.
+
+        Returns:
+            A function for each look, in order, that makes the result of its frame.
+        """
+        subtracted = usual or [None] * len(looks)
+        logits = [
+            look.logits if own is None else look.logits - own for look, own in zip(looks, subtracted, strict=True)
+        ]
+        finishes: list[Finish] = []
+        for _, group in groupby(range(len(looks)), key=lambda index: id(looks[index].words)):
+            indices = list(group)
+            finishes += self._find([looks[index] for index in indices], [logits[index] for index in indices])
+        return finishes
 
     def known_cosines(self, frames: Sequence[Frame]) -> Tensor:
         """Cosines to the known classes; gradients flow through.
@@ -244,7 +307,8 @@ class Clipomaly:
         """
         return finer(self._words.known.cosines(self.encoder.dense(frames)))
 
-    def _same_size(self, frames: list[Frame]) -> list[Finish]:
+    def _look(self, frames: list[Frame]) -> list[Look]:
+        """Look at frames of one size."""
         options = self.options
         with step("naming"):
             words, allowed = self._candidates(frames)
@@ -256,49 +320,60 @@ class Clipomaly:
                 evidence = candidate_evidence(features, words.candidates, allowed, options.logit_scale)
             elif options.score == "word-msp":
                 evidence = candidate_evidence(features, words.known.words(), None, options.logit_scale)
-            scores = anomaly_score(options.score, known, evidence, options.logit_scale).cpu().numpy()
-        with step("naming"):
-            least = options.min_area * scores[0].size
-            regions = [connected_regions(score > options.threshold, least, options.max_regions) for score in scores]
-            named = name_frame_regions(frames, features, regions, words, allowed, self.encoder, options)
-            kept = [
-                tuple(pair for pair in zip(*of_frame, strict=True) if not pair[1].reassigned_known)
-                for of_frame in zip(regions, named, strict=True)
-            ]
-            chosen = [
-                tuple(sorted({name.candidate for _, name in pairs if name.candidate is not None})) for pairs in kept
-            ]
-            known_labels = known.argmax(1)
-            labels = torch.stack(
-                [
-                    label_map(known[index], words.candidates.of(own), features[index])
-                    if own and options.reassign_known == "pixel"
-                    else known_labels[index]
-                    for index, own in enumerate(chosen)
-                ]
-            )
-            # Copied together, so that an accelerator is waited for once a batch and not once a frame. Features are
-            # needed only where something was found, which is in few frames.
-            both = torch.stack([known_labels, labels]).to(torch.int16).cpu().numpy()
-            hits = [index for index, pairs in enumerate(kept) if pairs]
-            features_of = dict(zip(hits, features[hits].cpu(), strict=True))
+            language = anomaly_logit(options.score, known, evidence, options.logit_scale)
+            logits = self._calibrated(language, features).cpu().numpy()
+            plain = language.cpu().numpy()
         return [
-            partial(
-                frame_result,
-                Findings(
-                    frame,
-                    scores[index],
-                    both[0, index],
-                    both[1, index],
-                    chosen[index],
-                    kept[index],
-                    features_of.get(index),
-                ),
+            Look(
+                frame,
                 words,
-                options,
+                features[index],
+                known[index],
+                logits[index],
+                plain[index],
+                None if allowed is None else allowed[index],
             )
             for index, frame in enumerate(frames)
         ]
+
+    def _calibrated(self, logits: Tensor, features: Tensor) -> Tensor:
+        """Logits of the language score, (B, 4h, 4w), and features, (B, h, w, D) → logits of the anomaly score."""
+        if self.reference is None:
+            return logits
+        distances = None
+        if self.options.fusion:
+            distances = finer(self.reference.bank.distance(features)[..., None])[:, 0]
+        return self.reference.calibrated(logits, distances, self.options.fusion)
+
+    def _find(self, looks: list[Look], logits: list[Logits]) -> list[Finish]:
+        """Find in frames that share their words; ``logits`` take the place of those of the looks."""
+        options, words = self.options, looks[0].words
+        with step("naming"):
+            regions = [anomaly_regions(own, options) for own in logits]
+            allowed = (
+                None
+                if looks[0].allowed is None
+                else torch.stack([look.allowed for look in looks if look.allowed is not None])
+            )
+            frames, features = [look.frame for look in looks], [look.features for look in looks]
+            named = name_frame_regions(frames, features, regions, words, allowed, self.encoder, options)
+        return [
+            self._finish(look, own, [pair for pair in zip(*of_frame, strict=True) if not pair[1].reassigned_known])
+            for look, own, of_frame in zip(looks, logits, zip(regions, named, strict=True), strict=True)
+        ]
+
+    def _finish(self, look: Look, logits: Logits, kept: list[tuple[Region, RegionName]]) -> Finish:
+        """What the device has to do for the label map of one frame, and then the rest of it."""
+        with step("naming"):
+            chosen = tuple(sorted({name.candidate for _, name in kept if name.candidate is not None}))
+            known_labels = labels = look.known.argmax(0)
+            if chosen and self.options.reassign_known == "pixel":
+                labels = label_map(look.known, look.words.candidates.of(chosen), look.features)
+            both = torch.stack([known_labels, labels]).to(torch.int16).cpu().numpy()
+            features = look.features.cpu() if kept else None  # few frames have finds
+            score = probability(logits)
+            findings = Findings(look.frame, score, both[0], both[1], chosen, tuple(kept), features)
+        return partial(frame_result, findings, look.words, self.options)
 
 
 def _load_again(
@@ -309,10 +384,17 @@ def _load_again(
     device: str,
     options: Options,
     tagger: Tagger | None,
+    reference: Reference | None,
 ) -> Clipomaly:
     """A pickled model, loaded from where it was loaded before. Raises UserError when other weights are there now."""
     loaded = Clipomaly.load(
-        model, weights=weights, vocabulary=vocabulary, device=device, options=options, tagger=tagger
+        model,
+        weights=weights,
+        vocabulary=vocabulary,
+        device=device,
+        options=options,
+        tagger=tagger,
+        reference=reference,
     )
     if loaded.weights_sha256 != sha256:
         raise UserError(

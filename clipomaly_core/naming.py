@@ -21,12 +21,14 @@ class RegionName:
 
     ``candidate`` is the number of a candidate name; ``None`` where no name is clear and near enough.
     ``reassigned_known`` is true where a known class fits the region better than any candidate, or almost as well: see
-    ``Options.reassign_known_margin``.
+    ``Options.reassign_known_margin``. ``reason`` says why there is no name: ``margin``, the best two are too close;
+    ``distance``, all are too far; ``candidates``, there are none; ``None`` where there is a name.
     """
 
     candidate: int | None
     names: tuple[NameScore, ...]
     reassigned_known: bool = False
+    reason: str | None = None
 
     @property
     def name(self) -> str:
@@ -65,7 +67,7 @@ def name_regions(
         allowed: (R, N) bool, the candidates that each region may be called; all where ``None``.
     """
     if not names or not len(regions):
-        return [RegionName(None, ())] * len(regions)
+        return [RegionName(None, (), reason="candidates")] * len(regions)
     if allowed is None:
         allowed = torch.ones(len(regions), len(names), dtype=torch.bool, device=regions.device)
     candidates_region, candidates_crop = _cosines(candidates, regions), _cosines(candidates, crops)
@@ -86,11 +88,12 @@ def name_regions(
     for row_scores, row, is_near, is_known, count in rows:
         scores, indices = row_scores[:count], row[:count]  # candidates that are not allowed come last
         if not count:
-            named.append(RegionName(None, ()))
+            named.append(RegionName(None, (), reason="candidates"))
             continue
-        clear = is_near and (len(scores) == 1 or scores[0] - scores[1] >= options.margin)
+        clear = len(scores) == 1 or scores[0] - scores[1] >= options.margin
+        reason = None if is_near and clear else "margin" if is_near else "distance"
         top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
-        named.append(RegionName(indices[0] if clear else None, top, is_known))
+        named.append(RegionName(None if reason else indices[0], top, is_known, reason))
     return named
 
 

@@ -35,7 +35,15 @@ class Options:
     templates: which prompt templates are averaged: ``short``, ``full``, or ``word``, which is the word alone.
     score: what tells unknown from known, see ``anomaly_score``; ``entropy`` is the paper's.
     logit_scale: inverse temperature of the softmax over cosines, > 0.
-    threshold: a pixel whose score is above it is unknown, in [0, 1].
+    threshold: a pixel whose score, with contrast, is above it is unknown, in [0, 1].
+    peak_threshold: of the unknown regions, only those are kept that reach this score somewhere (hysteresis), in [0, 1];
+        ``None`` keeps all of them, as the paper does.
+    contrast: how much of its difference from the surroundings is added to the logit of each pixel before it is compared
+        with the thresholds, see ``clipomaly_core.anomaly_regions``; 0, as in the paper: nothing.
+    fusion: weight of the distance from ordinary features beside 1 for the language score, both in standard deviations,
+        0 and more; only with a reference.
+    finds_per_hour: about so many finds an hour on ordinary footage, above 0: with a reference the three options above
+        follow from it; ``None`` leaves them as they are.
     min_area: smallest instance as a share of the frame's area.
     max_regions: at most so many regions a frame are named, the largest first.
     preselect: how many candidates, nearest to the region's embedding, are compared with its crops (CAT-Seg keeps 256).
@@ -74,6 +82,10 @@ class Options:
     score: Score = "entropy"
     logit_scale: float = 40.0
     threshold: float = 0.6
+    peak_threshold: float | None = None
+    contrast: float = 0.0
+    fusion: float = 0.0
+    finds_per_hour: float | None = 30.0
     min_area: float = 0.0004
     max_regions: int = 100
     preselect: int = 256
@@ -122,8 +134,13 @@ class Options:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
         if self.crop_size is not None and self.crop_size < 1:
             raise UsageError(f"Option crop_size is {self.crop_size}: it must be greater than 0.")
-        if self.context < 0:
-            raise UsageError(f"Option context is {self.context}: it must be 0 or greater.")
+        for name in ("context", "contrast", "fusion"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"Option {name} is {getattr(self, name)}: it must be 0 or greater.")
+        if self.finds_per_hour is not None and not self.finds_per_hour > 0:
+            raise UsageError(f"Option finds_per_hour is {self.finds_per_hour}: it must be greater than 0.")
+        if self.peak_threshold is not None and not 0 <= self.peak_threshold <= 1:
+            raise UsageError(f"Option peak_threshold is {self.peak_threshold}: it must lie in 0 to 1.")
 
 
 def default_options(model: str) -> Options:
@@ -134,7 +151,9 @@ def default_options(model: str) -> Options:
             scales=(1.0, 1.64),
             score="candidate_probability",
             logit_scale=20.0,
-            threshold=0.975,
+            threshold=0.995,
+            peak_threshold=0.999,
+            contrast=0.5,
             min_area=0.001,
             preselect=2000,
             region_weight=0.3,
@@ -143,7 +162,7 @@ def default_options(model: str) -> Options:
             margin=0.05,
             name_cosine=0.38,
             reassign_known="region",
-            reassign_known_margin=0.16,
+            reassign_known_margin=0.1,
         )
     if model == ROAD:
         return Options(

@@ -20,7 +20,7 @@ from clipomaly_core.types import Frame
 
 def name_frame_regions(
     frames: Sequence[Frame],
-    features: Tensor,
+    features: Sequence[Tensor],
     regions: Sequence[Sequence[Region]],
     words: PromptedVocabulary,
     allowed: Tensor | None,
@@ -31,7 +31,7 @@ def name_frame_regions(
 
     Args:
         frames: B frames of (H, W, 3) uint8 RGB.
-        features: (B, h, w, D) float32, L2-normalised.
+        features: (h, w, D) float32, L2-normalised, of each frame.
         regions: the regions of each frame.
         words: known classes and candidate names.
         allowed: (B, N) bool, the candidates of each frame; all where ``None``.
@@ -43,7 +43,7 @@ def name_frame_regions(
     """
     if not any(regions):
         return [[] for _ in frames]
-    device = features.device
+    device = features[0].device
     embedded = torch.cat(
         [
             region_embeddings(frame_features, torch.from_numpy(np.stack([r.mask for r in found])).to(device))

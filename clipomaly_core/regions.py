@@ -12,20 +12,27 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One 8-connected region: ``mask`` (h, w) bool over the whole grid, ``bbox`` (x, y, width, height)."""
+    """One 8-connected region: ``mask`` (h, w) bool over the whole grid, ``bbox`` (x, y, width, height).
+
+    ``peak`` is the greatest value in it, where it was found in a map of values.
+    """
 
     mask: npt.NDArray[np.bool_]
     bbox: tuple[int, int, int, int]
     area: int
+    peak: float = 0.0
 
 
-def connected_regions(mask: npt.NDArray[np.bool_], min_area: float, most: int) -> list[Region]:
+def connected_regions(
+    mask: npt.NDArray[np.bool_], min_area: float, most: int, values: npt.NDArray[np.float32] | None = None
+) -> list[Region]:
     """The 8-connected regions of a mask.
 
     Args:
         mask: (h, w) bool.
         min_area: smaller regions are left out, in cells of the mask.
         most: so many regions at most are returned.
+        values: (h, w) float32, of which each region keeps the greatest as its ``peak``.
 
     Returns:
         Largest first; of equal size, in reading order.
@@ -38,7 +45,13 @@ def connected_regions(mask: npt.NDArray[np.bool_], min_area: float, most: int) -
         if areas[index] < max(min_area, 1):
             break
         x, y, width, height, area = (int(value) for value in stats[index + 1])
-        regions.append(Region(labels == index + 1, (x, y, width, height), area))
+        own = labels == index + 1
+        peak = (
+            0.0
+            if values is None
+            else float(values[y : y + height, x : x + width][own[y : y + height, x : x + width]].max())
+        )
+        regions.append(Region(own, (x, y, width, height), area, peak))
     return regions
 
 

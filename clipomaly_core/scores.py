@@ -9,6 +9,9 @@ from torch import Tensor
 Score = Literal["entropy", "msp", "max-logit", "variance", "candidate_probability", "word-msp"]
 SCORES: tuple[str, ...] = get_args(Score)
 
+_LEAST = 1e-7
+"""Probabilities are kept so far from 0 and 1, for a finite logit."""
+
 
 def anomaly_score(score: Score, known: Tensor, unknown: Tensor | None, scale: float) -> Tensor:
     """Score each place from its cosines.
@@ -41,8 +44,18 @@ def anomaly_score(score: Score, known: Tensor, unknown: Tensor | None, scale: fl
         case "variance":
             return (1 - known.std(1, correction=0)).clamp(0, 1)  # cosines lie in [-1, 1], so std <= 1
         case "candidate_probability":
-            assert unknown is not None
-            return torch.sigmoid(unknown.float()[:, 0] - torch.logsumexp(scale * known, dim=1))
+            return torch.sigmoid(anomaly_logit(score, known, unknown, scale))
         case "word-msp":
             assert unknown is not None
             return (1 - torch.exp(scale * known.amax(1) - unknown.float()[:, 0])).clamp(0, 1)
+
+
+def anomaly_logit(score: Score, known: Tensor, unknown: Tensor | None, scale: float) -> Tensor:
+    """The logit of ``anomaly_score``, with the same arguments: (B, …) float32.
+
+    Differences between places that are almost surely unknown are lost in a probability and kept in its logit.
+    """
+    if score == "candidate_probability":
+        assert unknown is not None
+        return unknown.float()[:, 0] - torch.logsumexp(scale * known.float(), dim=1)
+    return torch.logit(anomaly_score(score, known, unknown, scale), eps=_LEAST)

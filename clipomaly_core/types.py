@@ -28,7 +28,9 @@ class Instance:
     best five then. ``name_source`` tells where the name came from (``dictionary``, ``user``, …) or ``none``.
     ``mask`` is (H, W) bool over the whole frame; ``bbox`` is (x, y, width, height) in pixels; ``area`` in
     pixels; ``score`` and ``score_max`` are the mean and greatest anomaly score in the mask, in [0, 1];
-    ``embedding`` is (D,) float32, L2-normalised, in the space of the text embeddings.
+    ``embedding`` is (D,) float32, L2-normalised, in the space of the text embeddings. ``evidence`` is the greatest
+    logit of the anomaly score in its region, with the contrast to its surroundings: what thresholds decide on.
+    ``name_reason`` says why the name is "unknown object": ``margin``, ``distance`` or ``candidates``.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Instance:
     score: float
     score_max: float
     embedding: npt.NDArray[np.float32]
+    evidence: float = 0.0
+    name_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from flows.night import Night, Summary, note_losses
 from flows.parameters import ScanParameters
 from flows.private import whom_to_tell
 from flows.steps import run_step
+from tasks.scanning.calibration_check import calibration_misfit
 from tasks.tables import Tables
 
 
@@ -47,6 +48,8 @@ def send_failure(parameters: ScanParameters, reason: str) -> None:
 def _records(parameters: ScanParameters, night: Night, summary: Summary) -> str:
     """Leave records that are quick to read, and say there why shards are left."""
     Tables.at(parameters.tables).fold(night.record.scan_id)
+    if misfit := calibration_misfit(night.record, summary.frames, summary.instances):
+        summary.notes.append(misfit)
     if summary.lost:
         note_losses(parameters, night, summary)
     return "commit records folded"

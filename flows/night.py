@@ -7,16 +7,19 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from flows.parameters import ScanParameters
+from flows.progress import current_reporter
 from flows.steps import Step, one_line
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
 from schemas.safe_text import masked
 from tasks.footage.archive import Listing, find_sources
 from tasks.footage.sources import Sources
 from tasks.model import describe_model
+from tasks.model_settings import ModelSettings
 from tasks.scanning.footage_length import with_footage
 from tasks.scanning.moved import note_moved
 from tasks.scanning.plan import Plan, plan
 from tasks.scanning.plan_record import Loss, write_plan
+from tasks.scanning.reference_choice import choose_reference
 from tasks.scanning.scan_record import make_scan_record
 from tasks.tables import Tables
 
@@ -33,11 +36,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A planned scan: what there is, what of it is done, and the shards that are left."""
+    """A planned scan: what there is, what of it is done, the shards that are left, the model, and what to say of its
+    calibration."""
 
     record: ScanRecord
     listing: Listing
     shards: Plan
+    settings: ModelSettings
+    calibration: str | None = None
 
     @property
     def already_done(self) -> int:
@@ -112,18 +118,27 @@ class Summary:
 
 
 def prepare(parameters: ScanParameters) -> Night:
-    """List the archive and plan what is not committed yet. Nothing is written: see ``begin``.
+    """List the archive and plan what is not committed yet. Nothing is written but a reference: see ``begin``.
 
     Raises:
         UserError: archive, tables, model or vocabulary that cannot be used.
     """
     listing = find_sources(parameters.archive, parameters.prefixes, parameters.inventory)
-    scan = make_scan_record(
-        describe_model(parameters.model_settings()), fps=parameters.fps, keyframes=parameters.keyframes
+    watch = current_reporter()
+    choice = choose_reference(
+        parameters.tables,
+        parameters.model_settings(),
+        Sources.of(listing.sources),
+        parameters.fps,
+        may_build=not parameters.no_reference and not parameters.keyframes,
+        begin=watch.begin_reference,
+        progress=watch.frames,
     )
+    settings = replace(parameters.model_settings(), reference=choice.url)
+    scan = make_scan_record(describe_model(settings), fps=parameters.fps, keyframes=parameters.keyframes)
     done = Tables.at(parameters.tables).done(scan.scan_id)
     shards = plan(with_footage(Sources.of(listing.sources), done), done, parameters.shard_minutes)
-    return Night(scan, listing, shards)
+    return Night(scan, listing, shards, settings, choice.told)
 
 
 def begin(parameters: ScanParameters, night: Night) -> ScanRecord:
@@ -163,4 +178,5 @@ def summary_of(night: Night) -> Summary:
         left_over=night.listing.left_over,
         already_done=night.already_done,
         planned=shards,
+        notes=[night.calibration] if night.calibration else [],
     )

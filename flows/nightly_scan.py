@@ -152,7 +152,7 @@ def _scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summ
 
 def _one_by_one(parameters: ScanParameters, night: Night, start: Begin, done: Done) -> None:
     """Scan the shards in this process."""
-    model, tables = get_model(parameters.model_settings()), Tables.at(parameters.tables)
+    model, tables = get_model(night.settings), Tables.at(parameters.tables)
     record = start()
     frames = current_reporter().frames
     for shard in night.shards:
@@ -180,4 +180,4 @@ def _fanned_out(
         done(shard, outcome)
         artifact.update(100.0 * next(told) / len(night.shards))
 
-    fan_out(Job(parameters, parameters.model_settings(), start), night.shards, tell)
+    fan_out(Job(parameters, night.settings, start), night.shards, tell)

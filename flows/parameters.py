@@ -59,6 +59,12 @@ class ScanParameters(BaseModel):
     metrics: str | None = Field(None, description="File or URL for the numbers of the scan as OpenMetrics text.")
     log_level: LogLevel | None = Field(None, description="Log to stderr from this level up: debug, info, …")
     log_format: LogFormat = Field(LogFormat.TEXT, description="Log lines as text or JSON.")
+    reference: str | None = Field(
+        None, description="File or URL of what is ordinary in the footage; the one of the tables if empty."
+    )
+    no_reference: bool = Field(
+        False, description="Scan with the model's own thresholds: neither look for a reference nor make one."
+    )
     method: dict[str, str | float | int | bool | None] = Field(
         default_factory=dict, description="Options of the method that differ from the model's defaults."
     )
@@ -83,7 +89,7 @@ class ScanParameters(BaseModel):
         """The part that a worker needs to load the model."""
         options = preset(self.preset) if self.preset else {}
         method = tuple(sorted((options | self.method).items()))
-        return ModelSettings(self.model, self.weights, self.vocabulary, self.device, method)
+        return ModelSettings(self.model, self.weights, self.vocabulary, self.device, method, self.reference)
 
 
 def make_parameters(**values: object) -> ScanParameters:

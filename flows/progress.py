@@ -19,6 +19,9 @@ class Reporter(Protocol):
     def begin(self, frames: int, shards: int) -> None:
         """So many frames (an estimate from the footage) in so many shards are to be scanned."""
 
+    def begin_reference(self, frames: int) -> None:
+        """A reference is to be made from so many frames."""
+
     def frames(self, count: int) -> None:
         """So many more frames are done."""
 
@@ -30,6 +33,9 @@ class Silent:
     """Tells nobody: for flows that nobody watches on a terminal."""
 
     def begin(self, frames: int, shards: int) -> None:
+        """See Reporter."""
+
+    def begin_reference(self, frames: int) -> None:
         """See Reporter."""
 
     def frames(self, count: int) -> None:
@@ -62,7 +68,7 @@ class TerminalProgress:
         self._console = Console(stderr=True)
         self._plain = plain or not self._console.is_terminal
         self._bar = Progress(
-            TextColumn("scanning"),
+            TextColumn("{task.fields[verb]}"),
             BarColumn(),
             TextColumn("{task.completed:.0f}/{task.total:.0f} frames"),
             TextColumn("{task.fields[speed]}"),
@@ -70,7 +76,7 @@ class TerminalProgress:
             console=self._console,
             disable=self._plain,
         )
-        self._task = self._bar.add_task("scan", total=0, speed="", left="")
+        self._task = self._bar.add_task("scan", total=0, speed="", left="", verb="scanning")
         self._total = self._done = 0
         self._shards = self._shards_done = 0
         self._warm: tuple[float, int] | None = None  # when the first frames were done, and how many these were
@@ -89,12 +95,20 @@ class TerminalProgress:
 
     def begin(self, frames: int, shards: int) -> None:
         """See Reporter."""
-        self._total, self._shards = frames, shards
+        several = "" if shards == 1 else "s"
+        self._begin("scanning", frames, shards, f"scanning about {frames} frames in {shards} shard{several}")
+
+    def begin_reference(self, frames: int) -> None:
+        """See Reporter."""
+        line = f"making a reference of the ordinary from {frames} frames"
+        self._begin("looking for what is ordinary", frames, 1, line)
+
+    def _begin(self, verb: str, frames: int, shards: int, line: str) -> None:
+        self._total, self._done, self._shards, self._warm = frames, 0, shards, None
         self._told = time.monotonic()
-        self._bar.update(self._task, total=frames, completed=0)
+        self._bar.update(self._task, total=frames, completed=0, verb=verb)
         if self._plain:
-            several = "" if shards == 1 else "s"
-            print(f"scanning about {frames} frames in {shards} shard{several}", file=sys.stderr, flush=True)
+            print(line, file=sys.stderr, flush=True)
 
     def frames(self, count: int) -> None:
         """See Reporter."""

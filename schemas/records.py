@@ -166,13 +166,25 @@ class CompactionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceNote:
+    """The reference of the ordinary that a scan used: its id, where it was, and how many frames, sampled at ``fps``
+    frames a second, it rests on."""
+
+    reference_id: str
+    url: str
+    frames: int
+    fps: float
+
+
+@dataclass(frozen=True, slots=True)
 class ScanRecord:
     """One generation of rows: everything that can change a row, and the ``scan_id`` hashed from it.
 
     ``options`` are the method's options by name; ``vocabulary_sha256`` covers every known class, candidate
-    name and synonym. ``keyframes`` says that only those were sampled. ``created``, ``code_version``
-    and ``code_commit`` (None where the code is no checkout) are told, not hashed. ``run`` is the number of the run:
-    in the tables that of the first with this record, in a worker that of the run it works for; 0 in old records.
+    name and synonym. ``keyframes`` says that only those were sampled. Of ``reference`` the id is hashed.
+    ``created``, ``code_version`` and ``code_commit`` (None where the code is no checkout) are told, not hashed.
+    ``run`` is the number of the run: in the tables that of the first with this record, in a worker that of the run it
+    works for; 0 in old records.
     """
 
     scan_id: str
@@ -190,6 +202,7 @@ class ScanRecord:
     keyframes: bool = False
     code_commit: str | None = None
     run: int = 0
+    reference: ReferenceNote | None = None
 
 
 @dataclass(frozen=True, slots=True)

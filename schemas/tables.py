@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 4  # 2: track_id is filled; 3: shard is a column of the files; 4: camera
+SCHEMA_VERSION = 5  # 2: track_id is filled; 3: shard is a column of the files; 4: camera; 5: names of tracks
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
@@ -51,6 +51,9 @@ INSTANCES = pa.schema(
         pa.field("latitude", pa.float64()),
         pa.field("longitude", pa.float64()),
         pa.field("camera", pa.string()),
+        pa.field("track_name", pa.string()),
+        pa.field("track_name_score", pa.float32()),
+        pa.field("name_reason", pa.string()),
     ]
 )
 
@@ -107,6 +110,11 @@ DESCRIPTIONS: dict[Table, dict[str, str]] = {
         "name": "the best name, or `unknown object` where the best two are too close",
         "name_score": "probability of that name among the candidates, in [0, 1]",
         "names": "the five best names with their probabilities, best first",
+        "track_name": "the name that all sightings of the track vote for, large and sharp ones more; `unknown object` "
+        "where none is clear",
+        "track_name_score": "probability of the track's best name, in [0, 1]",
+        "name_reason": "why the name is `unknown object`: `margin` (the best two are too close), `distance` (all are "
+        "too far) or `candidates` (there are none); null where there is a name",
         "name_source": "where the name comes from, such as the dictionary",
         "anomaly_score": "mean anomaly score over the mask, in [0, 1]",
         "anomaly_score_max": "largest anomaly score in the mask, in [0, 1]",

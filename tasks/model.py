@@ -16,9 +16,12 @@ from clipomaly_core.device import choose_device
 from clipomaly_core.errors import UsageError, UserError
 from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.ram import ram_trouble
+from clipomaly_core.reference.files import read_reference
+from clipomaly_core.reference.fit import check_reference
 from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
+from schemas.records import ReferenceNote
 from tasks.method_options import Value, plain_value, present_options
 from tasks.model_settings import ModelSettings
 
@@ -37,6 +40,7 @@ class ModelDescription:
     vocabulary_sha256: str
     known_classes: int
     options: tuple[tuple[str, Value], ...]
+    reference: ReferenceNote | None = None
 
 
 def describe_model(settings: ModelSettings) -> ModelDescription:
@@ -59,7 +63,16 @@ def describe_model(settings: ModelSettings) -> ModelDescription:
         vocabulary_sha256=vocabulary.sha256,
         known_classes=len(vocabulary.known),
         options=tuple(sorted(values.items())),
+        reference=_reference_note(settings.reference, checkpoint.sha256, options),
     )
+
+
+def _reference_note(url: str | None, weights_sha256: str, options: Options) -> ReferenceNote | None:
+    if url is None:
+        return None
+    reference = read_reference(url)
+    check_reference(reference, weights_sha256, options)
+    return ReferenceNote(reference.reference_id, url, reference.facts.frames, reference.facts.fps)
 
 
 _loading = Lock()
@@ -83,6 +96,7 @@ def _load(settings: ModelSettings) -> Clipomaly:
         vocabulary=settings.vocabulary,
         device=settings.device,
         options=method_options(settings),
+        reference=settings.reference,
     )
 
 
@@ -156,6 +170,9 @@ def method_options(settings: ModelSettings) -> Options:
             raise UsageError(f"Unknown option {name!r} of the method: {hint}")
     if isinstance(scales := given.get("scales"), str | float | int):
         given["scales"] = str(scales).strip("[]() ").rstrip(",").split(",")
+    if given.keys() & {"threshold", "peak_threshold"}:  # whoever sets one wants no other to decide as well
+        given.setdefault("finds_per_hour", None)
+        given.setdefault("peak_threshold", None)
     values = asdict(default_options(settings.model)) | given
     try:
         return TypeAdapter(Options).validate_python(values)

@@ -9,7 +9,8 @@ from tasks.method_options import Value
 class ModelSettings:
     """Everything needed to load a model again in another process.
 
-    ``method`` holds the options that differ from the model's defaults, sorted by name.
+    ``method`` holds the options that differ from the model's defaults, sorted by name. ``reference`` is the path or URL
+    of what the model is calibrated on.
     """
 
     model: str = "nano"
@@ -17,3 +18,4 @@ class ModelSettings:
     vocabulary: str | None = None
     device: str = "auto"
     method: tuple[tuple[str, Value], ...] = ()
+    reference: str | None = None

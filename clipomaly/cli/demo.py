@@ -48,7 +48,7 @@ def demo(
         console.print(f"planted {planted} unusual objects; their truth is in {archive}.truth")
     say_nano("nano", None)
     parameters = ScanParameters(
-        archive=str(archive), tables=str(tables), fps=_FPS, runner=runner, report=str(out / "report")
+        archive=str(archive), tables=str(tables), fps=_FPS, runner=runner, report=str(out / "report"), no_reference=True
     )
     with TerminalProgress():
         summary = run_scan(parameters)

@@ -18,6 +18,7 @@ from clipomaly.cli.forget import forget
 from clipomaly.cli.mine import mine
 from clipomaly.cli.models import models
 from clipomaly.cli.query import query
+from clipomaly.cli.reference import reference
 from clipomaly.cli.report import report
 from clipomaly.cli.review import review
 from clipomaly.cli.scan import scan
@@ -77,6 +78,7 @@ def _clipomaly(
 
 app.add_typer(dataset, name="dataset")
 app.add_typer(config, name="config")
+app.add_typer(reference, name="reference")
 app.add_typer(review, name="review")
 app.add_typer(vocabulary, name="vocabulary")
 

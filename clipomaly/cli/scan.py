@@ -52,6 +52,15 @@ def scan(
         str | None, typer.Option(help="Mine into this review queue at the end (as clipomaly mine does).")
     ] = None,
     preset: Preset = None,
+    reference: Annotated[
+        str | None, typer.Option(help="What is ordinary: a file or URL of `reference build`; else the tables' own.")
+    ] = None,
+    no_reference: Annotated[
+        bool | None, typer.Option("--no-reference", help="Use the model's own thresholds, uncalibrated.")
+    ] = None,
+    finds_per_hour: Annotated[
+        float | None, typer.Option(help="About so many finds an hour on ordinary footage (default 30).")
+    ] = None,
     method: Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
     profile: Annotated[
@@ -108,8 +117,11 @@ def scan(
         "metrics": metrics,
         "log_level": log_level,
         "log_format": log_format,
+        "reference": reference,
+        "no_reference": no_reference,
     }
-    parameters = scan_parameters(archive, out, given, method or [], config)
+    options = [*(method or []), *([] if finds_per_hour is None else [f"finds_per_hour={finds_per_hour}"])]
+    parameters = scan_parameters(archive, out, given, options, config)
     say_nano(parameters.model, parameters.weights)
     progress = TerminalProgress(plain=parameters.log_level is not None)
     with interruptible(progress.so_far), progress:

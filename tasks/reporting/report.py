@@ -4,8 +4,8 @@ The night is what was committed within some hours before the newest commit; ever
 what came before. Both are read with ``open_table``, so that a row counts once.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -17,6 +17,7 @@ from schemas.tables import Table
 from tasks.errors import UsageError, UserError
 from tasks.footage.archive import Listing
 from tasks.reporting.finds import Find, find_picture, select_finds
+from tasks.scanning.calibration_check import calibration_misfit
 from tasks.scanning.plan_record import PlanProgress, read_progress
 from tasks.tables import Tables
 from tasks.tables.query import Connection, connect
@@ -93,6 +94,7 @@ class Report:
     """One night. ``scores`` and ``scores_before`` are shares of instances in ``SCORE_BINS`` equal bins between
     ``least_score`` and 1; empty where there are none. ``unscanned`` is None where the archive was not listed. ``plan``
     is what became of the plans of the night, also of what they have not come to yet.
+    ``misfits`` say which scans found far more or less than their calibration promised.
     """
 
     tables: str
@@ -116,6 +118,7 @@ class Report:
     troubles: tuple[SourceOutcome, ...]
     unscanned: Unscanned | None
     plan: PlanProgress
+    misfits: tuple[str, ...] = ()
 
     @property
     def new_names(self) -> tuple[NameLine, ...]:
@@ -182,6 +185,7 @@ def make_report(
             troubles=tuple(source for source in sources if source.error),
             unscanned=_unscanned(commits, listing) if listing else None,
             plan=_progress(tables, commits, night),
+            misfits=tuple(_misfits(scans.values(), night)),
         )
 
 
@@ -207,6 +211,17 @@ def _progress(tables: Tables, commits: Sequence[CommitRecord], night: Sequence[C
         left=sum(one.left for one in of_scans),
         shards=tuple(shard for one in of_scans for shard in one.shards),
     )
+
+
+def _misfits(scans: Iterable[ScanRecord], night: Iterable[CommitRecord]) -> Iterator[str]:
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for commit in night:
+        for source in commit.sources:
+            counts[commit.scan_id].update(frames=source.frames, instances=source.instances)
+    for scan in scans:
+        misfit = calibration_misfit(scan, counts[scan.scan_id]["frames"], counts[scan.scan_id]["instances"])
+        if misfit:
+            yield misfit
 
 
 def _mark_night(connection: Connection, night: Iterable[CommitRecord]) -> None:

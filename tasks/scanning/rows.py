@@ -1,7 +1,7 @@
 """What the method found → rows of the tables."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date
@@ -17,6 +17,7 @@ from tasks.footage.frames import Frame
 from tasks.footage.positions import Position
 from tasks.masks import encode_mask
 from tasks.scanning.object_tracks import Sighting, link
+from tasks.scanning.track_names import Vote, sighting_weight, track_name
 
 Row = dict[str, object]
 Key = tuple[str, int, int]  # source, frame and number in it: the order of rows
@@ -30,13 +31,15 @@ def instance_id(scan_id: str, source: Source, frame_index: int, ordinal: int) ->
 
 @dataclass(slots=True)
 class ShardRows:
-    """The rows of a shard as they come, until all are there and can be sorted."""
+    """The rows of a shard as they come, until all are there and can be sorted. ``margin`` is the option of the method,
+    for the names of tracks."""
 
     scan_id: str
     embedding_dimension: int
+    margin: float = 0.05
     names: Counter[str] = field(default_factory=Counter)
     _rows: dict[Table, list[tuple[date, Key, Row]]] = field(default_factory=lambda: {table: [] for table in Table})
-    _sightings: list[tuple[Key, Sighting, Row]] = field(default_factory=list)
+    _sightings: list[tuple[Key, Sighting, Row, Vote]] = field(default_factory=list)
 
     def add(self, source: Source, frame: Frame, position: Position | None, result: FrameResult | None) -> int:
         """Take in a frame with the car's position and what was found (None when the frame could not be read):
@@ -65,6 +68,7 @@ class ShardRows:
                 "name_score": found.name_score,
                 "names": [{"name": name.name, "score": name.score} for name in found.names],
                 "name_source": found.name_source,
+                "name_reason": found.name_reason,
                 "anomaly_score": found.score,
                 "anomaly_score_max": found.score_max,
                 "bbox_x": x,
@@ -80,7 +84,8 @@ class ShardRows:
             embedding = found.embedding.astype(np.float16)
             self._rows[Table.EMBEDDINGS].append((day, key, {"instance_id": identity, "embedding": embedding}))
             sighting = Sighting(frame.index, frame.timestamp, found.bbox, (height, width), found.name, embedding)
-            self._sightings.append((key, sighting, row))
+            weight = 1.0 if frame.image is None else sighting_weight(frame.image, found.bbox, found.area)
+            self._sightings.append((key, sighting, row, Vote(found.names, weight, found.name_reason)))
             self.names[found.name] += 1
         return len(instances)
 
@@ -105,18 +110,25 @@ class ShardRows:
                 yield table, day, pa.Table.from_pylist(rows, schema=schema.with_metadata(version))
 
     def _link(self) -> None:
-        """Give the instances of one object one ``track_id``: the ``instance_id`` of the first."""
+        """Give the instances of one object one ``track_id``, the ``instance_id`` of the first, and one name."""
         self._sightings.sort(key=lambda item: (_camera(item), item[0]))
         for _, group in groupby(self._sightings, key=_camera):
             seen = list(group)
-            firsts = link([sighting for _, sighting, _ in seen])
-            for (_, _, row), first in zip(seen, firsts, strict=True):
+            firsts = link([sighting for _, sighting, _, _ in seen])
+            votes: defaultdict[int, list[Vote]] = defaultdict(list)
+            for (_, _, _, vote), first in zip(seen, firsts, strict=True):
+                votes[first].append(vote)
+            names = {first: track_name(own, self.margin) for first, own in votes.items()}
+            for (_, _, row, _), first in zip(seen, firsts, strict=True):
+                name = names[first]
                 row["track_id"] = seen[first][2]["instance_id"]
+                row["track_name"] = name and name.name
+                row["track_name_score"] = name and name.score
 
 
-def _camera(sighting: tuple[Key, Sighting, Row]) -> tuple[str, str]:
+def _camera(sighting: tuple[Key, Sighting, Row, Vote]) -> tuple[str, str]:
     """The source, and the camera in it."""
-    key, _, row = sighting
+    key, _, row, _ = sighting
     return key[0], str(row["camera"] or "")
 
 

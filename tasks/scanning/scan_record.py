@@ -26,7 +26,16 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
     if not (math.isfinite(fps) and fps > 0):
         raise UserError(f"--fps must be a number above 0, not {fps}.")
     options = dict(model.options)
+    reference = model.reference
+    if reference is not None and reference.fps != fps:
+        raise UserError(
+            f"The reference was made at {reference.fps:g} frames a second, this scan takes {fps:g}: "
+            "make another with clipomaly reference build --fps, or scan at its rate."
+        )
     hashed = asdict(model) | {"options": options, "fps": float(fps), "schema_version": SCHEMA_VERSION}
+    del hashed["reference"]  # where there is none the id does not change, and where the file lies is no part of it
+    if reference is not None:
+        hashed["reference"] = reference.reference_id
     if keyframes:
         hashed["keyframes"] = True
     canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -46,4 +55,5 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
         created=datetime.now(UTC),
         keyframes=keyframes,
         code_commit=commit(),
+        reference=reference,
     )

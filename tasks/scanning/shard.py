@@ -10,9 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from queue import Empty, Full, Queue
 from threading import Event
-from typing import Generic, Protocol, TypeVar
-
-import torch
+from typing import Generic, TypeVar
 
 from clipomaly_core.steps import count_steps
 from clipomaly_core.types import Finish, FrameResult
@@ -30,10 +28,11 @@ from schemas.records import (
 from tasks.errors import DeniedError, SourceError, UserError
 from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
-from tasks.footage.images import Rgb
 from tasks.footage.opening import open_source
 from tasks.footage.positions import BadTrack, Position, Track, read_track
+from tasks.scanning.inference import Inference, L, Model
 from tasks.scanning.rows import ShardRows
+from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import reason
 from tasks.tables import Tables
 
@@ -47,22 +46,11 @@ _SEGMENTING_THREADS = 4
 T = TypeVar("T")
 
 
-class Model(Protocol):
-    """What a shard is scanned with: ``clipomaly_core.Clipomaly``, or anything that infers like it."""
-
-    @property
-    def batch_size(self) -> int:
-        """How many frames one call should hold."""
-
-    def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
-        """(H, W, 3) uint8 RGB frames, of any sizes → what is in each, but for what any thread can do without it."""
-
-
 def scan_shard(
     shard: Shard,
     record: ScanRecord,
     tables: Tables,
-    model: Model,
+    model: Model[L],
     progress: Callable[[int], None] | None = None,
 ) -> ShardResult:
     """Scan the sources of a shard into part files and commit them.
@@ -79,9 +67,9 @@ def scan_shard(
     """
     if tables.is_committed(record.scan_id, shard.shard_id):
         return _already_committed(tables, record.scan_id, shard.shard_id)
-    rows = ShardRows(record.scan_id, record.embedding_dimension)
+    rows = ShardRows(record.scan_id, record.embedding_dimension, float(record.options.get("margin") or 0))
     tallies = [_Tally(source) for source in shard.sources]
-    inference = _Inference(model, model.batch_size)
+    inference = Inference(model, model.batch_size)
     seconds = _run_stages(record, inference, rows, tallies, progress)
     if all(tally.denied for tally in tallies):
         # Expired credentials, most likely: a commit would make the loss last.
@@ -244,7 +232,7 @@ class _Channel(Generic[T]):
 
 def _run_stages(
     record: ScanRecord,
-    inference: "_Inference",
+    inference: Inference[L],
     rows: ShardRows,
     tallies: Sequence[_Tally],
     progress: Callable[[int], None] | None,
@@ -307,77 +295,40 @@ def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) 
     return busy
 
 
-@dataclass(slots=True)
-class _Inference:
-    """The model, fed with as many frames at a time as the memory of its device takes.
-
-    ``batch_size`` frames come at a time; ``size`` of them go in together, halved whenever that is too many.
-    """
-
-    model: Model
-    batch_size: int
-    size: int = field(init=False)
-    notes: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.size = self.batch_size
-
-    def __call__(self, images: Sequence[Rgb]) -> list[Finish]:
-        results: list[Finish] = []
-        while len(results) < len(images):
-            part = images[len(results) : len(results) + self.size]
-            found = self._try(part)
-            if found is None:
-                self._halve(len(part))
-            else:
-                results.extend(found)
-        return results
-
-    def _try(self, images: Sequence[Rgb]) -> list[Finish] | None:
-        """What the model finds; None where the memory was too small. What failed is freed on return."""
-        try:
-            return self.model.infer(images)
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-            if len(images) == 1:
-                raise UserError(
-                    "The memory of the accelerator is too small for one frame: choose a smaller short_side (--set), "
-                    "end what else runs on it, or take --device cpu."
-                ) from error
-            return None
-
-    def _halve(self, tried: int) -> None:
-        self.size = tried // 2
-        self.notes.append(f"the memory of the accelerator is too small for {tried} frames: went on with {self.size}")
-        log.warning("The memory of the accelerator is too small for %d frames; going on with %d", tried, self.size)
-        if torch.accelerator.is_available():
-            torch.accelerator.empty_cache()  # else fragments of the failed batch stay in the way
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    # What fails outside of torch's own allocator, as in cuBLAS or on mps, has no class of its own.
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()
-
-
 def _infer(
     read: _Channel[_Read],
     inferred: _Channel[list[_Inferred]],
-    inference: "_Inference",
+    inference: Inference[L],
     progress: Callable[[int], None] | None,
 ) -> float:
     busy = 0.0
+    maps: SourceMaps[_Read, L] = SourceMaps(inference.model.ordinary_logit)
     for batch in _batches(read, inference.batch_size):
         started = time.perf_counter()
-        images = [item.frame.image for item in batch if item.frame.image is not None]
-        results = iter(inference(images))
-        paired = [_Inferred(item, next(results) if item.frame.image is not None else None) for item in batch]
+        looks = iter(inference.look([item.frame.image for item in batch if item.frame.image is not None]))
+        done: list[_Inferred] = []
+        ready: list[Ready[_Read, L]] = []
+        for item in batch:
+            if item.frame.image is None:
+                done.append(_Inferred(item, None))
+            else:
+                ready += maps.add(item.tally.source.uri, item.frame.camera, item, next(looks))
+        done += _found(inference, ready)
         busy += time.perf_counter() - started
-        inferred.put(paired)
+        inferred.put(done)
         if progress:
             progress(len(batch))
+    started = time.perf_counter()
+    rest = _found(inference, maps.close())
+    busy += time.perf_counter() - started
+    inferred.put(rest)
     inferred.put(None)
     return busy
+
+
+def _found(inference: Inference[L], ready: Sequence[Ready[_Read, L]]) -> list[_Inferred]:
+    finishes = inference.find([one.look for one in ready], [one.usual for one in ready])
+    return [_Inferred(one.item, finish) for one, finish in zip(ready, finishes, strict=True)]
 
 
 def _track(source: Source, tally: _Tally) -> Track | None:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from schemas.records import Outcome, ScanRecord, SourceOutcome, Stages
 from tasks.errors import UserError
+from tasks.scanning.calibration_check import calibration_misfit
 from tasks.scanning.plan_record import LeftShard, read_left
 from tasks.storage import Location, file_names, folder_names, locate
 from tasks.tables import Tables
@@ -30,7 +31,8 @@ class ScanStatus:
     A shard is ``failed`` when all its sources are, ``partial`` when any source lost something, ``empty`` when
     nothing was found in any. ``frames_per_second`` is what one worker does: frames by the seconds of the slowest
     stage, as stages overlap; None before there is any. ``damaged`` has a line for each file that is gone or has another
-    size than was written.
+    size than was written. ``reference`` is the id of what the scan was calibrated on, and ``misfit`` says that it found
+    far more or less than that promised.
     """
 
     scan_id: str
@@ -47,6 +49,8 @@ class ScanStatus:
     troubles: tuple[SourceOutcome, ...]
     notes: tuple[str, ...]
     damaged: tuple[str, ...] = ()
+    reference: str | None = None
+    misfit: str | None = None
 
 
 def read_status(tables: Tables) -> list[ScanStatus]:
@@ -83,6 +87,8 @@ def scan_status(tables: Tables, record: ScanRecord) -> ScanStatus:
         troubles=_still_troubled(sources, commits.select(["run", "committed"]).take(pa.array(shards))),
         notes=tuple(pc.list_flatten(commits["notes"]).to_pylist()),
         damaged=tuple(tables.missing_files(record.scan_id, commits)),
+        reference=record.reference.reference_id if record.reference else None,
+        misfit=calibration_misfit(record, frames, instances),
     )
 
 

@@ -34,7 +34,8 @@ def random_weights(tmp_path_factory):
 
 
 def make_model(random_weights, **options):
-    base = replace(default_options("nano"), **({"reassign_known_margin": 0.0, "name_cosine": -1.0} | options))
+    plain = {"reassign_known_margin": 0.0, "name_cosine": -1.0, "peak_threshold": None, "contrast": 0.0}
+    base = replace(default_options("nano"), **(plain | options))
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base)
 
 
@@ -136,7 +137,7 @@ def test_a_name_cosine_that_is_none(value):
 
 def test_without_candidates_everything_unknown_is_an_unknown_object(random_weights):
     empty = WORDS.leave_out({c.name: "none at all" for c in WORDS.candidates})
-    options = replace(default_options("nano"), score="entropy", threshold=0.0)
+    options = replace(default_options("nano"), score="entropy", threshold=0.0, peak_threshold=None)
     model = Clipomaly.load("nano", weights=random_weights, vocabulary=empty, device="cpu", options=options)
     [result] = model([frame_of(1)])
     assert {i.name for i in result.instances} == {"unknown object"}

@@ -26,7 +26,8 @@ class ByBrightness:
 
 
 def model_with(random_weights, tagger=None, **options):  # noqa: F811
-    base = replace(default_options("nano"), threshold=0.0, margin=0.0, name_cosine=-1.0, min_area=0.0, **options)
+    everything = {"threshold": 0.0, "peak_threshold": None, "margin": 0.0, "name_cosine": -1.0, "min_area": 0.0}
+    base = replace(default_options("nano"), **everything, **options)
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base, tagger=tagger)
 
 

@@ -27,8 +27,8 @@ Judge = Callable[[str], tuple[Verdict, str | None]]
 class RaggedFinder(BlobFinder):
     """Its masks are as awkward as masks get: red ones have a hole, green ones a second part."""
 
-    def find(self, frame: Rgb) -> FrameResult:
-        result = super().find(frame)
+    def judge(self, frame: Rgb) -> FrameResult:
+        result = super().judge(frame)
         instances = []
         for instance in result.instances:
             mask = instance.mask.copy()

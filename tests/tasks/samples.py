@@ -3,7 +3,7 @@
 import io
 import tarfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,20 @@ from tasks.model import ModelDescription
 Rgb = npt.NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What ``BlobFinder`` sees in a frame: nothing is usual to it."""
+
+    finish: Finish
+    logits: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((1, 1), np.float32))
+
+
 class BlobFinder:
     """Finds bright connected regions and names them by their dominant colour: a whole method, in little."""
 
     vocabulary = ("road", "red thing", "green thing", "blue thing")
     dimension = 8
+    ordinary_logit = 0.0
 
     def __init__(self, batch_size: int = 4) -> None:
         self.batch_size = batch_size
@@ -31,9 +40,15 @@ class BlobFinder:
 
     def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:
         self.calls.append(len(frames))
-        return [partial(self.find, frame) for frame in frames]
+        return [partial(self.judge, frame) for frame in frames]
 
-    def find(self, frame: Rgb) -> FrameResult:
+    def look(self, frames: Sequence[Rgb], /) -> list["Seen"]:
+        return [Seen(finish) for finish in self.infer(frames)]
+
+    def find(self, looks: Sequence["Seen"], usual: object = None, /) -> list[Finish]:
+        return [look.finish for look in looks]
+
+    def judge(self, frame: Rgb) -> FrameResult:
         score = frame.max(axis=2).astype(np.float32) / 255
         _, components, stats, _ = cv2.connectedComponentsWithStats((score > 0.5).astype(np.uint8))
         labels = np.zeros(score.shape, np.int16)

@@ -36,6 +36,10 @@ def print_status(scans: Sequence[ScanStatus], tables: str, verbose: bool = False
                 for t in scan.troubles
             ],
         )
+        if scan.reference:
+            console.print(f"  calibrated on reference {scan.reference}")
+        if scan.misfit:
+            console.print(f"  [yellow]{from_outside(scan.misfit)}[/]")
         _list(console, [f"[dim]note[/] {from_outside(note)}" for note in scan.notes])
         _list(console, [f"[red]left[/] {from_outside(_left(shard))}" for shard in scan.left])
         _list(console, [f"[red]damaged[/] {from_outside(line)}" for line in scan.damaged])

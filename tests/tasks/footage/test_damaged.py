@@ -81,8 +81,8 @@ from tasks.scanning.scan_record import make_scan_record
 from tests.tasks.samples import BlobFinder, description
 
 class Small(BlobFinder):
-    def find(self, frame):
-        return super().find(cv2.resize(frame, (64, 48)))
+    def judge(self, frame):
+        return super().judge(cv2.resize(frame, (64, 48)))
 
 archive, tables, keyframes = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
 record = make_scan_record(description(), fps=2.0, keyframes=keyframes)

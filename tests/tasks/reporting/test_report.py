@@ -203,8 +203,8 @@ def two_scans(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]
     class Later(BlobFinder):
         vocabulary = ("road", "scarlet thing", "green thing", "blue thing")
 
-        def find(self, frame):
-            result = super().find(frame)
+        def judge(self, frame):
+            result = super().judge(frame)
             kept = tuple(instance for instance in result.instances if instance.name != "blue thing")
             return dataclasses.replace(result, instances=kept)
 

@@ -79,7 +79,7 @@ def test_rows_say_what_the_model_found(archive: Path, tmp_path: Path, record: Sc
         by_frame.setdefault((str(row["source_uri"]), int(str(row["frame_index"]))), []).append(row)
     for row in frames:
         uri, index = str(row["source_uri"]), int(str(row["frame_index"]))
-        expected = BlobFinder().find(read_frame(uri, index))
+        expected = BlobFinder().judge(read_frame(uri, index))
         found = by_frame.get((uri, index), [])
         assert row["status"] == "ok" and row["error"] is None
         assert row["instance_count"] == len(expected.instances) == len(found)

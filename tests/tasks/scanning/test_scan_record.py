@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from clipomaly_core.errors import UserError
+from schemas.records import ReferenceNote
 from tasks.model import ModelDescription
 from tasks.scanning.scan_record import make_scan_record
 from tasks.tables import Tables
@@ -19,6 +20,7 @@ CHANGES = {
     "vocabulary_sha256": "3" * 64,
     "known_classes": 2,
     "options": (("method_version", 2), ("threshold", 0.5)),
+    "reference": ReferenceNote("r1", "ordinary.safetensors", 256, 2.0),
 }
 
 

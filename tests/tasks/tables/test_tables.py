@@ -71,7 +71,7 @@ def commit(
             frame = Frame(
                 index, NOON + timedelta(hours=hours * index), item.captured_from, image, "lost" if bad else None
             )
-            result = None if image is None else model.find(image)
+            result = None if image is None else model.judge(image)
             if result:
                 embedding = np.resize(result.instances[0].embedding, record.embedding_dimension)
                 one = replace(result.instances[0], embedding=embedding, name=f"{record.model} {item.etag}")

@@ -1,0 +1,58 @@
+"""What a reference rests on, for the terminal."""
+
+import json
+import math
+
+from rich.console import Console
+from rich.table import Table
+
+from clipomaly_core.reference.rate import finds_per_hour, peak_threshold
+from clipomaly_core.reference.record import Reference
+
+_DIALS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+_BAR = 40
+
+
+def print_reference(reference: Reference, url: str, as_json: bool) -> None:
+    """Facts, and the curve of thresholds: as they are in this footage and in each half of it."""
+    facts = reference.facts
+    curve = [
+        {"finds_per_hour": wished, "threshold": threshold, "seen_per_hour": seen}
+        for wished in _DIALS
+        if (threshold := peak_threshold(facts.peaks, reference.hours, wished)) is not None
+        for seen in [finds_per_hour(facts.peaks, reference.hours, threshold)]
+    ]
+    if as_json:
+        told = {
+            "reference_id": reference.reference_id,
+            "model": facts.model,
+            "weights_sha256": facts.weights_sha256,
+            "frames": facts.frames,
+            "fps": facts.fps,
+            "created": facts.created,
+            "sources": facts.sources,
+            "ordinary_vectors": len(reference.bank.vectors),
+            "regions": len(facts.peaks),
+            "curve": curve,
+        }
+        print(json.dumps(told, indent=1))
+        return
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(
+        f"reference [bold]{reference.reference_id}[/] of {facts.model} ({facts.weights_sha256[:8]}): {facts.frames} "
+        f"frames of {len(facts.sources)} sources at {facts.fps:g} a second, made {facts.created}"
+    )
+    console.print(
+        f"{len(facts.peaks)} regions stood out, {len(reference.bank.vectors)} ordinary vectors are kept", markup=False
+    )
+    if not curve:
+        console.print("too few regions for a curve: scans use the standard threshold")
+        return
+    table = Table("finds an hour, wished", "threshold", "seen here", "", box=None, header_style="dim", pad_edge=False)
+    for row in curve:
+        length = round(_BAR * math.log1p(row["seen_per_hour"]) / math.log1p(max(_DIALS)))
+        table.add_row(
+            f"{row['finds_per_hour']:g}", f"{row['threshold']:.2f}", f"{row['seen_per_hour']:.0f}", "█" * length
+        )
+    console.print(table)
+    console.print(f"scan with it: clipomaly scan ARCHIVE --out TABLES --reference {url}", markup=False)

@@ -1,0 +1,81 @@
+"""Whether a reference belongs to a model, and the thresholds that it gives."""
+
+import math
+from dataclasses import asdict, replace
+
+from clipomaly_core.errors import UsageError
+from clipomaly_core.options import Options
+from clipomaly_core.reference.rate import peak_threshold
+from clipomaly_core.reference.record import ORDINARY_LOGIT, ORDINARY_WIDTH, Reference
+
+CONTRAST = 0.5
+"""``contrast`` with a reference: the one that the thresholds below are meant for."""
+LOWER = ORDINARY_LOGIT + 4.85 * ORDINARY_WIDTH
+"""The logit from which on a place belongs to a region, chosen on photos and clips as docs/calibration.md says."""
+UPPER = ORDINARY_LOGIT + 5.8 * ORDINARY_WIDTH
+"""The logit that a find reaches somewhere, where a reference saw too few regions to tell."""
+SURVEY = ORDINARY_LOGIT + 3.0 * ORDINARY_WIDTH
+"""The logit from which on a reference counts regions."""
+
+_SCORING = (
+    "attention",
+    "window",
+    "stride",
+    "short_side",
+    "scales",
+    "templates",
+    "score",
+    "logit_scale",
+    "min_area",
+    "candidates",
+    "fusion",
+    "method_version",
+)
+"""Options that a reference depends on."""
+
+
+def check_reference(reference: Reference, weights_sha256: str, options: Options) -> None:
+    """Raises UsageError where a reference was made with other weights, or with other options that change scores."""
+    facts = reference.facts
+    if facts.weights_sha256 != weights_sha256:
+        raise UsageError(
+            f"The reference was made with other weights ({facts.model}, {facts.weights_sha256[:8]}) than these "
+            f"({weights_sha256[:8]}): make one with: clipomaly reference build"
+        )
+    mine = asdict(options)
+    differing = [name for name in _SCORING if facts.options.get(name) != plain(mine[name])]
+    if differing:
+        name = differing[0]
+        raise UsageError(
+            f"The reference was made with {name}={facts.options.get(name)}, this is {name}={plain(mine[name])}: "
+            "use the same, or make one with: clipomaly reference build"
+        )
+
+
+def thresholds_from(reference: Reference, options: Options) -> Options:
+    """The options with thresholds for ``finds_per_hour`` on the footage of a reference; unchanged where it is ``None``,
+    or the reference is built in."""
+    if options.finds_per_hour is None or reference.facts.built_in:
+        return options
+    upper = peak_threshold(reference.facts.peaks, reference.hours, options.finds_per_hour)
+    upper = UPPER if upper is None else max(upper, SURVEY)
+    return replace(
+        options, threshold=_probability(min(LOWER, upper)), peak_threshold=_probability(upper), contrast=CONTRAST
+    )
+
+
+def survey_options(options: Options) -> Options:
+    """The options with which the regions of a reference are counted."""
+    return replace(options, threshold=_probability(SURVEY), peak_threshold=None, contrast=CONTRAST, finds_per_hour=None)
+
+
+def plain(value: object) -> str | float | int | bool | None:
+    """An option as a reference file holds it."""
+    if isinstance(value, tuple):
+        return ",".join(f"{part:g}" for part in value)
+    return value if value is None or isinstance(value, str | float | int | bool) else str(value)
+
+
+def _probability(value: float) -> float:
+    """The probability whose logit is ``value``, as an option holds it."""
+    return 1 / (1 + math.exp(-value))

@@ -1,0 +1,47 @@
+"""Whether a scan found about as much as its calibration promised."""
+
+from schemas.records import ScanRecord
+
+_FACTOR = 4.0
+"""Finds an hour may differ from the promise by this factor."""
+_LEAST_FINDS = 10
+"""Fewer finds, or fewer that were promised, tell nothing."""
+_UNCALIBRATED = 0.5
+"""Finds a frame from which on a model without reference is said not to fit."""
+_MEND = (
+    "make a reference of ordinary footage like this: clipomaly reference build ARCHIVE --out FILE, and scan with "
+    "--reference FILE"
+)
+
+
+def calibration_misfit(record: ScanRecord, frames: int, instances: int) -> str | None:
+    """Say that a scan found far more or far less than its calibration promised.
+
+    Args:
+        record: of the scan.
+        frames: scanned.
+        instances: found in them.
+
+    Returns:
+        One line with the numbers and the command that mends it; ``None`` where all is well, or nothing can be told.
+    """
+    if not frames:
+        return None
+    hours = frames / record.fps / 3600
+    found = instances / hours
+    if record.reference is None:
+        if instances < _LEAST_FINDS or instances < _UNCALIBRATED * frames:
+            return None
+        return f"calibration does not fit: {instances} finds in {frames} frames; {_MEND}"
+    promised = record.options.get("finds_per_hour")
+    if not isinstance(promised, int | float):
+        return None
+    expected = promised * hours
+    too_many = instances >= _LEAST_FINDS and found > _FACTOR * promised
+    too_few = expected >= _LEAST_FINDS and found < promised / _FACTOR
+    if not (too_many or too_few):
+        return None
+    return (
+        f"calibration does not fit: {found:.0f} finds an hour ({instances} in {frames} frames), promised were "
+        f"{promised:g} on reference {record.reference.reference_id}; {_MEND}"
+    )

@@ -1,0 +1,164 @@
+"""The reference of the ordinary of a model on the footage of an archive: made, kept beside the tables, found again."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TypeVar
+
+from clipomaly_core import Clipomaly, FrameResult, Options
+from clipomaly_core.errors import UsageError, UserError
+from clipomaly_core.look import Look
+from clipomaly_core.reference.bank import Bank
+from clipomaly_core.reference.build import Ordinary
+from clipomaly_core.reference.files import SUFFIX, read_reference, reference_bytes
+from clipomaly_core.reference.fit import check_reference, plain, survey_options
+from clipomaly_core.reference.record import Reference, ReferenceFacts
+from schemas.records import Source
+from tasks.footage.frames import Rgb
+from tasks.footage.sources import Sources
+from tasks.scanning.reference_frames import REFERENCE_FRAMES, reference_frames
+from tasks.scanning.source_maps import Ready, SourceMaps
+from tasks.storage import create_file, file_names, locate, replace_file
+
+LEAST_FRAMES = 100
+"""A scan makes a reference by itself only from so many frames: fewer do not tell what is ordinary."""
+_FIRST = 64
+"""Frames that settle the spreads before regions are counted in all of them."""
+_UNUSUAL = 0.5
+"""Where a model finds something in more frames than this share by its own thresholds, footage is not ordinary."""
+
+T = TypeVar("T")
+Progress = Callable[[int], None]
+
+
+def build_reference(
+    model: Clipomaly, vocabulary_sha256: str, sources: Sources, fps: float, progress: Progress = lambda frames: None
+) -> Reference:
+    """Make the reference of a model on footage.
+
+    Args:
+        model: with the reference that it brings along, or without one.
+        vocabulary_sha256: of its vocabulary.
+        sources: with ``footage_seconds``.
+        fps: frames a second of video, as scans take them.
+        progress: told the number of frames done since it was called last.
+
+    Returns:
+        The same reference for the same model and footage, but for ``created``.
+
+    Raises:
+        UserError: no frame can be read.
+    """
+    first = _ordinary(model, (image for _, image in reference_frames(sources, fps, _FIRST)))
+    facts = ReferenceFacts(
+        model=model.name,
+        weights_sha256=model.weights_sha256,
+        vocabulary_sha256=vocabulary_sha256,
+        options={name: plain(value) for name, value in asdict(model.options).items()},
+        frames=0,
+        sources=(),
+        fps=fps,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        peaks=(),
+    )
+    language, distance, bank = first.spreads()
+    preliminary = model.with_reference(Reference(facts, language, distance, bank), survey_options(model.options))
+    everything = Ordinary(REFERENCE_FRAMES, _known(model))
+    peaks: list[float] = []
+    seen: dict[str, None] = {}
+    frames = 0
+    drawn = reference_frames(sources, fps)
+    for source, look, result in _found(preliminary, drawn):
+        everything.add(look.features, look.language)
+        peaks += [instance.evidence for instance in result.instances]
+        seen[source.uri] = None
+        frames += 1
+        progress(1)
+    _, _, bank = everything.spreads()
+    told = replace(facts, frames=frames, sources=tuple(seen), peaks=tuple(sorted(peaks, reverse=True)))
+    return Reference(told, language, distance, bank)
+
+
+def share_with_finds(model: Clipomaly, sources: Sources, fps: float) -> float:
+    """The share of the first frames drawn for a reference in which the model finds something by its own thresholds."""
+    results = [result for _, _, result in _found(model, reference_frames(sources, fps, _FIRST))]
+    return sum(bool(result.instances) for result in results) / max(len(results), 1)
+
+
+def is_ordinary(model: Clipomaly, sources: Sources, fps: float) -> bool:
+    """Whether unusual things are rare in footage, by the model's own thresholds."""
+    return share_with_finds(model, sources, fps) <= _UNUSUAL
+
+
+def keep_reference(tables: str, reference: Reference) -> str:
+    """Write a reference to ``_references/<id>`` of the tables: its URL. Raises UserError when it cannot be written."""
+    place = locate(tables).child(f"_references/{reference.reference_id}{SUFFIX}")
+    create_file(place, reference_bytes(reference))
+    return place.url
+
+
+def write_reference(url: str, reference: Reference) -> None:
+    """Write a reference to any URL. Raises UserError when it cannot be written."""
+    replace_file(locate(url), reference_bytes(reference))
+
+
+def find_reference(tables: str, weights_sha256: str, options: Options, fps: float) -> tuple[str, Reference] | None:
+    """The newest reference of the tables that fits a model, its options and ``fps``, with its URL."""
+    folder = locate(tables).child("_references")
+    found: list[tuple[str, str, Reference]] = []
+    for name in file_names(folder, SUFFIX):
+        url = folder.child(name).url
+        try:
+            reference = read_reference(url)
+            check_reference(reference, weights_sha256, options)
+        except UsageError:
+            continue  # it is of another model, or damaged: the scan makes one that fits
+        if reference.facts.fps == fps:
+            found.append((reference.facts.created, url, reference))
+    if not found:
+        return None
+    _, url, reference = max(found, key=lambda one: one[:2])
+    return url, reference
+
+
+def _ordinary(model: Clipomaly, images: Iterable[Rgb]) -> Ordinary:
+    collected = Ordinary(_FIRST, _known(model))
+    frames = 0
+    for batch in _batches(images, model.batch_size):
+        for look in model.look(batch):
+            collected.add(look.features, look.language)
+            frames += 1
+    if not frames:
+        raise UserError("No frame can be read for a reference: check the archive.")
+    return collected
+
+
+def _known(model: Clipomaly) -> Bank | None:
+    return None if model.reference is None else model.reference.bank
+
+
+def _found(model: Clipomaly, drawn: Iterable[tuple[Source, Rgb]]) -> Iterator[tuple[Source, Look, FrameResult]]:
+    """Each frame with what the model finds in it, with the map of its camera as in a scan."""
+    maps: SourceMaps[Source, Look] = SourceMaps(model.ordinary_logit)
+    for batch in _batches(drawn, model.batch_size):
+        looks = model.look([image for _, image in batch])
+        ready = [
+            one
+            for (source, _), look in zip(batch, looks, strict=True)
+            for one in maps.add(source.uri, None, source, look)
+        ]
+        yield from _results(model, ready)
+    yield from _results(model, maps.close())
+
+
+def _results(model: Clipomaly, ready: list[Ready[Source, Look]]) -> Iterator[tuple[Source, Look, FrameResult]]:
+    finishes = model.find([one.look for one in ready], [one.usual for one in ready])
+    for one, finish in zip(ready, finishes, strict=True):
+        yield one.item, one.look, finish()
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -1,0 +1,106 @@
+"""Which reference a scan uses: the one that is given, the one of its tables, or one made from its footage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from clipomaly_core.reference.record import Reference
+from clipomaly_core.weights import NANO
+from tasks.footage.archive import find_sources
+from tasks.footage.sources import Sources
+from tasks.model import describe_model, get_model, method_options
+from tasks.model_settings import ModelSettings
+from tasks.scanning.footage_length import expected_frames, with_footage
+from tasks.scanning.reference import (
+    LEAST_FRAMES,
+    Progress,
+    build_reference,
+    find_reference,
+    is_ordinary,
+    keep_reference,
+)
+from tasks.scanning.reference_frames import REFERENCE_FRAMES
+from tasks.tables.commits import DONE
+
+_OWN_THRESHOLDS = (NANO,)
+"""Models with thresholds of their own, which tell footage full of unusual things from ordinary footage."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceChoice:
+    """Where the reference is, ``None`` without one, and what to tell people about it, ``None`` for nothing."""
+
+    url: str | None
+    told: str | None = None
+
+
+Begin = Callable[[int], None]
+
+
+def build_from_archive(
+    settings: ModelSettings, archive: str, fps: float, begin: Begin, progress: Progress
+) -> Reference:
+    """The reference of an archive; what the command ``clipomaly reference build`` makes.
+
+    Args:
+        settings: of the model; a reference in them is not used.
+        archive: a folder, file or any fsspec URL.
+        fps: frames a second of video, as scans take them.
+        begin: told how many frames it takes.
+        progress: told of each.
+
+    Raises:
+        UserError: archive or model that cannot be used, or footage without a frame that can be read.
+    """
+    uncalibrated = replace(settings, reference=None)
+    vocabulary_sha256 = describe_model(uncalibrated).vocabulary_sha256
+    measured = with_footage(Sources.of(find_sources(archive).sources), DONE.empty_table())
+    begin(min(expected_frames(measured, fps), REFERENCE_FRAMES))
+    return build_reference(get_model(uncalibrated), vocabulary_sha256, measured, fps, progress)
+
+
+def choose_reference(
+    tables: str,
+    settings: ModelSettings,
+    sources: Sources,
+    fps: float,
+    *,
+    may_build: bool,
+    begin: Begin,
+    progress: Progress,
+) -> ReferenceChoice:
+    """Settle the reference of a scan, making one where there is none and the footage is enough.
+
+    Args:
+        tables: where references are kept.
+        settings: of the model, with the reference that the user gave, if any.
+        sources: of the archive.
+        fps: of the scan.
+        may_build: whether the tables' references may be used or added to.
+        begin: told how many frames a new reference takes.
+        progress: told of each.
+
+    Raises:
+        UserError: model, storage or footage that cannot be used.
+    """
+    if settings.reference is not None or not may_build:
+        return ReferenceChoice(settings.reference)
+    description = describe_model(settings)
+    found = find_reference(tables, description.weights_sha256, method_options(settings), fps)
+    if found is not None:
+        url, reference = found
+        return ReferenceChoice(url, f"calibrated on {reference.reference_id}: {reference.facts.frames} frames")
+    measured = with_footage(sources, DONE.empty_table())
+    frames = expected_frames(measured, fps)
+    if frames < LEAST_FRAMES:
+        return ReferenceChoice(None)
+    begin(min(frames, REFERENCE_FRAMES))
+    model = get_model(replace(settings, reference=None))
+    if settings.model in _OWN_THRESHOLDS and not is_ordinary(model, measured, fps):
+        return ReferenceChoice(
+            None,
+            "not calibrated on this footage, since unusual things are too frequent in it: the model's own thresholds "
+            "hold. Make a reference of ordinary footage with: clipomaly reference build",
+        )
+    reference = build_reference(model, description.vocabulary_sha256, measured, fps, progress)
+    url = keep_reference(tables, reference)
+    return ReferenceChoice(url, f"calibrated on {reference.facts.frames} frames of this footage: {url}")

@@ -1,0 +1,29 @@
+import numpy as np
+
+from clipomaly_core.source_map import LEAST_FRAMES, usual_excess
+
+
+def frames(*values):
+    return [np.full((2, 3), value, np.float32) for value in values]
+
+
+def test_what_is_there_in_every_frame_is_subtracted():
+    excess = usual_excess(frames(5, 5, 5, 5, 5), ordinary=-3)
+    assert (excess == 8).all()
+
+
+def test_what_is_there_in_half_of_the_frames_stays():
+    excess = usual_excess(frames(5, -4, 5, -4, 5, -4, 5, -4), ordinary=-3)
+    assert (excess == 0).all()
+
+
+def test_few_frames_have_no_map():
+    assert usual_excess(frames(*[5] * (LEAST_FRAMES - 1)), ordinary=-3) is None
+
+
+def test_each_place_has_its_own():
+    maps = frames(*[-5] * 6)
+    for one in maps:
+        one[1, 2] = 2
+    excess = usual_excess(maps, ordinary=-3)
+    assert excess[1, 2] == 5 and excess.sum() == 5
