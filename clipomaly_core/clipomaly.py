@@ -27,6 +27,7 @@ from clipomaly_core.prompted_vocabulary import PromptedVocabulary, prompt_vocabu
 from clipomaly_core.reference.files import built_in_reference, read_reference
 from clipomaly_core.reference.fit import check_reference, thresholds_from
 from clipomaly_core.reference.record import ORDINARY_LOGIT, Reference
+from clipomaly_core.reference.score import calibrated_logits
 from clipomaly_core.region_naming import name_frame_regions
 from clipomaly_core.regions import Region
 from clipomaly_core.scores import anomaly_logit
@@ -321,7 +322,7 @@ class Clipomaly:
             elif options.score == "word-msp":
                 evidence = candidate_evidence(features, words.known.words(), None, options.logit_scale)
             language = anomaly_logit(options.score, known, evidence, options.logit_scale)
-            logits = self._calibrated(language, features).cpu().numpy()
+            logits = calibrated_logits(self.reference, language, features, options.fusion).cpu().numpy()
             plain = language.cpu().numpy()
         return [
             Look(
@@ -335,15 +336,6 @@ class Clipomaly:
             )
             for index, frame in enumerate(frames)
         ]
-
-    def _calibrated(self, logits: Tensor, features: Tensor) -> Tensor:
-        """Logits of the language score, (B, 4h, 4w), and features, (B, h, w, D) → logits of the anomaly score."""
-        if self.reference is None:
-            return logits
-        distances = None
-        if self.options.fusion:
-            distances = finer(self.reference.bank.distance(features)[..., None])[:, 0]
-        return self.reference.calibrated(logits, distances, self.options.fusion)
 
     def _find(self, looks: list[Look], logits: list[Logits]) -> list[Finish]:
         """Find in frames that share their words; ``logits`` take the place of those of the looks."""
