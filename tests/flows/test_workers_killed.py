@@ -5,7 +5,7 @@ import re
 import signal
 import threading
 import time
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import contextmanager
 
 import pytest
@@ -14,6 +14,7 @@ from flows import fan_out as module
 from flows.engines import Engine
 from flows.fan_out import Job, WorkerLost, fan_out
 from flows.parameters import ScanParameters
+from schemas.records import Shard
 from tasks.model_settings import ModelSettings
 
 from . import deadly
@@ -51,8 +52,6 @@ class _Pool:
 
 
 def run(monkeypatch, deadly, count=20, window=4):
-    from schemas.records import Shard
-
     pools, started, told = [], [], {}
 
     @contextmanager
@@ -82,6 +81,57 @@ def test_a_machine_on_which_everything_dies_is_told_after_a_while(monkeypatch):
     pools, started, told = run(monkeypatch, deadly={str(number) for number in range(200)}, count=200)
     assert len(pools) == 12 and not started
     assert len(told) == 200 and all(isinstance(outcome, WorkerLost) for [outcome] in told.values())
+
+
+def test_what_was_lost_with_a_scheduler_is_submitted_again_once(monkeypatch):
+    """The scheduler restarts in the middle of a window: its futures are cancelled, none of them by its own fault."""
+    entered, told, done = [], {}, set()
+
+    class Scheduler:
+        def __init__(self, lasts):
+            self.lasts = lasts
+
+        def submit(self, task, parameters):
+            shard = parameters["shard"].shard_id
+            self.lasts -= 1
+            if self.lasts < 0:
+                return _Future(CancelledError("scheduler-connection-lost"))
+            done.add(shard)
+            return _Future(shard)
+
+    @contextmanager
+    def engine(*_, again=False):
+        entered.append(again)
+        scheduler = Scheduler(lasts=5 if len(entered) == 1 else 1000)
+        yield Engine(scheduler, lambda: scheduler.lasts >= 0, (CancelledError,))
+
+    monkeypatch.setattr(module, "start_engine", engine)
+    monkeypatch.setattr(module, "window_of", lambda _: 512)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings(), begin=lambda: None)
+    shards = [Shard(f"{number}", ()) for number in range(18)]
+    fan_out(job, shards, lambda shard, outcome: told.setdefault(shard.shard_id, []).append(outcome))
+    assert entered == [False, True]  # the second time it is waited for
+    assert told == {shard.shard_id: [shard.shard_id] for shard in shards} and len(done) == 18
+
+
+def test_an_error_of_telling_is_no_shards_trouble(monkeypatch):
+    """A shard that is done is told of once, and what telling raises is not taken for its error."""
+
+    @contextmanager
+    def pool(*_, **__):
+        yield Engine(_Pool((), []))
+
+    monkeypatch.setattr(module, "start_engine", pool)
+    told = []
+
+    def done(shard, outcome):
+        told.append((shard.shard_id, outcome))
+        raise OSError("the server is away")
+
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings(), begin=lambda: None)
+    with pytest.raises(OSError, match="the server is away"):
+        fan_out(job, [Shard("1", ())], done)
+    assert told == [("1", "1")]
 
 
 def workers_of_pool():
