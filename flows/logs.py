@@ -15,21 +15,25 @@ _OURS = logging.getLogger("clipomaly")
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JSON = ("asctime", "levelname", "name", "message")
 _JSON_NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "trace"}
-_SILENT = logging.CRITICAL + 1
+_NOTICES = "clipomaly.method"
 
 
 def set_up_logging(level: LogLevel | None, form: LogFormat) -> None:
     """Log to stderr from ``level`` up, and in a flow or task run also to Prefect, from INFO up.
 
-    With no level nothing goes to stderr, but where CLIPOMALY_DEBUG is set everything. Called again it starts afresh.
+    With no level only notices of the method go to stderr, each as a plain line: a plugin that is left out, an option
+    with an old name. Where CLIPOMALY_DEBUG is set, everything goes there. Called again it starts afresh.
     """
     if level is None and os.environ.get("CLIPOMALY_DEBUG"):
         level = LogLevel.DEBUG
     stderr = logging.StreamHandler(sys.stderr)
-    stderr.setLevel(_SILENT if level is None else level.upper())
-    stderr.setFormatter(
-        JsonFormatter(_JSON, rename_fields=_JSON_NAMES) if form is LogFormat.JSON else logging.Formatter(_TEXT)
-    )
+    stderr.setLevel(logging.WARNING if level is None else level.upper())
+    if form is LogFormat.JSON:
+        stderr.setFormatter(JsonFormatter(_JSON, rename_fields=_JSON_NAMES))
+    else:
+        stderr.setFormatter(logging.Formatter("%(message)s" if level is None else _TEXT))
+    if level is None:
+        stderr.addFilter(logging.Filter(_NOTICES))
     prefect = APILogHandler()
     prefect.setLevel(logging.INFO)
     prefect.addFilter(_in_a_run)

@@ -161,8 +161,8 @@ def test_a_wrong_query_is_one_line(clipomaly, scanned, tmp_path):
 
 def test_status_of_nothing_says_so(clipomaly, tmp_path):
     ran = clipomaly("status", tmp_path)
-    assert ran.code == 0
-    assert "no scan" in ran.out
+    assert ran.code == 1
+    assert "no tables" in one_line(ran.err)
 
 
 def test_models_says_what_nano_is_for(clipomaly):

@@ -113,7 +113,7 @@ def test_promotion_asked_wrongly_writes_nothing(clipomaly: Run, judged: Path, tm
 def test_precision_as_a_table_and_as_json(clipomaly: Run, tmp_path: Path) -> None:
     path = tmp_path / "queue.db"
     judge(path, Verdict.NOT_AN_OBJECT, None, range(25))  # scores 0.50 to 0.74
-    judge(path, Verdict.ACCEPT, None, range(25, 50))  # scores 0.75 to 0.99
+    judge(path, Verdict.RELABEL, "mattress", range(25, 50))  # scores 0.75 to 0.99
     ran = clipomaly("review", "precision", "--queue", path, "--precision", 0.8, "--bands", 2)
     assert ran.code == 0, ran.err
     assert "95 % interval" in ran.out
