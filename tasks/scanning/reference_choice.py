@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from clipomaly_core.reference.record import Reference
-from clipomaly_core.weights import NANO
+from clipomaly_core.weights import NANO, ROAD
 from tasks.footage.archive import find_sources
 from tasks.footage.sources import Sources
 from tasks.model import describe_model, get_model, method_options
@@ -21,7 +21,7 @@ from tasks.scanning.reference import (
 from tasks.scanning.reference_frames import REFERENCE_FRAMES
 from tasks.tables.commits import DONE
 
-_OWN_THRESHOLDS = (NANO,)
+_OWN_THRESHOLDS = (NANO, ROAD)
 """Models with thresholds of their own, which tell footage full of unusual things from ordinary footage."""
 
 
