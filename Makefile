@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/clipomaly demo --out demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
