@@ -1,5 +1,6 @@
 """Datasets as their readers see them: every format is opened by a reader that is not ours."""
 
+import json
 import os
 import random
 import signal
@@ -256,15 +257,20 @@ def test_webdataset_as_hugging_face_reads_it(fleet, tmp_path):
 
 
 @pytest.mark.parametrize("shares", [HALVES, (1.0, 0.0, 0.0)], ids=["all splits", "empty val"])
-def test_yolo_as_ultralytics_checks_it_from_another_folder(fleet, tmp_path, monkeypatch, shares):
-    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path / "config"))
-    monkeypatch.setenv("YOLO_OFFLINE", "true")
-    utils = pytest.importorskip("ultralytics.data.utils", reason="the package ultralytics is not installed")
+def test_yolo_as_ultralytics_checks_it_from_another_folder(fleet, tmp_path, shares):
+    pytest.importorskip("cpuinfo", reason="the package ultralytics is not installed")
     root = tmp_path / "yolo"
     build(fleet, root, DatasetFormat.YOLO_SEG, shares=shares)
-    monkeypatch.chdir(tmp_path)
-    for path in (root / "data.yaml", Path("yolo/data.yaml")):
-        checked = utils.check_det_dataset(str(path), autodownload=False)
+    # In a process of its own: importing Ultralytics changes how Pillow opens images.
+    program = (
+        "import json, sys; from ultralytics.data.utils import check_det_dataset as check; "
+        "print(json.dumps([{k: v if k == 'names' else str(v) for k, v in check(path, autodownload=False).items()}"
+        " for path in sys.argv[1:]]))"
+    )
+    environment = os.environ | {"YOLO_CONFIG_DIR": str(tmp_path / "config"), "YOLO_OFFLINE": "true"}
+    command = [sys.executable, "-c", program, str(root / "data.yaml"), "yolo/data.yaml"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    for checked in json.loads(ran.stdout.splitlines()[-1]):
         assert Path(checked["train"]) == root / "images" / "train"
         assert Path(checked["val"]) == root / "images" / "val"
         assert list(checked["names"].values()) == ["green ball", "red thing", "car"]
