@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from demo_fleet import write_archive
+from tests.chromium import chromium as chromium
+from tests.chromium import no_event_loop_is_left as no_event_loop_is_left
 from tests.command import Run, run_main
 
 # A busy machine is no failure.

@@ -9,11 +9,11 @@ import pytest
 
 import clipomaly
 from schemas.tables import DESCRIPTIONS, FRAMES, INSTANCES, Table, embeddings_schema
+from tests.chromium import needs_chromium
 
 pytest.importorskip("mkdocs", reason="mkdocs is not installed")
 
 ROOT = Path(__file__).parents[2]
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +61,9 @@ def test_the_api_page_has_every_public_name(site):
         assert name in api
 
 
-def test_the_search_works_in_a_site_of_files(site):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page = browser.new_page()
+@needs_chromium
+def test_the_search_works_in_a_site_of_files(site, chromium):
+    with chromium.new_page() as page:
         page.set_default_timeout(120_000)
         page.goto((site / "reference" / "api.html").as_uri())
         page.get_by_placeholder("Search").click()
@@ -75,7 +71,6 @@ def test_the_search_works_in_a_site_of_files(site):
         page.get_by_placeholder("Search").press_sequentially("compaction")
         page.locator(".md-search-result__item").first.wait_for()
         assert page.locator(".md-search-result__item").count() > 0
-        browser.close()
 
 
 def test_every_column_is_described():

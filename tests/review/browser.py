@@ -1,7 +1,5 @@
 """A page in a real Chromium: the server, the archive behind it, and how tests wait."""
 
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ import uvicorn
 from review import Queue
 from review.pictures import FrameGoneError, FrameSource, Rgb
 from review.web.app import create_app
+from tests.chromium import needs_chromium as needs_chromium
 from tests.review.samples import KINDS, scene
 
 try:
@@ -22,10 +21,8 @@ try:
 except ImportError:  # an extra of development
     playwright = None  # type: ignore[assignment]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if playwright:
     playwright.expect.set_options(timeout=20_000)
-needs_chromium = pytest.mark.skipif(not (playwright and CHROMIUM), reason="playwright or Chromium is not installed")
 
 READABLE = (Path(__file__).parent / "readable.js").read_text("utf-8")
 LAPTOP, TABLET, PHONE = (1366, 768), (820, 1180), (390, 844)
@@ -88,15 +85,6 @@ def served(queue: Queue, frames: FrameSource | None = None) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        # Chromium's sandbox needs privileges that a container's root does not have.
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

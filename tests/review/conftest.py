@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from review import Queue
-from tests.review.browser import chromium as chromium
 from tests.review.browser import visit as visit
 from tests.review.postgres import Cluster, find_binaries
 

@@ -22,10 +22,10 @@ from tasks.scanning.plan_record import Loss, write_plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables, open_table
+from tests.chromium import needs_chromium
 from tests.tasks.samples import BlobFinder, description, write_video
 
 HOSTILE = "red <img src=x> $x_1$"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 COMMIT = TypeAdapter(CommitRecord)
 
 
@@ -253,33 +253,29 @@ def test_scans_that_cannot_be_compared_say_why(two_scans):
         compare_scans(Tables.at(tables), a, "nothing")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-def test_the_page_opens_without_a_network_and_fits(fleet, tmp_path):
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+@needs_chromium
+def test_the_page_opens_without_a_network_and_fits(fleet, tmp_path, chromium):
     page_file = tmp_path / "night.html"
     page_file.write_text(render_report(make_report(Tables.at(fleet[1])), "http://127.0.0.1:9"), "utf-8")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
-        for scheme in ("light", "dark"):
-            context = browser.new_context(offline=True, color_scheme=scheme, viewport={"width": 390, "height": 800})
-            page = context.new_page()
-            said, asked = [], []
-            page.on("console", lambda message, said=said: said.append(message.text))
-            page.on("pageerror", lambda error, said=said: said.append(str(error)))
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
-            page.goto(page_file.as_uri())
-            assert said == []
-            assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-            for width in (390, 1366):
-                page.set_viewport_size({"width": width, "height": 800})
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            pictures = page.locator(".finds img")
-            assert pictures.count() > 0
-            assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
-            assert page.locator("svg[role=img]").count() == 3
-            assert page.locator("svg text", has_text="$x_1$").count() == 1
-            ink = page.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
-            assert (sum(map(int, ink[4:-1].split(","))) > 380) == (scheme == "dark"), ink
-            assert page.pdf()[:5] == b"%PDF-"
-            context.close()
-        browser.close()
+    for scheme in ("light", "dark"):
+        context = chromium.new_context(offline=True, color_scheme=scheme, viewport={"width": 390, "height": 800})
+        page = context.new_page()
+        said, asked = [], []
+        page.on("console", lambda message, said=said: said.append(message.text))
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        page.on("request", lambda request, asked=asked: asked.append(request.url))
+        page.goto(page_file.as_uri())
+        assert said == []
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        for width in (390, 1366):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        pictures = page.locator(".finds img")
+        assert pictures.count() > 0
+        assert pictures.evaluate_all("all => all.every(one => one.naturalWidth > 0)")
+        assert page.locator("svg[role=img]").count() == 3
+        assert page.locator("svg text", has_text="$x_1$").count() == 1
+        ink = page.evaluate("getComputedStyle(document.querySelector('svg text')).fill")
+        assert (sum(map(int, ink[4:-1].split(","))) > 380) == (scheme == "dark"), ink
+        assert page.pdf()[:5] == b"%PDF-"
+        context.close()
