@@ -42,9 +42,8 @@ def open_source(source: Source) -> Source:
             return source
         gone = is_missing(error) and not place.fs.lexists(place.path)  # a link to nothing is there
         return replace(source, error=GONE if gone else f"cannot be opened: {reason(error)}")
-    captured, captured_from, note = _captured(source, inside, sidecar)
-    if source.sidecar and sidecar is None:
-        note = f"{source.sidecar} is no sidecar that can be read: not used"
+    captured, captured_from, clock = _captured(source, inside, sidecar)
+    unread = f"{source.sidecar} is no sidecar that can be read: not used" if source.sidecar and not sidecar else None
     return replace(
         source,
         captured=captured,
@@ -53,7 +52,7 @@ def open_source(source: Source) -> Source:
         latitude=sidecar.latitude if sidecar else None,
         longitude=sidecar.longitude if sidecar else None,
         track=source.track or (source.sidecar if sidecar and sidecar.track else None),
-        note=note,
+        note="; ".join(note for note in (clock, unread, inside.note) if note) or None,
     )
 
 

@@ -18,16 +18,21 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from mcap.exceptions import McapError
 from mcap.records import Channel, Schema
-from mcap.well_known import MessageEncoding
+from mcap.well_known import MessageEncoding, SchemaEncoding
 from mcap_protobuf.decoder import DecoderFactory as Protobuf
 from mcap_ros2.decoder import DecoderFactory as Ros2
 
 from tasks.footage.images import BadImage, Rgb, check_size, decode_image
+from tasks.footage.recording_video import CodedPicture, codec_in
+from tasks.footage.ros1_messages import ROS1
 from tasks.storage import reason
 
 IMAGES = frozenset(
-    {"sensor_msgs/CompressedImage", "sensor_msgs/Image", "foxglove.CompressedImage", "foxglove.RawImage"}
-)
+    {
+        "sensor_msgs/CompressedImage", "sensor_msgs/Image", "foxglove.CompressedImage", "foxglove.RawImage",
+        "foxglove.CompressedVideo",
+    }
+)  # fmt: skip
 """Types of messages that hold a picture, as ``type_of`` names them."""
 
 FIXES = frozenset({"sensor_msgs/NavSatFix", "foxglove.LocationFix"})
@@ -54,6 +59,15 @@ _PIXELS: dict[str, tuple[int, int | None]] = {
 # Distances and the like, and no pictures.
 _DEPTH = frozenset({"mono16", "16uc1", "32fc1", "64fc1"})
 
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_PROTOBUF = "protobuf"  # mcap names all but this one
+# How messages are defined that are coded in a way.
+_DEFINITIONS: dict[str, str] = {
+    MessageEncoding.CDR: SchemaEncoding.ROS2,
+    MessageEncoding.ROS1: SchemaEncoding.ROS1,
+    _PROTOBUF: _PROTOBUF,
+}
+
 # What decoders raise for bytes that are no such message.
 _NO_MESSAGE = (
     McapError, DecodeError, struct.error, ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError,
@@ -65,11 +79,16 @@ class BadMessage(Exception):
     """These bytes are no message of their type. One line that says why."""
 
 
+class PackedMessage(Exception):
+    """Messages are compressed one by one, which MCAP does not know of. One line that says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A picture as its message holds it: ``stamp`` is its time in nanoseconds since 1970, 0 where none is set.
 
-    ``data`` is a JPEG, PNG or WebP file; or, where ``encoding`` names how, rows of ``step`` bytes, ``height`` of them.
+    ``data`` is a JPEG, PNG or WebP file; or, where ``encoding`` names how, rows of ``step`` bytes, ``height`` of them;
+    or, where ``codec`` names it, a coded picture of a video, which ``coded`` decodes.
     """
 
     stamp: int
@@ -78,6 +97,13 @@ class Picture:
     height: int = 0
     width: int = 0
     step: int = 0
+    codec: str | None = None
+    coded: CodedPicture | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether ``data`` is an image file as it is."""
+        return self.encoding is None and self.codec is None
 
     @property
     def is_depth(self) -> bool:
@@ -87,6 +113,8 @@ class Picture:
     def image(self) -> Rgb:
         """(H, W, 3) uint8 RGB. Raises BadImage when that is not possible."""
         check_size(len(self.data))
+        if self.coded is not None:
+            return self.coded.image()
         if self.encoding is None:
             return decode_image(self.data)
         if self.encoding not in _PIXELS:
@@ -121,14 +149,19 @@ class Decoders:
         self._made: dict[int, Callable[[bytes], Any]] = {}
 
     def picture(self, channel: Channel, schema: Schema | None, data: bytes) -> Picture:
-        """The picture of a message. Raises BadMessage."""
+        """The picture of a message. Raises BadMessage, or PackedMessage."""
         return self._read(channel, schema, data, _picture)
 
     def place(self, channel: Channel, schema: Schema | None, data: bytes) -> Place | None:
-        """The position of a message, None where the receiver had none. Raises BadMessage."""
+        """The position of a message, None where the receiver had none. Raises BadMessage, or PackedMessage."""
         return self._read(channel, schema, data, _place)
 
     def _read(self, channel: Channel, schema: Schema | None, data: bytes, convert: Callable[[Any], Any]) -> Any:
+        if data.startswith(_ZSTD) and channel.message_encoding in (MessageEncoding.CDR, MessageEncoding.ROS1):
+            raise PackedMessage(
+                "its messages are compressed one by one (rosbag2's compression mode `message`): "
+                "`ros2 bag convert` without compression makes one that is read"
+            )
         try:
             if channel.id not in self._made:
                 self._made[channel.id] = self._make(channel, schema)
@@ -140,12 +173,28 @@ class Decoders:
         if channel.message_encoding == MessageEncoding.JSON:
             return lambda data: json.loads(data, object_hook=lambda fields: SimpleNamespace(**fields))
         if channel.message_encoding == MessageEncoding.ROS1:
-            return _ROS1[type_of(schema)]
+            return ROS1[type_of(schema)]
         for factory in self._factories:
             decode = factory.decoder_for(channel.message_encoding, schema)
             if decode:
                 return decode
         raise ValueError(f"messages as {channel.message_encoding} are not read")
+
+
+def unread_because(channel: Channel, schema: Schema | None) -> str | None:
+    """Why messages of a channel cannot be read, whatever they hold; None where they can."""
+    coded = channel.message_encoding
+    if coded == MessageEncoding.JSON or (coded == MessageEncoding.ROS1 and type_of(schema) in ROS1):
+        return None
+    definition = _DEFINITIONS.get(coded)
+    if definition is None:
+        return f"messages as {coded or 'nothing that is named'} are not read"
+    if schema is None or not schema.data.strip():
+        return "its definition is empty: record or convert it where the package of its messages is installed"
+    if schema.encoding != definition:
+        idl = " (IDL)" if "idl" in schema.encoding else ""
+        return f"its definition is {schema.encoding}{idl}, and {definition} is read"
+    return None
 
 
 def type_of(schema: Schema | None) -> str:
@@ -157,7 +206,7 @@ def _picture(message: Any) -> Picture:
     stamp, data = _stamp(message), message.data
     data = base64.b64decode(data) if isinstance(data, str) else bytes(data)
     if not hasattr(message, "encoding"):
-        return Picture(stamp, data)
+        return Picture(stamp, data, codec=codec_in(str(getattr(message, "format", ""))))
     step = int(message.step)
     return Picture(stamp, data, str(message.encoding).lower(), int(message.height), int(message.width), step)
 
@@ -178,58 +227,3 @@ def _stamp(message: Any) -> int:
                 raise ValueError("its time is none")
             return stamp
     raise ValueError("no time in it")
-
-
-class _Ros1:
-    """Fields of a ROS 1 message one after the other: little endian, strings and arrays behind their length."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
-
-    def numbers(self, layout: str) -> tuple[Any, ...]:
-        values = struct.unpack_from(f"<{layout}", self._data, self._at)
-        self._at += struct.calcsize(f"<{layout}")
-        return values
-
-    def array(self) -> bytes:
-        [length] = self.numbers("I")
-        part = self._data[self._at : self._at + length]
-        if len(part) < length:
-            raise ValueError("it ends too early")
-        self._at += length
-        return part
-
-    def header(self) -> SimpleNamespace:
-        _, seconds, nanoseconds = self.numbers("III")
-        self.array()  # frame_id
-        return SimpleNamespace(stamp=SimpleNamespace(sec=seconds, nsec=nanoseconds))
-
-
-def _ros1_compressed_image(data: bytes) -> SimpleNamespace:
-    fields = _Ros1(data)
-    header = fields.header()
-    fields.array()  # format: the file's own first bytes say more
-    return SimpleNamespace(header=header, data=fields.array())
-
-
-def _ros1_image(data: bytes) -> SimpleNamespace:
-    fields = _Ros1(data)
-    header = fields.header()
-    height, width = fields.numbers("II")
-    encoding = fields.array().decode()
-    _, step = fields.numbers("BI")
-    return SimpleNamespace(header=header, height=height, width=width, encoding=encoding, step=step, data=fields.array())
-
-
-def _ros1_fix(data: bytes) -> SimpleNamespace:
-    fields = _Ros1(data)
-    header = fields.header()
-    status, _, latitude, longitude = fields.numbers("bHdd")
-    return SimpleNamespace(header=header, status=SimpleNamespace(status=status), latitude=latitude, longitude=longitude)
-
-
-_ROS1: dict[str, Callable[[bytes], SimpleNamespace]] = {
-    "sensor_msgs/CompressedImage": _ros1_compressed_image,
-    "sensor_msgs/Image": _ros1_image,
-    "sensor_msgs/NavSatFix": _ros1_fix,
-}

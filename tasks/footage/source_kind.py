@@ -22,13 +22,15 @@ GONE = "gone since it was listed"
 class Inside:
     """What the inside of a source tells of it. ``modified`` is when its file, or first image, was written;
     ``container_time`` when it was captured, where its header tells; ``first_name`` that of its first image; ``lasts``
-    how long it was recorded before it was ``modified``, in seconds, 0 where that is when it began."""
+    how long it was recorded before it was ``modified``, in seconds, 0 where that is when it began; ``note`` of what is
+    not read."""
 
     modified: datetime
     seconds: float
     container_time: datetime | None = None
     first_name: str = ""
     lasts: float = 0.0
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ _FIELDS = {
         "float64 altitude\nfloat64[9] position_covariance\nuint8 position_covariance_type"
     ),
 }
+COMPRESSED_IMAGE = _FIELDS["CompressedImage"] + _ROS2_HEADER
 _STATUS = f"\n{_RULE}\nMSG: sensor_msgs/NavSatStatus\nint8 status\nuint16 service\n"
 
 
