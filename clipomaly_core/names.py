@@ -54,6 +54,27 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
+class Exemplars:
+    """Judged regions that show what a name means, beside its text, or, without a ``name``, what is no anomaly.
+
+    ``model`` is the SHA-256 of the weights that embedded them; other models do not use them. ``sha256`` is that of
+    their content, which lies in the exemplar file beside the vocabulary under the key ``tensors``. Of K regions,
+    ``embeddings`` are (K, D) little-endian float16, ``weights`` (K,) little-endian float32 in [0, 1], how far each is
+    trusted, and ``widths`` (K,) little-endian float32 above 0, the 1 - cosine at which that trust has fallen to 1/e.
+    All three are empty where the exemplar file was not read.
+    """
+
+    reason: str
+    model: str
+    tensors: str
+    sha256: str
+    name: str | None = None
+    embeddings: bytes = b""
+    weights: bytes = b""
+    widths: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """A name that was left out of the candidates, and why, in words."""
 

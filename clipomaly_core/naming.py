@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from clipomaly_core.exemplars import Recall, nothing_recalled
 from clipomaly_core.options import Options
 from clipomaly_core.prompts import Prompts
 from clipomaly_core.types import UNKNOWN_NAME, NameScore
 
 _TOP = 5
+_ABOVE_ALL = 4.0
+"""More than two cosines can differ: brings what exemplars name into the preselection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ def name_regions(
     names: tuple[str, ...],
     options: Options,
     allowed: Tensor | None = None,
+    recall: Recall | None = None,
 ) -> list[RegionName]:
     """Choose a name for each region.
 
@@ -65,21 +69,28 @@ def name_regions(
         names: the N candidate names.
         options: preselect, region_weight, naming_scale, margin, name_cosine and reassign_known_margin are read.
         allowed: (R, N) bool, the candidates that each region may be called; all where ``None``.
+        recall: what exemplars say of the regions; ``None`` where there are none.
     """
     if not names or not len(regions):
         return [RegionName(None, (), reason="candidates")] * len(regions)
     if allowed is None:
         allowed = torch.ones(len(regions), len(names), dtype=torch.bool, device=regions.device)
+    recall = recall or nothing_recalled(len(regions), len(names), regions.device)
+    allowed = allowed | (recall.names > 0.5)
+    recalled = recall.names.masked_fill(~allowed, 0)
     candidates_region, candidates_crop = _cosines(candidates, regions), _cosines(candidates, crops)
-    by_region = candidates_region.masked_fill(~allowed, -torch.inf)
+    # What exemplars name is compared, however far its text is.
+    by_region = candidates_region.masked_fill(~allowed, -torch.inf) + _ABOVE_ALL * recalled
     kept = by_region.topk(min(options.preselect, len(names)), dim=-1).indices
     fused = torch.lerp(candidates_crop, candidates_region, options.region_weight)
     fused = fused.masked_fill(~allowed, -torch.inf)
     fused_known = torch.lerp(_cosines(known, crops), _cosines(known, regions), options.region_weight)
     best_known, best_candidate = fused_known.amax(1), fused.gather(1, kept).amax(1)
-    reassigned = (best_known > best_candidate - options.reassign_known_margin).tolist()
-    near = (best_candidate >= options.name_cosine).tolist()
+    known_again = (best_known > best_candidate - options.reassign_known_margin) & ~recall.certain
+    reassigned = (known_again | (recall.ordinary > 0.5)).tolist()
+    near = ((best_candidate >= options.name_cosine) | recall.certain).tolist()
     probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
+    probability = recall.rest[:, None] * probability + recalled.gather(1, kept)
     best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
     chosen = kept.gather(1, best.indices)
     counts = allowed.sum(1).tolist()

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
+from clipomaly_core.exemplars import Recaller, make_recaller
 from clipomaly_core.names import ASKED
 from clipomaly_core.prompts import Prompts, make_prompts
 from clipomaly_core.suppression import Suppressor, make_suppressor
@@ -23,6 +24,7 @@ class PromptedVocabulary:
     known: Prompts
     candidates: Prompts
     suppressed: Suppressor
+    recall: Recaller
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -39,19 +41,21 @@ def prompt_vocabulary(
         vocabulary: known classes and candidate names.
         encoder: embeds their words.
         known_cosine: see ``Options.known_cosine``.
-        weights_sha256: which suppressions of the vocabulary apply: those made with these weights.
+        weights_sha256: which suppressions and exemplars of the vocabulary apply: those made with these weights.
         device: where region embeddings will be.
 
     Raises:
-        UsageError: a suppression of these weights whose embedding has another length.
+        UsageError: suppressions or exemplars of these weights whose embeddings have another length.
     """
     known = make_prompts(encoder, [(c.name, *c.synonyms) for c in vocabulary.known])
     candidates = _candidate_prompts(vocabulary, encoder)
     if near := _near_known(vocabulary, known, candidates, known_cosine):
         vocabulary = vocabulary.leave_out(near)
         candidates = _candidate_prompts(vocabulary, encoder)
-    suppressed = make_suppressor(vocabulary.suppressed, weights_sha256, known.embeddings.shape[-1], device)
-    return PromptedVocabulary(vocabulary, known, candidates, suppressed)
+    dimension = known.embeddings.shape[-1]
+    suppressed = make_suppressor(vocabulary.suppressed, weights_sha256, dimension, device)
+    recall = make_recaller(vocabulary.exemplars, vocabulary.candidates, weights_sha256, dimension, device)
+    return PromptedVocabulary(vocabulary, known, candidates, suppressed, recall)
 
 
 def _candidate_prompts(vocabulary: Vocabulary, encoder: TextEncoder) -> Prompts:

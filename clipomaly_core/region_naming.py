@@ -62,8 +62,12 @@ def name_frame_regions(
         crops = normalize(both.mean(1), dim=-1)
     counts = torch.tensor([*map(len, regions)], device=device)
     own = None if allowed is None else allowed.repeat_interleave(counts, dim=0)
-    named = name_regions(embedded, crops, words.known, words.candidates, words.names, options, own)
+    recall = words.recall(embedded)
+    named = name_regions(embedded, crops, words.known, words.candidates, words.names, options, own, recall)
     suppressed = words.suppressed(embedded, [name.best for name in named])
+    if recall is not None:  # what looks like an accepted thing is one, though it looks like a rejected one, too
+        certain = recall.certain.tolist()
+        suppressed = [hit and not sure for hit, sure in zip(suppressed, certain, strict=True)]
     rest = iter(
         replace(name, reassigned_known=name.reassigned_known or hit)
         for name, hit in zip(named, suppressed, strict=True)

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 
 from clipomaly_core.errors import UsageError
+from clipomaly_core.exemplar_file import Beside
 from clipomaly_core.lemma import lemma, tails
-from clipomaly_core.names import ASKED, Candidate, KnownClass, LeftOut, NameSource, Suppression
+from clipomaly_core.names import ASKED, Candidate, Exemplars, KnownClass, LeftOut, NameSource, Suppression
 from clipomaly_core.vocabulary_file import MoreWords, VocabularyFile, parse_file, read_builtin, read_file
 
 
@@ -24,6 +25,7 @@ class Vocabulary:
     left_out: tuple[LeftOut, ...] = ()
     never_known: frozenset[str] = frozenset()
     suppressed: tuple[Suppression, ...] = ()
+    exemplars: tuple[Exemplars, ...] = ()
 
     @classmethod
     def load(cls, url: str | None = None) -> "Vocabulary":
@@ -39,9 +41,12 @@ class Vocabulary:
         return cls._of(VocabularyFile() if url is None else read_file(url))
 
     @classmethod
-    def parse(cls, text: str, where: str) -> "Vocabulary":
-        """The vocabulary that a file's text gives; ``where`` names the file in errors. Raises as ``load``."""
-        return cls._of(parse_file(text, where))
+    def parse(cls, text: str, where: str, beside: Beside | None = None) -> "Vocabulary":
+        """The vocabulary that a file's text gives; ``where`` names the file in errors. Raises as ``load``.
+
+        ``beside`` reads a file beside it by its name; without it exemplars are listed and not read.
+        """
+        return cls._of(parse_file(text, where, beside))
 
     @classmethod
     def _of(cls, file: VocabularyFile) -> "Vocabulary":
@@ -52,7 +57,8 @@ class Vocabulary:
             candidates += dictionary.candidates or ()
         never_known = cityscapes.never_known | file.never_known
         known = _with_words(file.known or cityscapes.known or (), file.also_known)
-        return cls(known, never_known=never_known, suppressed=file.suppressed)._admit(candidates)
+        empty = cls(known, never_known=never_known, suppressed=file.suppressed, exemplars=file.exemplars)
+        return empty._admit(candidates)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,7 +67,8 @@ class Vocabulary:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of all that can change a result: classes and names in their order, exceptions, suppressions."""
+        """Hex digest of all that can change a result: classes and names in their order, exceptions, suppressions,
+        exemplars."""
         content: dict[str, object] = {
             "known": [asdict(known) for known in self.known],
             "candidates": [asdict(candidate) for candidate in self.candidates],
@@ -71,6 +78,10 @@ class Vocabulary:
             content["suppressed"] = sorted(
                 (entry.model, entry.cosine, entry.embedding.hex(), *((lemma(entry.name),) if entry.name else ()))
                 for entry in self.suppressed
+            )
+        if self.exemplars:
+            content["exemplars"] = sorted(
+                (entry.model, lemma(entry.name) if entry.name else "", entry.sha256) for entry in self.exemplars
             )
         return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

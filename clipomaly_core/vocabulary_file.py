@@ -20,6 +20,13 @@ It is YAML; every part may be missing and is then the built-in one:
         cosine: 0.93                # regions at least so near are suppressed
         name: puddle                # only those whose best name is this one; may be missing
         embedding: AAC4Ow…          # base64 of little-endian float16
+    exemplar_file: words.safetensors  # beside this file: the embeddings of the exemplars
+    exemplars:                      # judged regions that show what a name means: ``vocabulary promote`` writes them
+      - reason: given 3 times
+        name: cow                   # without a name: regions like these are no anomalies
+        model: 5f0c…
+        tensors: cow-5f0c4a2e       # their key in the exemplar file
+        sha256: 9d81…               # of their content there
 """
 
 import base64
@@ -33,8 +40,9 @@ import fsspec
 import yaml
 
 from clipomaly_core.errors import UsageError
+from clipomaly_core.exemplar_file import Beside, read_beside, with_content
 from clipomaly_core.lemma import lemma
-from clipomaly_core.names import ASKED, Candidate, KnownClass, NameSource, Suppression
+from clipomaly_core.names import ASKED, Candidate, Exemplars, KnownClass, NameSource, Suppression
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,7 @@ class VocabularyFile:
     extends: bool = False
     also_known: tuple[MoreWords, ...] = ()
     suppressed: tuple[Suppression, ...] = ()
+    exemplars: tuple[Exemplars, ...] = ()
 
 
 @lru_cache
@@ -77,11 +86,13 @@ def read_file(url: str) -> VocabularyFile:
         raise UsageError(f"{url}: there is no such vocabulary file.") from None
     except (OSError, ValueError, ImportError) as error:
         raise UsageError(f"{url}: cannot read the vocabulary file ({_one_line(error)}).") from error
-    return parse_file(text, url)
+    return parse_file(text, url, read_beside(url))
 
 
-def parse_file(text: str, where: str) -> VocabularyFile:
+def parse_file(text: str, where: str, beside: Beside | None = None) -> VocabularyFile:
     """What a file's text gives; ``where`` names the file in errors.
+
+    ``beside`` reads a file beside it; without it exemplars are listed and not read.
 
     Raises:
         UsageError: a duplicate, an empty name, a wrong type or an unknown key; the message has file and line.
@@ -96,17 +107,30 @@ def parse_file(text: str, where: str) -> VocabularyFile:
         raise UsageError(f"{where}: not valid YAML ({_one_line(error)}).") from error
     if root is None:
         raise UsageError(f"{where}: the file is empty; give 'known' or 'dictionary'.")
-    return _Nodes(where).file(root)
+    return _Nodes(where, beside).file(root)
 
 
 class _Nodes:
     """Reads a YAML tree into a VocabularyFile and complains with file and line."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, beside: Beside | None) -> None:
         self._where = where
+        self._beside = beside
 
     def file(self, root: yaml.Node) -> VocabularyFile:
-        parts = self._mapping(root, ("known", "never_known", "extends", "dictionary", "also_known", "suppressed"))
+        parts = self._mapping(
+            root,
+            (
+                "known",
+                "never_known",
+                "extends",
+                "dictionary",
+                "also_known",
+                "suppressed",
+                "exemplar_file",
+                "exemplars",
+            ),
+        )
         if "known" not in parts and "dictionary" not in parts:
             self._fail(root, "neither 'known' nor 'dictionary' is given; a vocabulary needs one of them")
         extends = "extends" in parts
@@ -119,6 +143,7 @@ class _Nodes:
             extends=extends,
             also_known=self._also_known(parts["also_known"]) if "also_known" in parts else (),
             suppressed=self._suppressed(parts["suppressed"]) if "suppressed" in parts else (),
+            exemplars=self._exemplars(root, parts) if "exemplars" in parts else (),
         )
 
     def _also_known(self, node: yaml.Node) -> tuple[MoreWords, ...]:
@@ -146,6 +171,27 @@ class _Nodes:
                 )
             )
         return tuple(found)
+
+    def _exemplars(self, root: yaml.Node, parts: dict[str, yaml.Node]) -> tuple[Exemplars, ...]:
+        found = tuple(self._exemplar(entry) for entry in self._sequence(parts["exemplars"]))
+        if not found or self._beside is None:
+            return found
+        if "exemplar_file" not in parts:
+            self._fail(root, "exemplars without 'exemplar_file', which holds their embeddings")
+        name = self._text(parts["exemplar_file"])
+        if "/" in name or "\\" in name or ":" in name:
+            self._fail(parts["exemplar_file"], "'exemplar_file' is the name of a file beside this one")
+        return with_content(found, self._beside(name), name, self._where)
+
+    def _exemplar(self, node: yaml.Node) -> Exemplars:
+        keys = ("reason", "model", "tensors", "sha256")
+        parts = self._mapping(node, (*keys, "name"))
+        for key in keys:
+            if key not in parts:
+                self._fail(node, f"exemplars without {key!r}")
+        name = self._name(parts["name"], {}) if "name" in parts else None
+        reason, model, tensors, digest = (self._text(parts[key]) for key in keys)
+        return Exemplars(reason, model, tensors, digest, name)
 
     def _cosine(self, node: yaml.Node) -> float:
         try:

@@ -24,7 +24,7 @@ def present_options(values: Mapping[str, object]) -> dict[str, Value]:
     """
     renamed, notices = rename_options(values)
     for notice in notices:
-        _say_once(notice)
+        say_once(notice)
     return {name: plain_value(value) for name, value in renamed.items()}
 
 
@@ -36,5 +36,6 @@ def plain_value(value: object) -> Value:
 
 
 @lru_cache(maxsize=64)
-def _say_once(notice: str) -> None:
+def say_once(notice: str) -> None:
+    """Tell people something in one line, once a process."""
     logger.warning(notice)

@@ -22,7 +22,7 @@ from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
 from schemas.records import ReferenceNote
-from tasks.method_options import Value, plain_value, present_options
+from tasks.method_options import Value, plain_value, present_options, say_once
 from tasks.model_settings import ModelSettings
 
 OPTION_NAMES = tuple(field.name for field in fields(Options) if field.name != "method_version")
@@ -52,6 +52,11 @@ def describe_model(settings: ModelSettings) -> ModelDescription:
     options = method_options(settings)
     vocabulary = Vocabulary.load(settings.vocabulary)
     checkpoint = find_checkpoint(settings.model, settings.weights)
+    if others := sum(one.model != checkpoint.sha256 for one in vocabulary.exemplars):
+        say_once(
+            f"The vocabulary has exemplars of {others} names for other weights than {checkpoint.sha256[:8]} of "
+            f"{checkpoint.name}: they are left alone."
+        )
     values = plain_options(options)
     if options.tagger_weights is not None:  # another file at the same place gives other names
         values["tagger_weights_sha256"] = file_sha256(fetch(options.tagger_weights))

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.util import load_yaml_guess_indent
 
-from clipomaly_core.names import NameSource, Suppression
+from clipomaly_core.names import Exemplars, NameSource, Suppression
 
 
 class ChangeKind(StrEnum):
@@ -19,6 +19,7 @@ class ChangeKind(StrEnum):
     NAME = "name"
     WORD = "another word"
     SUPPRESSION = "suppression"
+    EXEMPLARS = "exemplars of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Change:
     reason: str
     known: str | None = None
     suppression: Suppression | None = None
+    exemplars: Exemplars | None = None
 
 
 def times(count: int) -> str:
@@ -37,8 +39,11 @@ def times(count: int) -> str:
     return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
-def apply_changes(text: str, changes: Sequence[Change]) -> str:
-    """The text of a vocabulary file with the changes, each with its reason as a comment; other comments stay."""
+def apply_changes(text: str, changes: Sequence[Change], exemplar_file: str | None = None) -> str:
+    """The text of a vocabulary file with the changes, each with its reason as a comment; other comments stay.
+
+    ``exemplar_file`` is the name of the file beside it with the exemplars, where it has any.
+    """
     editor = YAML()
     editor.preserve_quotes = True
     editor.width = 4096  # an embedding is one line
@@ -51,6 +56,8 @@ def apply_changes(text: str, changes: Sequence[Change]) -> str:
         # Without a dictionary of its own the file uses the built-in one, and must go on doing so.
         content["extends"] = "builtin"
         content["dictionary"] = CommentedMap()
+    if exemplar_file is not None:
+        content["exemplar_file"] = exemplar_file
     for change in changes:
         match change.kind:
             case ChangeKind.NAME:
@@ -67,9 +74,25 @@ def apply_changes(text: str, changes: Sequence[Change]) -> str:
                     written["name"] = one.name
                 written["embedding"] = base64.b64encode(one.embedding).decode()
                 _child(content, "suppressed").append(written)
+            case ChangeKind.EXEMPLARS:
+                assert change.exemplars is not None
+                _put(_child(content, "exemplars"), change.exemplars)
     out = io.StringIO()
     editor.dump(content, out)
     return out.getvalue()
+
+
+def _put(entries: CommentedSeq, one: Exemplars) -> None:
+    """In place of what the name had of this model, or at the end."""
+    written = CommentedMap(reason=one.reason)
+    if one.name is not None:
+        written["name"] = one.name
+    written |= {"model": one.model, "tensors": one.tensors, "sha256": one.sha256}
+    keys = [entry["tensors"] for entry in entries]
+    if one.tensors in keys:
+        entries[keys.index(one.tensors)] = written
+    else:
+        entries.append(written)
 
 
 def _mapping(parent: CommentedMap, key: str) -> CommentedMap:

@@ -6,6 +6,8 @@
   regions near the middle of such a group are no anomalies in the next scan, unless an accepted object looks the same.
   For what gets the name again under which it was rejected, it reaches further. Duplicates share the verdict of the item
   that stands for them: mining merges look-alikes, and a kind that all looks the same would never be rejected often.
+- Objects whose name was given or accepted often enough become exemplars of it: what looks like them gets the name,
+  whatever its text says, and is not suppressed.
 """
 
 import difflib
@@ -14,14 +16,17 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from clipomaly_core.exemplar_file import exemplar_bytes, exemplar_file_name, read_beside
 from clipomaly_core.lemma import lemma
-from clipomaly_core.names import NameSource
+from clipomaly_core.names import Exemplars, NameSource
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import QueuedItem, Verdict
 from tasks.errors import UserError
-from tasks.storage import exists, locate, read_file, replace_file
+from tasks.storage import create_file, exists, locate, read_file, replace_file
 from tasks.vocabularies.change import Change, ChangeKind, apply_changes, times
+from tasks.vocabularies.exemplars import propose_exemplars
+from tasks.vocabularies.sightings import Sightings
 from tasks.vocabularies.suppressions import propose_suppressions
 from tasks.vocabularies.verdicts import Judged, Space, read_verdicts
 
@@ -34,13 +39,14 @@ _EMBEDDING = re.compile(rf"(embedding: [A-Za-z0-9+/]{{{_SHOWN}}})[A-Za-z0-9+/=]+
 class Promotion:
     """What the decisions ask for, and in ``notes`` what was seen often enough and left alone, with the reason.
 
-    ``before`` and ``after`` are the texts of the vocabulary file.
+    ``before`` and ``after`` are the texts of the vocabulary file, ``exemplars`` what the next version has of these.
     """
 
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     before: str
     after: str
+    exemplars: tuple[Exemplars, ...] = ()
 
     def diff(self, old: str, new: str) -> str:
         """The change as a unified diff between files called ``old`` and ``new``; embeddings are cut short."""
@@ -54,6 +60,7 @@ def propose(
     spaces: Mapping[str, Space],
     least: int,
     leave_out: Collection[str] = (),
+    sightings: Sightings | None = None,
 ) -> Promotion:
     """Work out the next version of a vocabulary; nothing is written.
 
@@ -63,15 +70,17 @@ def propose(
         spaces: by scan_id; what is of no such scan is not suppressed.
         least: decisions that a change needs.
         leave_out: names, or reasons of suppressions, that are not to change.
+        sightings: embeddings of the judged objects; of those that it lacks the one of the item is taken.
 
     Raises:
         UserError: a vocabulary file that cannot be read; UsageError, with its line, for one with an error.
     """
-    text = _NEW
+    text, beside = _NEW, None
     if vocabulary_url is not None:
         text = read_file(locate(vocabulary_url)).decode("utf-8", errors="replace")
-    vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary")
-    judged, duplicates = read_verdicts(items, spaces)
+        beside = read_beside(vocabulary_url)
+    vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary", beside)
+    judged, duplicates = read_verdicts(items, spaces, sightings or {})
     notes: list[str] = []
     kept_back = {lemma(name) for name in leave_out}
     names = [one for one in _names(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
@@ -82,17 +91,36 @@ def propose(
         for one in propose_suppressions((*duplicates, *judged), vocabulary, covered, least, notes)
         if one.subject not in leave_out
     ]
-    changes = (*names, *words, *looks)
-    after = apply_changes(text, changes) if changes else text
+    called = {lemma(one.subject): one.subject for one in names}
+    called |= {lemma(word): one.name for one in vocabulary.candidates for word in (one.name, *one.synonyms)}
+    pictures = propose_exemplars(
+        (*duplicates, *judged),
+        {key: name for key, name in called.items() if key not in kept_back},
+        vocabulary.exemplars,
+        least,
+        notes,
+    )
+    changes = (*names, *words, *looks, *pictures)
+    fresh = {one.exemplars.tensors: one.exemplars for one in pictures if one.exemplars}
+    exemplars = tuple(({one.tensors: one for one in vocabulary.exemplars} | fresh).values())
+    file = exemplar_file_name(exemplars) if exemplars else None
+    after = apply_changes(text, changes, file) if changes else text
     Vocabulary.parse(after, "the next version")  # what is shown can be read again
-    return Promotion(changes, tuple(notes), text, after)
+    return Promotion(changes, tuple(notes), text, after, exemplars)
 
 
 def write_promotion(promotion: Promotion, out_url: str) -> None:
-    """Write the next version as a new file. Raises UserError when there is one, or it cannot be written."""
+    """Write the next version as a new file, and its exemplars as another beside it.
+
+    Raises UserError when there is one, or it cannot be written.
+    """
     place = locate(out_url)
     if exists(place):
         raise UserError(f"{place.url} is there already. Name a new file: an older version is never changed.")
+    if promotion.exemplars:
+        name = exemplar_file_name(promotion.exemplars)
+        beside = locate(f"{place.url.rpartition('/')[0]}/{name}")
+        create_file(beside, exemplar_bytes(promotion.exemplars))
     replace_file(place, promotion.after.encode("utf-8"))
 
 

@@ -12,7 +12,7 @@ from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import Verdict
 from tasks.vocabularies.change import Change, ChangeKind, times
-from tasks.vocabularies.verdicts import Judged, Space
+from tasks.vocabularies.verdicts import Judged, Space, unit_vector
 
 _ALIKE = 0.35  # distance (see tasks/mining/neighbours.py) up to which rejected things are of one kind, as in mining
 _LOST = 0.01  # share of accepted objects that may be lost to a suppression: of many, one looks like anything
@@ -62,7 +62,7 @@ def propose_suppressions(
 def _covers(suppressed: Suppression, one: Judged) -> bool:
     if suppressed.name is not None and lemma(suppressed.name) != lemma(one.best):
         return False
-    return bool(_unit(suppressed.embedding) @ _unit(one.embedding or b"") >= suppressed.cosine)
+    return bool(unit_vector(suppressed.embedding) @ unit_vector(one.embedding or b"") >= suppressed.cosine)
 
 
 def _regions(
@@ -134,9 +134,4 @@ def _suppression(
 def _vectors(items: Sequence[Judged]) -> npt.NDArray[np.float32]:
     if not items:
         return np.zeros((0, 1), np.float32)
-    return np.stack([_unit(one.embedding or b"") for one in items])
-
-
-def _unit(embedding: bytes) -> npt.NDArray[np.float32]:
-    vector = np.frombuffer(embedding, "<f2").astype(np.float32)
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
+    return np.stack([unit_vector(one.embedding or b"") for one in items])

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
+
 from clipomaly_core.types import UNKNOWN_NAME
 from schemas.review import QueuedItem, ReviewItem, Verdict
 from tasks.mining.neighbours import Distances, learn_distances
 from tasks.tables import Tables
 from tasks.tables.embeddings import sample_vectors
+from tasks.vocabularies.sightings import Sightings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ def read_spaces(tables: Tables) -> dict[str, Space]:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What promotion needs of a judged item. ``best`` is what it would have been called, had its name been clear;
-    ``duplicate`` says that the verdict is that of the item which stands for it."""
+    ``duplicate`` says that the verdict is that of the item which stands for it; ``sightings`` are the embeddings of all
+    sightings of the object, as far as they are known."""
 
     verdict: Verdict
     name: str | None
@@ -41,9 +46,18 @@ class Judged:
     space: Space | None
     embedding: bytes | None
     duplicate: bool = False
+    sightings: tuple[bytes, ...] = ()
 
 
-def read_verdicts(items: Iterable[QueuedItem], spaces: Mapping[str, Space]) -> tuple[list[Judged], list[Judged]]:
+def unit_vector(embedding: bytes) -> npt.NDArray[np.float32]:
+    """An embedding, little-endian float16, at length 1: (D,) float32."""
+    vector = np.frombuffer(embedding, "<f2").astype(np.float32)
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)
+
+
+def read_verdicts(
+    items: Iterable[QueuedItem], spaces: Mapping[str, Space], sightings: Sightings
+) -> tuple[list[Judged], list[Judged]]:
     """What was judged, and the duplicates of that."""
     verdicts: dict[str, tuple[Verdict, str | None]] = {}
     points: dict[str, str] = {}
@@ -56,18 +70,29 @@ def read_verdicts(items: Iterable[QueuedItem], spaces: Mapping[str, Space]) -> t
             waiting.append((item.item_id, replace(item, mask_rle=b"", track=())))
         elif status.verdict is not None and status.verdict is not Verdict.UNSURE:
             verdicts[item.item_id] = status.verdict, status.name
-            judged.append(_judged(item, status.verdict, status.name, spaces))
+            judged.append(_judged(item, status.verdict, status.name, spaces, sightings))
     duplicates = []
     for item_id, item in waiting:
         while item_id in points:
             item_id = points[item_id]
         if item_id in verdicts:
-            duplicates.append(replace(_judged(item, *verdicts[item_id], spaces), duplicate=True))
+            duplicates.append(replace(_judged(item, *verdicts[item_id], spaces, sightings), duplicate=True))
     return judged, duplicates
 
 
-def _judged(item: ReviewItem, verdict: Verdict, name: str | None, spaces: Mapping[str, Space]) -> Judged:
-    return Judged(verdict, name, item.name, _best(item), spaces.get(item.scan_id), item.embedding)
+def _judged(
+    item: ReviewItem, verdict: Verdict, name: str | None, spaces: Mapping[str, Space], sightings: Sightings
+) -> Judged:
+    own = (item.embedding,) if item.embedding else ()
+    return Judged(
+        verdict,
+        name,
+        item.name,
+        _best(item),
+        spaces.get(item.scan_id),
+        item.embedding,
+        sightings=sightings.get(item.track_id or "", own),
+    )
 
 
 def _best(item: ReviewItem) -> str:

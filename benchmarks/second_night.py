@@ -1,0 +1,231 @@
+"""What decisions on one night are worth on the next, when the same things are seen again and nothing is trained.
+
+    python -m benchmarks.second_night drawn --seed 61
+    python -m benchmarks.second_night photos --model road
+    python -m benchmarks.second_night clips --clip night.mp4 --clip rain.mp4
+
+Does what a team does: scan a night, mine it, decide by the truth, ``vocabulary promote``, scan the next night. The next
+night is scanned with the old vocabulary, too, and the two are compared. ``seen_again.py`` says what the nights are.
+
+The reviewer accepts a name that is right, corrects one that is wrong, and rejects a find that lies on nothing planted.
+An instance shows a thing when they overlap by an IoU of 0.2 or more; less than a tenth of a false find is planted. A
+thing carries the name that its track has in most of its instances. A kind was corrected three times when three of its
+items, duplicates with them, had another name; a kind of false find is what got the same best name. Prints the figures
+and writes ``results/second-night-SOURCE.json``.
+"""
+
+import argparse
+import json
+import shutil
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.discovery import Item, judge
+from benchmarks.results import write_results
+from benchmarks.seen_again import Footage, drawn_roads, ordinary_clips, photos
+from flows.mine import run_mine
+from flows.nightly_scan import run_scan
+from flows.parameters import ScanParameters
+from flows.promote import propose_from_queue
+from review import Queue
+from schemas.review import JUDGED, State, Verdict
+from tasks.mining.mine import MiningOptions
+from tasks.tables import open_table
+from tasks.vocabularies.promote import Promotion, write_promotion
+
+OFTEN = 3
+REVIEWER = "truth"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An instance: what it shows, the name of its track, and the best name, be it clear or not."""
+
+    item: Item
+    name: str
+    best: str
+
+    @property
+    def false(self) -> bool:
+        """Whether it shows nothing that was planted, not even in part."""
+        return self.item.planted < 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How often each kind's name was corrected, and each best name of a false find rejected, duplicates included."""
+
+    corrected: Counter[str]
+    rejected: Counter[str]
+    verdicts: Counter[str]
+
+
+def scan(archive: Path, tables: Path, model: str, vocabulary: Path | None, fps: float) -> dict[str, Seen]:
+    """Scan an archive and hold what was found against its truth: the instances by id."""
+    summary = run_scan(
+        ScanParameters(
+            archive=str(archive),
+            tables=str(tables),
+            model=model,
+            fps=fps,
+            vocabulary=None if vocabulary is None else str(vocabulary),
+            no_reference=True,
+        )
+    )
+    items = judge(str(tables), archive, summary.scan_id)
+    columns = ["instance_id", "name", "names", "track_name"]
+    rows = open_table(str(tables), "instances", scan_id=summary.scan_id).to_table(columns=columns).to_pylist()
+    return {
+        row["instance_id"]: Seen(
+            items[row["instance_id"]],
+            row["track_name"] or row["name"],
+            row["names"][0]["name"] if row["names"] else row["name"],
+        )
+        for row in rows
+    }
+
+
+def shown(tables: Path) -> dict[tuple[str, int], str]:
+    """The instance that an item of the queue shows, by its track and frame."""
+    columns = ["instance_id", "track_id", "frame_index"]
+    rows = open_table(str(tables), "instances").to_table(columns=columns).to_pylist()
+    return {(row["track_id"] or row["instance_id"], row["frame_index"]): row["instance_id"] for row in rows}
+
+
+def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footage) -> Decided:
+    """Judge every item that waits by the truth."""
+    instances = shown(tables)
+    with Queue.open(queue_url, create=False) as queue:
+        for queued in list(queue.walk((State.PENDING,), with_pictures=False)):
+            item = queued.item
+            seen = night[instances[item.track_id or item.item_id, item.frame_index]]
+            if seen.item.kind is not None:
+                right = item.suggestion is not None and footage.is_right(item.suggestion, seen.item.kind)
+                queue.decide(REVIEWER, item.item_id, Verdict.ACCEPT if right else Verdict.RELABEL,
+                             item.suggestion if right else seen.item.kind)  # fmt: skip
+            elif seen.false:
+                queue.decide(REVIEWER, item.item_id, Verdict.NOT_AN_OBJECT)
+        corrected, rejected, verdicts = Counter[str](), Counter[str](), Counter[str]()
+        told = {}
+        for queued in queue.walk((*JUDGED, State.DUPLICATE), with_pictures=False):
+            item, status = queued.item, queued.status
+            told[item.item_id] = status, item
+        for status, item in told.values():
+            of = status
+            while of.duplicate_of is not None and of.duplicate_of in told:
+                of = told[of.duplicate_of][0]
+            if of.verdict is not None:
+                verdicts[f"{of.verdict.value}{', as a duplicate' if status.duplicate_of else ''}"] += 1
+            if of.verdict is Verdict.RELABEL and of.name:
+                corrected[of.name] += 1
+            elif of.verdict is Verdict.NOT_AN_OBJECT:
+                rejected[item.suggestion or item.name] += 1
+    return Decided(corrected, rejected, verdicts)
+
+
+def run(
+    folder: Path, footage: Footage, model: str, fps: float, least: int
+) -> tuple[Decided, Promotion, list[dict[str, Seen]]]:
+    """Decide on the first night; the second with the old and with the new vocabulary."""
+    one, before, after = (folder / f"{model.replace('/', '-')}-{name}" for name in ("one", "before", "after"))
+    queue, words = folder / "queue.db", folder / "words.yaml"
+    shutil.rmtree(after, ignore_errors=True)
+    for path in folder.glob("words*"):
+        path.unlink()
+    queue.unlink(missing_ok=True)
+    night = scan(footage.one, one, model, None, fps)
+    run_mine(str(one), str(queue), MiningOptions(count=1000))
+    decided = decide(str(queue), one, night, footage)
+    promotion = propose_from_queue(str(queue), str(one), None, least)
+    if promotion.changes:
+        write_promotion(promotion, str(words))
+    nights = [
+        scan(footage.two, before, model, None, fps),
+        scan(footage.two, after, model, words if promotion.changes else None, fps),
+    ]
+    return decided, promotion, nights
+
+
+def carried(night: dict[str, Seen]) -> dict[int, tuple[str, str]]:
+    """The kind of each thing that was found, and the name that it carries."""
+    names: dict[int, Counter[str]] = defaultdict(Counter)
+    kinds: dict[int, str] = {}
+    for seen in night.values():
+        if seen.item.thing is not None and seen.item.kind is not None:
+            names[seen.item.thing][seen.name] += 1
+            kinds[seen.item.thing] = seen.item.kind
+    return {thing: (kinds[thing], max(sorted(called), key=lambda n: called[n])) for thing, called in names.items()}
+
+
+def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]]) -> dict[str, object]:
+    """What the decisions were worth."""
+    before, after = map(carried, nights)
+    often = {kind for kind, count in decided.corrected.items() if count >= OFTEN}
+    rejected = {name for name, count in decided.rejected.items() if count >= OFTEN}
+    again = [thing for thing, (kind, _) in before.items() if kind in often]
+    right = {
+        label: {thing for thing, (kind, name) in night.items() if footage.is_right(name, kind)}
+        for label, night in (("before", before), ("after", after))
+    }
+    lost = sorted(right["before"] - right["after"])
+    false = [[seen for seen in night.values() if seen.false] for night in nights]
+    of_rejected = [sum(seen.best in rejected for seen in night) for night in false]
+    return {
+        "things of kinds corrected three times": len(again),
+        "carry the name before": share(len(right["before"] & set(again)), len(again)),
+        "carry the name after": share(len(right["after"] & set(again)), len(again)),
+        "things right before": len(right["before"]),
+        "things right after": len(right["after"]),
+        "right, then wrong": [f"{before[t][0]}: {after[t][1] if t in after else 'not found'}" for t in lost],
+        "things found": [len(before), len(after)],
+        "false finds of kinds rejected three times": of_rejected,
+        "their fall": share(of_rejected[0] - of_rejected[1], of_rejected[0]),
+        "all false finds": [len(night) for night in false],
+        "all fall": share(len(false[0]) - len(false[1]), len(false[0])),
+    }
+
+
+def share(part: int, whole: int) -> float | None:
+    """A share, None of nothing."""
+    return round(part / whole, 3) if whole else None
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", choices=("drawn", "photos", "clips"))
+    parser.add_argument("--out", type=Path, default=Path("build/second-night"))
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--seed", type=int, default=61)
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data/roadanomaly-open"))
+    parser.add_argument("--names", type=Path, default=Path("tests/data/roadanomaly_open_names.yaml"))
+    parser.add_argument("--clip", type=Path, action="append", default=[], help="a real clip; repeatable")
+    parser.add_argument("--fps", type=float, default=2.0)
+    parser.add_argument("--at-least", type=int, default=3, help="decisions that a change of the vocabulary needs")
+    given = parser.parse_args()
+    folder = given.out / f"{given.source}-{given.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if given.source == "drawn":
+        footage = drawn_roads(folder, given.seed)
+    elif given.source == "photos":
+        footage = photos(folder, given.photos, given.names, given.seed)
+    else:
+        footage = ordinary_clips(folder, given.clip)
+    decided, promotion, nights = run(folder, footage, given.model, given.fps, given.at_least)
+    told = {
+        "model": given.model,
+        "seed": given.seed,
+        "verdicts": dict(decided.verdicts),
+        "corrected": dict(decided.corrected.most_common()),
+        "rejected": dict(decided.rejected.most_common()),
+        "changes": [f"{change.kind} {change.subject}: {change.reason}" for change in promotion.changes],
+        "notes": list(promotion.notes),
+        **figures(footage, decided, nights),
+    }
+    print(json.dumps(told, indent=1))
+    write_results(f"second-night-{given.source}-{given.seed}", told)
+
+
+if __name__ == "__main__":
+    main()

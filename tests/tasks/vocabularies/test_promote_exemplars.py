@@ -1,0 +1,129 @@
+"""Judged objects become exemplars of their names: which, how far they are trusted, and how that is taken back."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from clipomaly_core.names import Exemplars
+from clipomaly_core.vocabulary import Vocabulary
+from schemas.review import ItemStatus, State, Verdict
+from tasks.vocabularies.change import ChangeKind
+from tasks.vocabularies.promote import Promotion, propose, write_promotion
+from tests.tasks.vocabularies.test_promote import SPACES, direction, judged
+
+
+def promote(items, file=None, **rest) -> Promotion:
+    return propose(items, str(file) if file else None, SPACES, 3, **rest)
+
+
+def exemplars(promotion: Promotion) -> dict[str, Exemplars]:
+    return {change.subject: change.exemplars for change in promotion.changes if change.exemplars}
+
+
+def weights(one: Exemplars) -> list[float]:
+    return np.frombuffer(one.weights, "<f4").tolist()
+
+
+def test_a_name_of_the_vocabulary_that_was_given_often_enough_gets_exemplars():
+    items = judged(3, Verdict.RELABEL, "cow", "boulder", direction(1))
+    promotion = promote(items)
+    assert [(change.kind, change.subject) for change in promotion.changes] == [(ChangeKind.EXEMPLARS, "cow")]
+    assert promotion.changes[0].reason == "given 3 times, accepted never; 3 sightings"
+    assert exemplars(promote(items[:2])) == {}
+
+
+def test_more_decisions_are_trusted_more():
+    few, many = (exemplars(promote(judged(n, Verdict.RELABEL, "cow", "boulder", direction(1))))["cow"] for n in (3, 6))
+    assert 0.5 < max(weights(few)) < min(weights(many)) < 1
+
+
+def test_what_was_judged_otherwise_too_is_trusted_less_and_reaches_less_far():
+    cows = judged(4, Verdict.RELABEL, "cow", "boulder", direction(1))
+    alone = exemplars(promote(cows))["cow"]
+    disputed = exemplars(promote([*cows, *judged(1, Verdict.RELABEL, "horse", "boulder", direction(1), seed=9)]))["cow"]
+    assert max(weights(disputed)) < min(weights(alone))
+    assert max(np.frombuffer(disputed.widths, "<f4")) < min(np.frombuffer(alone.widths, "<f4"))
+
+
+def test_looks_that_were_mostly_judged_otherwise_are_no_exemplars():
+    items = [
+        *judged(3, Verdict.RELABEL, "cow", "boulder", direction(1)),
+        *judged(5, Verdict.NOT_AN_OBJECT, None, "boulder", direction(1), seed=9),
+    ]
+    promotion = promote(items)
+    assert exemplars(promotion) == {}
+    assert any("cow" in note and "judged otherwise" in note for note in promotion.notes)
+
+
+def test_all_sightings_of_an_object_are_exemplars():
+    items = judged(3, Verdict.RELABEL, "cow", "boulder", direction(1))
+    looks = tuple(one.item.embedding for one in judged(4, Verdict.ACCEPT, "x", "x", direction(1), seed=5))
+    items = [replace(one, item=replace(one.item, track_id=f"track-{number}")) for number, one in enumerate(items)]
+    promotion = promote(items, sightings={"track-0": looks})
+    assert "6 sightings" in promotion.changes[0].reason
+    assert len(weights(exemplars(promotion)["cow"])) == 6
+
+
+def test_one_decision_and_its_duplicates_make_no_exemplars():
+    [first, second, *others] = judged(5, Verdict.RELABEL, "cow", "boulder", direction(1))
+    duplicates = [replace(one, status=ItemStatus(State.DUPLICATE, duplicate_of=first.item.item_id)) for one in others]
+    assert exemplars(promote([first, *duplicates])) == {}
+    assert "with 3 duplicates" in exemplars(promote([first, second, *duplicates]))["cow"].reason
+
+
+def test_a_name_that_is_left_out_gets_no_exemplars():
+    items = [
+        *judged(3, Verdict.RELABEL, "cow", "boulder", direction(1)),
+        *judged(3, Verdict.RELABEL, "parade balloon", "boulder", direction(2), seed=1),
+    ]
+    assert exemplars(promote(items)).keys() == {"cow", "parade balloon"}
+    assert exemplars(promote(items, leave_out=["Cows", "parade balloon"])) == {}
+
+
+def test_without_tables_there_are_no_exemplars():
+    items = judged(3, Verdict.RELABEL, "cow", "boulder", direction(1))
+    assert propose(items, None, {}, 3).changes == ()
+
+
+@pytest.fixture
+def first(tmp_path):
+    """The first version, with exemplars of two names."""
+    items = [
+        *judged(3, Verdict.RELABEL, "cow", "boulder", direction(1)),
+        *judged(3, Verdict.RELABEL, "horse", "boulder", direction(2), seed=1),
+    ]
+    path = tmp_path / "words-1.yaml"
+    write_promotion(promote(items), str(path))
+    return path
+
+
+def test_what_is_written_is_read_again_and_asks_for_nothing_more(first):
+    assert {one.name for one in Vocabulary.load(str(first)).exemplars} == {"cow", "horse"}
+    again = promote(judged(3, Verdict.RELABEL, "cow", "boulder", direction(1)), first)
+    assert again.changes == ()
+    assert any("cow" in note and "already" in note for note in again.notes)
+
+
+def test_the_next_version_keeps_what_other_queues_gave(first):
+    promotion = promote(judged(4, Verdict.ACCEPT, "cow", "cow", direction(1), seed=7), first)
+    write_promotion(promotion, str(first.with_name("words-2.yaml")))
+    after = {one.name: one for one in Vocabulary.load(str(first.with_name("words-2.yaml"))).exemplars}
+    before = {one.name: one for one in Vocabulary.load(str(first)).exemplars}
+    assert after["horse"] == before["horse"]
+    assert len(weights(after["cow"])) == 7 and after["cow"].sha256 != before["cow"].sha256
+
+
+def test_a_decision_that_was_changed_takes_its_exemplars_back(first):
+    changed = judged(3, Verdict.RELABEL, "cow", "boulder", direction(1))
+    changed = [replace(one, status=replace(one.status, name="horse")) for one in changed]
+    more = judged(3, Verdict.RELABEL, "cow", "boulder", direction(3), seed=8)
+    after = exemplars(promote([*changed, *more], first))
+    assert len(weights(after["cow"])) == 3
+
+
+def test_taking_the_entry_out_of_the_file_takes_its_exemplars_back(first):
+    lines = first.read_text().splitlines()
+    start = next(n for n, line in enumerate(lines) if "name: cow" in line) - 1
+    first.write_text("\n".join([*lines[:start], *lines[start + 5 :]]) + "\n")
+    assert [one.name for one in Vocabulary.load(str(first)).exemplars] == ["horse"]
