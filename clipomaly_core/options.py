@@ -1,6 +1,6 @@
 """Every choice of the method that the paper leaves open, by name, with its default."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from clipomaly_core.errors import UsageError
@@ -143,44 +143,42 @@ class Options:
             raise UsageError(f"Option peak_threshold is {self.peak_threshold}: it must lie in 0 to 1.")
 
 
+_BUILT_IN = Options(
+    score="candidate_probability",
+    threshold=0.995,
+    peak_threshold=0.999,
+    contrast=0.5,
+    min_area=0.001,
+    preselect=2000,
+    region_weight=0.3,
+    margin=0.05,
+    reassign_known="region",
+)
+"""What the built-in models have in common."""
+
+
 def default_options(model: str) -> Options:
     """The defaults for a model: those of ``nano`` were chosen as docs/models/nano.md says."""
     if model.partition("/")[0] == NANO:
-        return Options(
+        return replace(
+            _BUILT_IN,
             short_side=352,
             scales=(1.0, 1.64),
-            score="candidate_probability",
             logit_scale=20.0,
-            threshold=0.995,
-            peak_threshold=0.999,
-            contrast=0.5,
-            min_area=0.001,
-            preselect=2000,
-            region_weight=0.3,
             crop_size=96,
             naming_scale=40.0,
-            margin=0.05,
             name_cosine=0.38,
-            reassign_known="region",
             reassign_known_margin=0.1,
         )
     if model == ROAD:
-        return Options(
+        return replace(
+            _BUILT_IN,
             templates="word",
             short_side=544,
-            score="candidate_probability",
             logit_scale=54.8,
             fusion=3.3,
-            threshold=0.995,
-            peak_threshold=0.999,
-            contrast=0.5,
-            min_area=0.001,
-            preselect=2000,
-            region_weight=0.3,
             crop_size=224,
             naming_scale=80.0,
-            margin=0.05,
-            reassign_known="region",
             reassign_known_margin=0.03,
         )
     return Options()

@@ -20,6 +20,9 @@ Model = Annotated[
 ]
 Weights = Annotated[str | None, typer.Option(help="Weights file or URL: safetensors or an open_clip checkpoint.")]
 VocabularyFile = Annotated[str | None, typer.Option("--vocabulary", help="Vocabulary YAML, file or URL.")]
+Fps = Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")]
+Workers = Annotated[int | None, typer.Option(help="Threads or processes at a time.")]
+ReportFolder = Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, mps, …")]
 Method = Annotated[
     list[str] | None,

@@ -5,19 +5,8 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import (
-    Device,
-    Level,
-    LogForm,
-    Method,
-    Metrics,
-    Model,
-    Notify,
-    Preset,
-    VocabularyFile,
-    Weights,
-    one_of,
-)
+from clipomaly.cli import arguments as arg
+from clipomaly.cli.arguments import one_of
 from flows.choices import Partial
 from flows.runner_kind import Runner
 
@@ -32,26 +21,27 @@ def scan(
     inventory: Annotated[
         str | None, typer.Option(help="CSV or Parquet file that lists the archive: uri, size, etag, captured.")
     ] = None,
-    model: Model = None,
-    weights: Weights = None,
-    vocabulary: VocabularyFile = None,
-    fps: Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")] = None,
+    model: arg.Model = None,
+    weights: arg.Weights = None,
+    vocabulary: arg.VocabularyFile = None,
+    fps: arg.Fps = None,
     keyframes: Annotated[
         bool | None, typer.Option("--keyframes", help="Take key frames of video only: several times as fast.")
     ] = None,
     shard_minutes: Annotated[float | None, typer.Option(help="Minutes of footage in a shard (default 5).")] = None,
     runner: Annotated[
-        Runner | None, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default inline).")
+        Runner | None,
+        typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default inline)."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
+    workers: arg.Workers = None,
     address: Annotated[str | None, typer.Option(help="A running Dask scheduler or Ray cluster, for --runner.")] = None,
-    device: Device = None,
-    report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
+    device: arg.Device = None,
+    report: arg.ReportFolder = None,
     review_url: Annotated[str | None, typer.Option(help="Where the review page is: the report links there.")] = None,
     queue: Annotated[
         str | None, typer.Option(help="Mine into this review queue at the end (as clipomaly mine does).")
     ] = None,
-    preset: Preset = None,
+    preset: arg.Preset = None,
     reference: Annotated[
         str | None, typer.Option(help="What is ordinary: a file or URL of `reference build`; else the tables' own.")
     ] = None,
@@ -61,7 +51,7 @@ def scan(
     finds_per_hour: Annotated[
         float | None, typer.Option(help="About so many finds an hour on ordinary footage (default 30).")
     ] = None,
-    method: Method = None,
+    method: arg.Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Tell at the end how long each stage was at work, and which is slowest.")
@@ -72,13 +62,14 @@ def scan(
     partial: Annotated[
         Partial | None,
         typer.Option(
-            metavar="TYPE", help=f"Type of Prefect's state Partial of a night that lost something: {one_of(Partial)}."
+            metavar="TYPE",
+            help=f"Type of Prefect's state Partial of a night that lost something: {one_of(Partial)}.",
         ),
     ] = None,
-    notify: Notify = None,
-    metrics: Metrics = None,
-    log_level: Level = None,
-    log_format: LogForm = None,
+    notify: arg.Notify = None,
+    metrics: arg.Metrics = None,
+    log_level: arg.Level = None,
+    log_format: arg.LogForm = None,
 ) -> None:
     """Scan an archive of footage into Parquet tables.
 

@@ -5,19 +5,8 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import (
-    Device,
-    Level,
-    LogForm,
-    Method,
-    Metrics,
-    Model,
-    Notify,
-    Preset,
-    VocabularyFile,
-    Weights,
-    one_of,
-)
+from clipomaly.cli import arguments as arg
+from clipomaly.cli.arguments import one_of
 from flows.runner_kind import Runner
 
 
@@ -27,26 +16,27 @@ def serve(
     cron: Annotated[str, typer.Option(help="When, as five fields of cron.")] = "0 2 * * *",
     timezone: Annotated[str, typer.Option(help="Time zone of --cron, such as Europe/Berlin.")] = "UTC",
     name: Annotated[str, typer.Option(help="Name of the deployment on the Prefect page.")] = "nightly",
-    model: Model = None,
-    weights: Weights = None,
-    vocabulary: VocabularyFile = None,
-    fps: Annotated[float | None, typer.Option(help="Frames to scan a second of video (default 1).")] = None,
+    model: arg.Model = None,
+    weights: arg.Weights = None,
+    vocabulary: arg.VocabularyFile = None,
+    fps: arg.Fps = None,
     runner: Annotated[
-        Runner | None, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default threads).")
+        Runner | None,
+        typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)} (default threads)."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Threads or processes at a time.")] = None,
-    device: Device = None,
-    report: Annotated[str | None, typer.Option(help="Write the nightly report into this folder or URL.")] = None,
+    workers: arg.Workers = None,
+    device: arg.Device = None,
+    report: arg.ReportFolder = None,
     queue: Annotated[str | None, typer.Option(help="Mine into this review queue at the end.")] = None,
-    preset: Preset = None,
-    notify: Notify = None,
-    metrics: Metrics = None,
+    preset: arg.Preset = None,
+    notify: arg.Notify = None,
+    metrics: arg.Metrics = None,
     metrics_port: Annotated[
         int | None, typer.Option(help="Serve the last scan's numbers on this port of 127.0.0.1, also while it runs.")
     ] = None,
-    log_level: Level = None,
-    log_format: LogForm = None,
-    method: Method = None,
+    log_level: arg.Level = None,
+    log_format: arg.LogForm = None,
+    method: arg.Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any option of clipomaly scan.")] = None,
 ) -> None:
     """Scan an archive every night, on this box, until this command is ended.

@@ -2,28 +2,16 @@
 
 from dataclasses import dataclass
 
-from open_clip.transformer import AttentionalPooler, VisionTransformer
+from open_clip.transformer import AttentionalPooler
 from torch import Tensor
 from torch.nn.functional import linear, normalize
 
-from clipomaly_core.towers.vit import embed_patches, image_embedding, run_block
+from clipomaly_core.towers.vit import OpenClipTower, embed_patches, run_block
 
 
 @dataclass(frozen=True, slots=True)
-class CoCaViT:
+class CoCaViT(OpenClipTower):
     """An ``ImageTower``. Each place is the value that the pooling would take of it, see MaskCLIP (arXiv 2112.01071)."""
-
-    visual: VisionTransformer
-
-    @property
-    def patch(self) -> int:
-        """See ``ImageTower``."""
-        return int(self.visual.patch_size[0])
-
-    @property
-    def embedding_dimension(self) -> int:
-        """See ``ImageTower``."""
-        return int(self.visual.output_dim)
 
     @property
     def attentions(self) -> tuple[str, ...]:
@@ -39,10 +27,6 @@ class CoCaViT:
             tokens = run_block(block, tokens)
         pooled = visual.ln_post(pooled_values(visual.attn_pool, tokens[:, 1:]))
         return normalize((pooled @ visual.proj).float(), dim=-1).unflatten(1, grid)
-
-    def embed(self, images: Tensor) -> Tensor:
-        """See ``ImageTower``."""
-        return image_embedding(self.visual, images)
 
 
 def pooled_values(pool: AttentionalPooler, tokens: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ _positions: WeakKeyDictionary[VisionTransformer, dict[tuple[int, int, int], Tens
 
 
 @dataclass(frozen=True, slots=True)
-class OpenClipViT:
-    """An ``ImageTower``: open_clip's ``VisionTransformer`` with a class token and no attention pooling."""
+class OpenClipTower:
+    """What the towers of open_clip's ``VisionTransformer`` have in common, see ``ImageTower``."""
 
     visual: VisionTransformer
 
@@ -33,6 +33,15 @@ class OpenClipViT:
         """See ``ImageTower``."""
         return int(self.visual.output_dim)
 
+    def embed(self, images: Tensor) -> Tensor:
+        """See ``ImageTower``. At sizes other than the training's, the position embedding is resampled."""
+        return image_embedding(self.visual, images)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenClipViT(OpenClipTower):
+    """An ``ImageTower``: open_clip's ``VisionTransformer`` with a class token and no attention pooling."""
+
     @property
     def attentions(self) -> tuple[str, ...]:
         """See ``ImageTower``."""
@@ -42,10 +51,6 @@ class OpenClipViT:
         """See ``ImageTower``."""
         grid = (images.shape[-2] // self.patch, images.shape[-1] // self.patch)
         return patch_features(self.visual, embed_patches(self.visual, images), grid, attention)
-
-    def embed(self, images: Tensor) -> Tensor:
-        """See ``ImageTower``. At sizes other than the training's, the position embedding is resampled."""
-        return image_embedding(self.visual, images)
 
 
 def patch_features(visual: VisionTransformer, tokens: Tensor, grid: tuple[int, int], attention: str) -> Tensor:

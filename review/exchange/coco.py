@@ -10,15 +10,7 @@ import cv2
 import numpy as np
 
 from review.errors import BadInputError
-from review.exchange.annotations import (
-    VERDICT_LABELS,
-    HandedOut,
-    Imported,
-    Label,
-    hand_out,
-    polygons,
-    take_in,
-)
+from review.exchange.annotations import VERDICT_LABELS, HandedOut, Imported, Label, hand_out, polygons, take_in
 from review.pictures import Pictures
 from review.queue import Queue
 from schemas.masks import encode_mask

@@ -9,15 +9,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from review.errors import BadInputError, ReviewError
-from review.exchange.annotations import (
-    VERDICT_LABELS,
-    HandedOut,
-    Imported,
-    Label,
-    hand_out,
-    polygons,
-    take_in,
-)
+from review.exchange.annotations import VERDICT_LABELS, HandedOut, Imported, Label, hand_out, polygons, take_in
 from review.pictures import Pictures
 from review.queue import Queue
 from schemas.masks import Mask

@@ -76,6 +76,19 @@ def annotated(labels: Iterable[Label]) -> list[Label]:
     return [label for label in labels if label.role is not Role.BACKGROUND]
 
 
+def instance_fields(label: Label, numbers: dict[str, int]) -> dict[str, object]:
+    """What Parquet and WebDataset say of an instance, all but its mask; ``bbox`` is x, y, width, height in pixels."""
+    assert label.name is not None
+    return {
+        "class": numbers[label.name],
+        "name": label.name,
+        "role": label.role.value,
+        "bbox": [label.box.x, label.box.y, label.box.width, label.box.height],
+        "item_id": label.item_id,
+        "track_id": label.track_id,
+    }
+
+
 def class_list(names: Iterable[str]) -> OutputFile:
     """classes.txt: a name a line, in the order of their numbers."""
     return OutputFile("classes.txt", "".join(f"{name}\n" for name in names).encode())

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.dataset import FRAMES, DatasetFrame, Label
-from tasks.datasets.format import Classes, Format, OutputFile, annotated, class_list_alone
+from tasks.datasets.format import Classes, Format, OutputFile, annotated, class_list_alone, instance_fields
 from tasks.datasets.image_store import Content, Picture
 
 _INSTANCE = pa.struct(
@@ -63,17 +63,7 @@ def _row(frame: DatasetFrame, picture: Picture, numbers: dict[str, int]) -> dict
 
 
 def _instance(label: Label, numbers: dict[str, int]) -> dict[str, object]:
-    assert label.name is not None
-    return {
-        "class": numbers[label.name],
-        "name": label.name,
-        "role": label.role.value,
-        "bbox": [label.box.x, label.box.y, label.box.width, label.box.height],
-        "area": label.area,
-        "mask_rle": label.mask_rle,
-        "item_id": label.item_id,
-        "track_id": label.track_id,
-    }
+    return {**instance_fields(label, numbers), "area": label.area, "mask_rle": label.mask_rle}
 
 
 PARQUET = Format(

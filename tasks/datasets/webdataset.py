@@ -10,7 +10,7 @@ from datetime import UTC
 from webdataset import TarWriter
 
 from schemas.dataset import DatasetFrame, Label
-from tasks.datasets.format import Classes, Format, OutputFile, annotated, class_list_alone
+from tasks.datasets.format import Classes, Format, OutputFile, annotated, class_list_alone, instance_fields
 from tasks.datasets.image_store import Content, ImageForm, Picture
 
 
@@ -49,16 +49,8 @@ def _described(frame: DatasetFrame, numbers: dict[str, int]) -> dict[str, object
 
 
 def _instance(label: Label, frame: DatasetFrame, numbers: dict[str, int]) -> dict[str, object]:
-    assert label.name is not None
-    return {
-        "class": numbers[label.name],
-        "name": label.name,
-        "role": label.role.value,
-        "bbox": [label.box.x, label.box.y, label.box.width, label.box.height],
-        "segmentation": {"size": [frame.height, frame.width], "counts": label.mask_rle.decode("ascii")},
-        "item_id": label.item_id,
-        "track_id": label.track_id,
-    }
+    mask = {"size": [frame.height, frame.width], "counts": label.mask_rle.decode("ascii")}
+    return {**instance_fields(label, numbers), "segmentation": mask}
 
 
 WEBDATASET = Format(
