@@ -1,6 +1,6 @@
-"""Every figure of the built-in model: the table of docs/models/nano.md.
+"""Every figure of a built-in model on drawn scenes: the tables of docs/models/nano.md and road.md.
 
-    python benchmarks/nano.py --frames 60 --sprites assets --clips dashcam --photos roadanomaly-open
+    python benchmarks/nano.py --model road --frames 60 --sprites assets --clips dashcam --photos roadanomaly-open
 
 Scenes are of the report's seeds, 10,000,000 and on; options are never chosen on them. ``--sprites`` names a folder of
 RGBA pictures named by Unicode code point: ``npm install --ignore-scripts @lobehub/fluent-emoji-3d`` brings one
@@ -45,9 +45,9 @@ def main() -> None:
     """The command."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    model = Clipomaly.load("nano", weights=arguments.weights, device="cpu")
+    model = Clipomaly.load(arguments.model, weights=arguments.weights, device="cpu")
     print(
-        f"weights {model.weights_sha256[:12]}, {len(model.vocabulary.candidates)} names, {arguments.frames} frames each"
+        f"{model.name}, weights {model.weights_sha256[:12]}, {len(model.vocabulary.candidates)} names, {arguments.frames} frames each"
     )
     _speed(model)
     seen = [kind.name for kind in training_kinds()]
@@ -155,6 +155,7 @@ def _photos(model: Clipomaly, root: Path) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="nano")
     parser.add_argument("--weights")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--threads", type=int, default=2)
