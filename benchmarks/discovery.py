@@ -200,7 +200,7 @@ def main() -> None:
     if not archive.exists():
         draw(archive, options.seed)
     if options.tables is None:
-        run_scan(ScanParameters(archive=str(archive), tables=tables, fps=options.fps))
+        run_scan(ScanParameters(archive=str(archive), tables=tables, model="nano", fps=options.fps))
 
     items = judge(tables, archive)
     candidates = read_candidates(Tables.at(tables), ds.field("scan").isin([_newest(tables)]))

@@ -104,7 +104,7 @@ def grow_clips(counts: Sequence[int], clock: Clock) -> dict[int, Ran]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.link(clip, target)
             ran[count] = run_command(
-                ["scan", str(archive), "--out", f"{folder}/tables-{count}", "--fps", "0.01"], clock
+                ["scan", str(archive), "--out", f"{folder}/tables-{count}", "--model", "nano", "--fps", "0.01"], clock
             )
     return ran
 

@@ -106,7 +106,9 @@ def draw(archive: Path, seed: int, kinds: list[str], clips: int, seconds: float)
 
 def scan(archive: Path, tables: str, vocabulary: Path, fps: float) -> Night:
     """Scan an archive and hold what was found against its truth."""
-    summary = run_scan(ScanParameters(archive=str(archive), tables=tables, fps=fps, vocabulary=str(vocabulary)))
+    summary = run_scan(
+        ScanParameters(archive=str(archive), tables=tables, model="nano", fps=fps, vocabulary=str(vocabulary))
+    )
     items = judge(tables, archive, summary.scan_id)
     columns = ["instance_id", "track_id", "frame_index", "name", "names"]
     rows = open_table(tables, "instances", scan_id=summary.scan_id).to_table(columns=columns).to_pylist()

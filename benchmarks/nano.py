@@ -47,7 +47,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     model = Clipomaly.load(arguments.model, weights=arguments.weights, device="cpu")
     print(
-        f"{model.name}, weights {model.weights_sha256[:12]}, {len(model.vocabulary.candidates)} names, {arguments.frames} frames each"
+        f"{model.name}, weights {model.weights_sha256[:12]}, {len(model.vocabulary.candidates)} names, "
+        f"{arguments.frames} frames each"
     )
     _speed(model)
     seen = [kind.name for kind in training_kinds()]

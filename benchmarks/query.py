@@ -57,7 +57,7 @@ def scan_clips(archives: Sequence[Path], folder: Path) -> None:
         archives = [folder / "drawn"]
         write_archive(archives[0], drives=2, clips=2)
     for archive in archives:
-        run_scan(ScanParameters(archive=str(archive), tables=str(folder / "real"), fps=1))
+        run_scan(ScanParameters(archive=str(archive), tables=str(folder / "real"), model="nano", fps=1))
 
 
 def multiply(real: Path, tables: Path, days: int, cars: int, rows: int) -> dict[str, float]:

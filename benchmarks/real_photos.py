@@ -28,7 +28,7 @@ from tasks.evaluation.lexicon import AcceptedNames, read_accepted_names
 from tasks.evaluation.open_world import OpenWorld
 from tasks.footage.frames import Rgb, read_image
 from tasks.model import get_model
-from tasks.model_settings import ModelSettings
+from tasks.model_settings import DEFAULT_MODEL, ModelSettings
 from tasks.scanning.source_maps import SourceMaps
 
 Label = npt.NDArray[np.uint8]
@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument(
         "--clips", type=Path, action="append", default=[], help="a folder of ordinary clips; repeatable"
     )
-    parser.add_argument("--model", default="nano")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--weights")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the method")
     parser.add_argument("--sheet", type=Path, help="folder for the contact sheets")

@@ -27,7 +27,7 @@ def measure(repeats: int = 3, clock: Clock = time.perf_counter) -> Figures:
             cache = str(Path(folder) / f"cache-{number}")
             for kind, times in (("cold", cold), ("warm", warm)):
                 out = f"{folder}/{kind}-{number}"
-                command = ["scan", str(archive), "--out", out, "--fps", "0.01"]
+                command = ["scan", str(archive), "--out", out, "--model", "nano", "--fps", "0.01"]
                 times.append(run_command(command, clock, CLIPOMALY_CACHE=cache).seconds)
     return {
         "help, seconds": statistics.median(helped),

@@ -91,7 +91,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tables, queue = f"{folder}/tables", f"{folder}/queue.db"
         with Watch() as watch:
-            _command("scan", archive, "--out", tables)
+            _command("scan", archive, "--out", tables, "--model", "nano")
         figures["clip to row"] = watch
         with Watch() as watch:
             _command("mine", tables, "--queue", queue, "--count", 8)

@@ -88,7 +88,7 @@ class Clipomaly:
     @classmethod
     def load(
         cls,
-        model: str = "nano",
+        model: str = "road",
         *,
         weights: str | None = None,
         vocabulary: str | Vocabulary | None = None,
@@ -100,7 +100,7 @@ class Clipomaly:
         """Load a model.
 
         Args:
-            model: ``"nano"`` (built in, for demonstration and tests) or an open_clip name with its pretrained tag,
+            model: ``"road"`` or ``"nano"`` (built in) or an open_clip name with its pretrained tag,
                 ``"ViT-B-16-quickgelu/openai"``.
             weights: path or fsspec URL of safetensors or an open_clip checkpoint.
             vocabulary: a vocabulary, or path or URL of a vocabulary file; the built-in one when ``None``.

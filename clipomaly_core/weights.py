@@ -102,7 +102,9 @@ def find_checkpoint(model: str = NANO, weights: str | None = None) -> Checkpoint
 def _road(weights: str | None) -> Checkpoint:
     """The model road lies in files of this package and of others. Those of others are pinned by their digests."""
     if weights is not None:
-        raise UsageError("The model road has its own weights: leave --weights out, or name another model with --model.")
+        raise UsageError(
+            "The model road has its own weights: name the model of yours with --model, or leave --weights out."
+        )
     parts = (_DATA / "road.safetensors", _DATA / "nano.safetensors")
     digests = [*map(file_sha256, parts), pinned.EYE_SHA256, pinned.SENTENCES_SHA256]
     return Checkpoint(

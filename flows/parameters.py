@@ -9,7 +9,7 @@ from flows.choices import LogFormat, LogLevel, Partial
 from flows.runner_kind import Runner as Runner
 from tasks.errors import UsageError
 from tasks.method_options import present_options, preset
-from tasks.model_settings import ModelSettings
+from tasks.model_settings import DEFAULT_MODEL, ModelSettings
 
 
 class ScanParameters(BaseModel):
@@ -25,7 +25,9 @@ class ScanParameters(BaseModel):
         None, description="CSV or Parquet file that lists the archive (uri, size, etag, captured), instead of listing."
     )
     tables: str = Field(description="Where the Parquet tables go: a folder or any fsspec URL.")
-    model: str = Field("nano", description="nano, or an open_clip name such as ViT-B-16-quickgelu/openai.")
+    model: str = Field(
+        DEFAULT_MODEL, description="road or nano (built in), or an open_clip name such as ViT-B-16-quickgelu/openai."
+    )
     weights: str | None = Field(None, description="Weights file or URL: safetensors or an open_clip checkpoint.")
     vocabulary: str | None = Field(None, description="Vocabulary file or URL; the built-in one if empty.")
     fps: float = Field(1.0, gt=0, le=240, description="Frames to scan a second of video.")

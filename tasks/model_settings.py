@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from tasks.method_options import Value
 
+DEFAULT_MODEL = "road"
+"""What scans and looks at pictures where no model is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
@@ -13,7 +16,7 @@ class ModelSettings:
     of what the model is calibrated on.
     """
 
-    model: str = "nano"
+    model: str = DEFAULT_MODEL
     weights: str | None = None
     vocabulary: str | None = None
     device: str = "auto"

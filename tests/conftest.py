@@ -14,6 +14,9 @@ from tests.chromium import chromium as chromium
 from tests.chromium import no_event_loop_is_left as no_event_loop_is_left
 from tests.command import Run, run_main
 
+# The commands of tests use the fast model, unless a test names another; tests that call functions name it themselves.
+os.environ["CLIPOMALY_MODEL"] = "nano"
+
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
@@ -90,7 +93,9 @@ def scanned(drawn_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
     tables = tmp_path_factory.mktemp("scan") / "tables"
     # Shards of one clip each, so that there is something to hand out and something to kill.
-    summary = run_scan(ScanParameters(archive=str(drawn_archive), tables=str(tables), fps=2, shard_minutes=0.04))
+    summary = run_scan(
+        ScanParameters(archive=str(drawn_archive), tables=str(tables), model="nano", fps=2, shard_minutes=0.04)
+    )
     assert summary.succeeded
     assert summary.instances > 0
     return tables

@@ -16,7 +16,8 @@ def one_of(choices: type[StrEnum]) -> str:
 
 Tables = Annotated[str, typer.Argument(help="Where the Parquet tables are: a folder or any fsspec URL.")]
 Model = Annotated[
-    str | None, typer.Option(help="[bold]nano[/] (built in) or an open_clip name: ViT-B-16-quickgelu/openai.")
+    str | None,
+    typer.Option(help="[bold]road[/], [bold]nano[/] (built in) or an open_clip name: ViT-B-16-quickgelu/openai."),
 ]
 Weights = Annotated[str | None, typer.Option(help="Weights file or URL: safetensors or an open_clip checkpoint.")]
 VocabularyFile = Annotated[str | None, typer.Option("--vocabulary", help="Vocabulary YAML, file or URL.")]

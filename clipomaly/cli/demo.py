@@ -22,6 +22,7 @@ def demo(
     runner: Annotated[
         Runner, typer.Option(metavar="RUNNER", help=f"Who runs the shards: {one_of(Runner)}.")
     ] = Runner.THREADS,
+    model: Annotated[str, typer.Option(help="nano, which learned from such drawings and is fast, or road.")] = "nano",
 ) -> None:
     """Make a small archive of dashcam clips, scan it, and show what was found.
 
@@ -46,9 +47,15 @@ def demo(
         console.print(f"making dashcam clips in {archive} …")
         planted = _draw(archive)
         console.print(f"planted {planted} unusual objects; their truth is in {archive}.truth")
-    say_nano("nano", None)
+    say_nano(model, None)
     parameters = ScanParameters(
-        archive=str(archive), tables=str(tables), fps=_FPS, runner=runner, report=str(out / "report"), no_reference=True
+        archive=str(archive),
+        tables=str(tables),
+        model=model,
+        fps=_FPS,
+        runner=runner,
+        report=str(out / "report"),
+        no_reference=True,
     )
     with TerminalProgress():
         summary = run_scan(parameters)

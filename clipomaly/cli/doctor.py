@@ -110,7 +110,9 @@ def _weights(parameters: "ScanParameters") -> Check:
         f"{embedded}"
     )
     if model.model == "nano":
-        return Check("weights", found, True, "nano is for demonstration: give --model and --weights of a real CLIP")
+        return Check(
+            "weights", found, True, "nano is for demonstration: use road, or give --model and --weights of a real CLIP"
+        )
     return Check("weights", found, True)
 
 

@@ -30,11 +30,11 @@ def show(
     """
     from clipomaly.cli.rendering.vocabulary import print_names
     from clipomaly.cli.settings import method_values
-    from tasks.model_settings import ModelSettings
+    from tasks.model_settings import DEFAULT_MODEL, ModelSettings
     from tasks.vocabularies.edit import list_names
 
     values = tuple(sorted(method_values(method or []).items()))
-    settings = ModelSettings(model or "nano", weights, file, device or "auto", values)
+    settings = ModelSettings(model or DEFAULT_MODEL, weights, file, device or "auto", values)
     print_names(list_names(settings, names or (), explain), as_json)
 
 

@@ -33,6 +33,11 @@ def test_flags_win_over_the_environment_and_that_over_the_file(empty_folder, mon
     assert found.shard_minutes == 5
 
 
+def test_road_scans_where_no_model_is_named(monkeypatch):
+    monkeypatch.delenv("CLIPOMALY_MODEL")
+    assert parameters().model == parameters().model_settings().model == "road"
+
+
 def test_the_environment_names_the_file(empty_folder, monkeypatch):
     (empty_folder / "night.toml").write_text("fps = 3\n")
     monkeypatch.setenv("CLIPOMALY_CONFIG", "night.toml")
@@ -126,7 +131,7 @@ def test_lists_are_read_from_files_and_flags(empty_folder, text):
 
     (empty_folder / "clipomaly.toml").write_text(f"[method]\n{text}\n")
     for found in (parameters().method, parameters(method=[text.replace('"', "")]).method):
-        settings = ModelSettings(method=tuple(found.items()))
+        settings = ModelSettings("nano", method=tuple(found.items()))
         assert method_options(settings).scales == (1.0, 1.5)
 
 
@@ -135,7 +140,7 @@ def test_a_list_of_no_numbers_is_one_line():
     from tasks.model_settings import ModelSettings
 
     with pytest.raises(UsageError, match="scales"):
-        method_options(ModelSettings(method=(("scales", "wide,narrow"),)))
+        method_options(ModelSettings("nano", method=(("scales", "wide,narrow"),)))
 
 
 def test_doctor_embeds_a_frame_with_the_weights(clipomaly, empty_folder):

@@ -61,7 +61,7 @@ def test_candidates_carry_the_names_that_they_may_have(scanned):
 def test_the_nightly_scan_mines_at_its_end(drawn_archive, scanned, tmp_path):
     tables = tmp_path / "tables"
     shutil.copytree(scanned, tables)
-    parameters = ScanParameters(archive=str(drawn_archive), tables=str(tables), fps=2, shard_minutes=0.04)
+    parameters = ScanParameters(archive=str(drawn_archive), tables=str(tables), model="nano", fps=2, shard_minutes=0.04)
     assert "mining" not in {step.name for step in run_scan(parameters).steps}
     url = str(tmp_path / "queue.db")
     summary = run_scan(parameters.model_copy(update={"queue": url, "queue_items": 3}))
@@ -76,7 +76,7 @@ def test_the_nightly_scan_mines_at_its_end(drawn_archive, scanned, tmp_path):
 def test_an_archive_that_is_gone(clipomaly, drawn_archive, tmp_path):
     archive, tables = tmp_path / "archive", tmp_path / "tables"
     shutil.copytree(drawn_archive / "drive-01", archive / "drive-01")
-    run_scan(ScanParameters(archive=str(archive), tables=str(tables), fps=1))
+    run_scan(ScanParameters(archive=str(archive), tables=str(tables), model="nano", fps=1))
     shutil.rmtree(archive)
     ran = clipomaly("mine", tables, "--queue", tmp_path / "queue.db")
     assert ran.code == 1
@@ -99,7 +99,11 @@ def test_tables_without_embeddings_and_without_finds(clipomaly, drawn_archive, s
 
     empty = tmp_path / "empty"
     blind = ScanParameters(
-        archive=str(drawn_archive / "drive-01"), tables=str(empty), fps=1, method={"threshold": 1.0, "min_area": 0.9}
+        archive=str(drawn_archive / "drive-01"),
+        tables=str(empty),
+        model="nano",
+        fps=1,
+        method={"threshold": 1.0, "min_area": 0.9},
     )
     assert run_scan(blind).instances == 0
     ran = clipomaly("mine", empty, "--queue", url)
@@ -124,7 +128,7 @@ def test_search_ranks_objects_by_text(clipomaly, scanned):
     from tasks.model_settings import ModelSettings
 
     [scan] = Tables.at(scanned).scans()
-    text = embed_text(ModelSettings(), scan.weights_sha256, str(scan.options["templates"]), "traffic cone")
+    text = embed_text(ModelSettings("nano"), scan.weights_sha256, str(scan.options["templates"]), "traffic cone")
     table = open_table(str(scanned), "embeddings").to_table().to_pandas().set_index("instance_id").embedding
     cosines = {key: float(np.dot(vector, text) / np.linalg.norm(vector)) for key, vector in table.items()}
     assert hits[0]["instance_id"] == max(cosines, key=cosines.__getitem__)

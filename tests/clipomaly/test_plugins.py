@@ -99,7 +99,7 @@ from tasks.mining.mine import MiningOptions
 
 archive, folder = sys.argv[1:]
 tables, queue = f"{folder}/tables", f"{folder}/queue.db"
-summary = clipomaly.scan(archive, tables)
+summary = clipomaly.scan(archive, tables, model="nano")
 print("scanned", summary.frames, "of", summary.sources)
 run_mine(tables, queue, MiningOptions(count=2))
 with clipomaly.Queue.open(queue) as opened:

@@ -55,7 +55,7 @@ def test_scan_takes_paths_and_says_which_option_is_wrong(drawn_archive: Path, tm
     with pytest.raises(clipomaly.UserError, match="fps: Input should be greater than 0"):
         clipomaly.scan(drawn_archive, tmp_path, fps=0)
     clip = next(drawn_archive.rglob("*.mp4"))
-    summary = clipomaly.scan(clip, tmp_path / "tables", fps=1, report=tmp_path / "report")
+    summary = clipomaly.scan(clip, tmp_path / "tables", model="nano", fps=1, report=tmp_path / "report")
     assert summary.succeeded and summary.frames == 2
     assert list((tmp_path / "report").iterdir())
 

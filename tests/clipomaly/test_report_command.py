@@ -31,7 +31,12 @@ def test_the_flow_leaves_the_report_and_links_to_it(drawn_archive, scanned, tmp_
     from flows.server import prefect_server
 
     parameters = ScanParameters(
-        archive=str(drawn_archive), tables=str(scanned), fps=2, runner=Runner.THREADS, report=str(tmp_path)
+        archive=str(drawn_archive),
+        tables=str(scanned),
+        model="nano",
+        fps=2,
+        runner=Runner.THREADS,
+        report=str(tmp_path),
     )
     with prefect_server(parameters):
         summary = run_scan(parameters)

@@ -47,7 +47,7 @@ def test_a_scan_that_was_cut_off_left_everything(drawn_archive, tmp_path):
     from flows.parameters import ScanParameters
 
     tables = str(tmp_path / "tables")
-    parameters = ScanParameters(archive=str(drawn_archive), tables=tables, shard_minutes=0.04)
+    parameters = ScanParameters(archive=str(drawn_archive), tables=tables, model="nano", shard_minutes=0.04)
     night = prepare(parameters)
     begin(parameters, night)
     [scan] = Tables.at(tables).scans()

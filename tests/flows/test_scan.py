@@ -58,7 +58,7 @@ def test_masks_are_those_of_the_model(scanned):
     instances = open_table(str(scanned), "instances").to_table().to_pandas()
     (uri, index), of_frame = next(iter(instances.groupby(["source_uri", "frame_index"])))
     frames = open_table(str(scanned), "frames").to_table(columns=["source_uri", "frame_index"]).to_pandas()
-    model = get_model(ModelSettings())
+    model = get_model(ModelSettings("nano"))
     maps = SourceMaps(model.ordinary_logit)
     ready = []
     for number in sorted(frames[frames["source_uri"] == uri]["frame_index"]):

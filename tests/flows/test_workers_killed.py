@@ -59,7 +59,7 @@ def run(monkeypatch, deadly, count=20, window=4):
         pools.append(_Pool(deadly, started))
         yield Engine(pools[-1])
 
-    job = Job(ScanParameters(archive="", tables=""), ModelSettings(), begin=lambda: None)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=lambda: None)
     monkeypatch.setattr(module, "start_engine", pool)
     monkeypatch.setattr(module, "window_of", lambda _: window)
     shards = [Shard(f"{number}", ()) for number in range(count)]
@@ -107,7 +107,7 @@ def test_what_was_lost_with_a_scheduler_is_submitted_again_once(monkeypatch):
 
     monkeypatch.setattr(module, "start_engine", engine)
     monkeypatch.setattr(module, "window_of", lambda _: 512)
-    job = Job(ScanParameters(archive="", tables=""), ModelSettings(), begin=lambda: None)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=lambda: None)
     shards = [Shard(f"{number}", ()) for number in range(18)]
     fan_out(job, shards, lambda shard, outcome: told.setdefault(shard.shard_id, []).append(outcome))
     assert entered == [False, True]  # the second time it is waited for
@@ -128,7 +128,7 @@ def test_an_error_of_telling_is_no_shards_trouble(monkeypatch):
         told.append((shard.shard_id, outcome))
         raise OSError("the server is away")
 
-    job = Job(ScanParameters(archive="", tables=""), ModelSettings(), begin=lambda: None)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=lambda: None)
     with pytest.raises(OSError, match="the server is away"):
         fan_out(job, [Shard("1", ())], done)
     assert told == [("1", "1")]

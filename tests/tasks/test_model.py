@@ -8,14 +8,14 @@ from tasks.model_settings import ModelSettings
 
 def test_other_weights_of_the_tagger_are_another_model(tmp_path: Path) -> None:
     weights = tmp_path / "ram.pth"
-    settings = ModelSettings(method=(("candidates", "ram"), ("tagger_weights", str(weights))))
+    settings = ModelSettings("nano", method=(("candidates", "ram"), ("tagger_weights", str(weights))))
     weights.write_bytes(b"first")
     first = describe_model(settings)
     weights.write_bytes(b"second")
     assert (
         dict(first.options)["tagger_weights_sha256"] != dict(describe_model(settings).options)["tagger_weights_sha256"]
     )
-    assert "tagger_weights_sha256" not in dict(describe_model(ModelSettings()).options)
+    assert "tagger_weights_sha256" not in dict(describe_model(ModelSettings("nano")).options)
 
 
 def test_exemplars_of_other_weights_are_told_in_one_line(tmp_path, caplog):

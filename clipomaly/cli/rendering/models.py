@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 NANO = (
     "nano is a small model for demonstration and tests, trained on drawn scenes only; "
-    "for real footage give --model and --weights of a real CLIP"
+    "for real footage use road, the default, or give --model and --weights of a real CLIP"
 )
-ROAD = "road sees real photographs through frozen ImageNet features and understands any word: see docs/models/road.md"
+ROAD = "the default: sees real photographs through frozen ImageNet features and understands any word"
 _EXAMPLES = ("ViT-B-16-quickgelu/openai", "ViT-B-16-SigLIP2/webli", "convnext_base_w/laion2b_s13b_b82k_augreg")
 
 

@@ -126,10 +126,10 @@ def test_objects_of_demo_clips_get_one_track(tmp_path: Path) -> None:
     """The whole way: clips, nano, tables. An object is found by an instance that overlaps it by an IoU of 0.2."""
     root, tables = tmp_path / "archive", str(tmp_path / "tables")
     write_archive(root, drives=2, clips=3, objects=18, seed=5)
-    record = make_scan_record(describe_model(ModelSettings()), fps=2)
+    record = make_scan_record(describe_model(ModelSettings("nano")), fps=2)
     Tables.at(tables).begin(record)
     for shard in plan(list_sources(str(root)).sources, [], 5):
-        scan_shard(shard, record, Tables.at(tables), get_model(ModelSettings()))
+        scan_shard(shard, record, Tables.at(tables), get_model(ModelSettings("nano")))
     found: dict[int, set[str]] = {}
     for row in open_table(tables, "instances").to_table().to_pylist():
         clip = "/".join(row["source_uri"].split("/")[-2:]).removesuffix(".mp4")

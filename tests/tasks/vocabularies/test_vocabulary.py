@@ -84,13 +84,13 @@ def test_nothing_is_written_where_something_is_wrong(tmp_path: Path, text: str, 
 def test_every_name_has_a_source(tmp_path: Path) -> None:
     file = tmp_path / "words.yaml"
     file.write_text("extends: builtin\ndictionary: {user: [pram shop], promoted: [wheel clamp]}\n")
-    listed = {entry.name: entry.source for entry in list_names(ModelSettings(vocabulary=str(file)))}
+    listed = {entry.name: entry.source for entry in list_names(ModelSettings("nano", vocabulary=str(file)))}
     wanted = {"road": "known", "mattress": "dictionary", "pram shop": "user", "wheel clamp": "promoted"}
     assert wanted.items() <= listed.items()
 
 
 def test_names_are_looked_up_by_any_of_their_words(tmp_path: Path) -> None:
-    found = list_names(ModelSettings(), ["Tyres", "automobile", "space rocket"])
+    found = list_names(ModelSettings("nano"), ["Tyres", "automobile", "space rocket"])
     assert [(entry.name, entry.source) for entry in found] == [("tire", "dictionary"), ("car", "known"),
                                                                ("space rocket", "")]  # fmt: skip
 
@@ -98,11 +98,11 @@ def test_names_are_looked_up_by_any_of_their_words(tmp_path: Path) -> None:
 def test_an_explanation_says_why_a_name_is_left_out(tmp_path: Path) -> None:
     file = tmp_path / "words.yaml"
     file.write_text("dictionary: {cargo: [mattress, delivery van, wall clock]}\n")
-    settings = ModelSettings(vocabulary=str(file), method=(("known_cosine", -1.0),))
+    settings = ModelSettings("nano", vocabulary=str(file), method=(("known_cosine", -1.0),))
     entries = {entry.name: entry for entry in list_names(settings, explain=True)}
     assert entries["delivery van"].left_out == "is a kind of car"
     assert "cosine" in entries["mattress"].left_out and "known class" in entries["mattress"].left_out
-    settings = ModelSettings(vocabulary=str(file), method=(("known_cosine", 1.0),))
+    settings = ModelSettings("nano", vocabulary=str(file), method=(("known_cosine", 1.0),))
     asked = list_names(settings, ["police car", "mattress", "moon buggy"], explain=True)
     assert [(entry.source, entry.left_out) for entry in asked] == [
         ("", "is a kind of car"),
