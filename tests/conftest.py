@@ -22,6 +22,28 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 
+WHOLE = {
+    "chromium",
+    "clipomaly",
+    "drawn_archive",
+    "fleet",
+    "nano",
+    "prefect_home",
+    "s3",
+    "scanned",
+    "shared_data",
+    "site",
+}
+"""Fixtures that make or run a whole part of the product."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``make test-quick`` leaves out what takes seconds and not milliseconds."""
+    for item in items:
+        if isinstance(item, pytest.Function) and (WHOLE & set(item.fixturenames) or "postgresql" in item.name):
+            item.add_marker("whole")
+
+
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """A scan sets up logging for its process, which here is that of the next test as well."""

@@ -40,6 +40,7 @@ def test_the_reference_gives_what_we_give(architecture):
         assert (windows_one_by_one(visual, frame, texts) - ours).abs().max() < 2e-5
 
 
+@pytest.mark.whole
 def test_forward_and_overhead_measure(architecture):
     figures = forward.measure(None, 1, model=architecture, size=(224, 336), batch=1)
     assert all(value > 0 for value in figures.values())
@@ -50,6 +51,7 @@ def test_forward_and_overhead_measure(architecture):
     assert set(overhead.GOALS) <= set(figures)
 
 
+@pytest.mark.whole
 def test_growth_of_names_and_regions(tmp_path):
     import time
 
@@ -68,6 +70,7 @@ def test_growth_of_names_and_regions(tmp_path):
     assert (tmp_path / "growth.png").stat().st_size > 1000
 
 
+@pytest.mark.whole
 def test_memory_is_that_of_the_command_alone():
     held = np.ones(60_000_000)  # 460 MiB here, which the system counts as the child's, too
     assert 10 < results.run_command(["--help"]).peak_mib < held.nbytes / 2**20 / 2

@@ -32,6 +32,7 @@ def rows(tables: Path, scan_id: str, drive: str) -> list[dict[str, object]]:
     return [row for row in found if row["drive"] == drive]
 
 
+@pytest.mark.slow
 def test_what_was_decided_on_one_drive_holds_on_the_next(clipomaly: Run, words: Path, tmp_path: Path) -> None:
     archive, tables, queue, promoted = (tmp_path / name for name in ("archive", "tables", "queue.db", "words-2.yaml"))
     write_archive(archive, drives=2, clips=1, seconds=4.0, objects=8, nights=0, seed=51, kinds=[MISSING] * 6 + ["sofa"])

@@ -27,6 +27,7 @@ def dataset(clipomaly: Run, tmp_path: Path) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_accepted_names_are_classes_that_a_training_learns(clipomaly: Run, dataset: Path, tmp_path: Path) -> None:
     words = dataset / "vocabulary.yaml"
     small = ("--set", "short_side=64", "--device", "cpu", "--vocabulary", words)

@@ -52,6 +52,7 @@ def frame_of(seed, height=180, width=320):
     return np.ascontiguousarray(noise.repeat(20, 0).repeat(20, 1))
 
 
+@pytest.mark.whole
 def test_a_result_is_what_it_says(any_model):
     frame = frame_of(1, 240, 426)
     [result] = any_model([frame])
@@ -85,6 +86,7 @@ def test_labels_of_w_are_the_instances(any_model):
     np.testing.assert_array_equal(result.labels >= result.known_classes, painted)
 
 
+@pytest.mark.whole
 def test_results_do_not_depend_on_the_batch(any_model):
     frames = [frame_of(seed, *size) for seed, size in enumerate([(180, 320), (240, 320), (180, 320), (64, 400)])]
     together = any_model(frames)
@@ -94,6 +96,7 @@ def test_results_do_not_depend_on_the_batch(any_model):
         assert [i.name for i in alone.instances] == [i.name for i in result.instances]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 3), (17, 23)])
 def test_odd_sizes_are_no_crash(any_model, size):
     [result] = any_model([np.full((*size, 3), 90, np.uint8)])
@@ -181,6 +184,7 @@ def test_a_frame_of_another_form_is_one_line(any_model, frame):
         any_model([frame])
 
 
+@pytest.mark.whole
 def test_bfloat16_on_a_cpu_finds_much_the_same():
     frames = [sample_scene(seed, (180, 320)).image for seed in (9_500_002, 9_500_007)]
     found = {
@@ -250,6 +254,7 @@ def test_nano_finds_and_names_planted_objects(nano):
 NANO_FOUND, NANO_NAMED, NANO_FALSE = 0.5, 0.3, 0.5
 
 
+@pytest.mark.whole
 def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
     from dataclasses import replace
 
@@ -326,6 +331,7 @@ def test_without_crops_names_come_from_the_frame_itself(any_model, random_weight
         assert instance.name == words.names[int(nearest)]
 
 
+@pytest.mark.whole
 def test_scales_are_averaged_on_the_finest_grid(random_weights):
     frames = [frame_of(1), frame_of(2)]
     one, other = (make_model(random_weights, short_side=side, scales=(1.0,)) for side in (96, 160))

@@ -33,6 +33,7 @@ def test_stills(size: tuple[int, int]) -> None:
         assert np.array_equal(rendered.image, sample_scene(seed, size).image)
 
 
+@pytest.mark.whole
 def test_stills_vary_and_show_what_they_should() -> None:
     stills = [sample_scene(seed, (176, 320)) for seed in range(150)]
     seen = np.unique(np.concatenate([np.unique(s.labels) for s in stills]))

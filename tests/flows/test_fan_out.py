@@ -80,6 +80,7 @@ def test_a_dask_cluster_that_runs_already(clipomaly, drawn_archive, scanned, tmp
     assert part_files(tmp_path) == part_files(scanned)
 
 
+@pytest.mark.slow
 def test_two_ray_workers_write_the_same_bytes(clipomaly, drawn_archive, scanned, tmp_path, prefect_home):
     pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
     ran = scan_with(clipomaly, drawn_archive, tmp_path, "--runner", "ray", "--workers", 2)

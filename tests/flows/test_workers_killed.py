@@ -185,6 +185,7 @@ scan.read_frames = deadly
 """
 
 
+@pytest.mark.slow
 def test_a_shard_that_kills_every_worker_is_set_aside(
     clipomaly, drawn_archive, scanned, tmp_path, prefect_home, monkeypatch
 ):

@@ -76,6 +76,7 @@ def run(settings: FinetuneSettings) -> list[Epoch]:
     return epochs
 
 
+@pytest.mark.whole
 def test_it_learns_and_its_weights_load(settings: FinetuneSettings) -> None:
     epochs = run(replace(settings, epochs=8))
     assert [epoch.epoch for epoch in epochs] == list(range(9))
@@ -106,6 +107,7 @@ def test_only_attention_and_position_change(settings: FinetuneSettings) -> None:
     assert changed == attention | {"visual.positional_embedding"}
 
 
+@pytest.mark.whole
 def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
     settings: FinetuneSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
     finetune(settings, lambda done, total, loss: pytest.fail("it trained again"), lambda epoch: None)
 
 
+@pytest.mark.whole
 def test_other_settings_do_not_go_on_with_a_run(settings: FinetuneSettings) -> None:
     run(replace(settings, epochs=1))
     with pytest.raises(UsageError, match="epochs"):

@@ -182,6 +182,7 @@ def test_augmentations_keep_the_shape():
         assert (np.abs(pasted.astype(int) - image).sum(-1)[~mask] > 0).mean() < 0.02  # soft rim only
 
 
+@pytest.mark.whole
 def test_concepts_of_v_and_drawn_kinds_lie_apart(concepts):
     drawn = torch.cat([concepts.known, concepts.kinds])
     cosines = drawn @ drawn.T - torch.eye(len(drawn))
@@ -221,6 +222,7 @@ def test_losses_fall_where_the_answer_is_right(concepts):
     assert far < naming_loss(concepts.kinds[:1], nameless_label, concepts)
 
 
+@pytest.mark.whole
 def test_the_text_tower_learns_where_words_lie(concepts):
     before, after = (train_text(0, steps) for steps in (1, 30))
     words = [words[0] for words in concepts.known_words]
@@ -242,6 +244,7 @@ def start(tmp_path: Path) -> Path:
     return tmp_path / "start.safetensors"
 
 
+@pytest.mark.slow
 def test_training_learns_and_resumes(tmp_path: Path, start: Path):
     # From a checkpoint, so that what is told does not change on the way: see ``dense_loss``.
     run = train(Settings(seed=0, steps=28, out=tmp_path, start=start), coloured_scene)
@@ -254,6 +257,7 @@ def test_training_learns_and_resumes(tmp_path: Path, start: Path):
     assert [entry.dense for entry in resumed.log[:28]] == dense
 
 
+@pytest.mark.whole
 def test_training_goes_on_from_a_checkpoint(tmp_path: Path, start: Path):
     run = Run(Settings(seed=0, steps=1, out=tmp_path, start=start))
     first = read_checkpoint(start).visual.state_dict()
@@ -280,6 +284,7 @@ def test_names_near_a_kind_leave_it_a_margin(concepts):
     assert taken.count("puppy") == 1
 
 
+@pytest.mark.slow
 def test_one_command_makes_a_checkpoint_that_scans_take(tmp_path: Path):
     command = [sys.executable, "-m", "training.nano", "--seed", "5", "--steps", "1", "--text-steps", "1"]
     subprocess.run([*command, "--out", str(tmp_path)], check=True, timeout=300)

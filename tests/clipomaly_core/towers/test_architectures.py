@@ -6,6 +6,8 @@ import pytest
 from clipomaly_core import UserError
 from clipomaly_core.towers.architectures import architectures, try_architecture
 
+pytestmark = pytest.mark.whole
+
 ONE_EACH = {
     "ViT-S-16": ("OpenClipViT", 16),
     "coca_ViT-B-32": ("CoCaViT", 32),

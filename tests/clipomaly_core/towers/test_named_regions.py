@@ -14,6 +14,8 @@ from clipomaly_core.towers.protocol import Preprocessing, Tower
 from clipomaly_core.weights import Checkpoint
 from tests.clipomaly_core.towers.small import TOWERS, small_tower
 
+pytestmark = pytest.mark.whole
+
 BUILT_IN = Vocabulary.load()
 # Few known classes and more candidates: random weights leave something that is not reassigned.
 WORDS = replace(BUILT_IN, known=BUILT_IN.known[:2], candidates=BUILT_IN.candidates[:200])

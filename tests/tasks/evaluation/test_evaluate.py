@@ -414,6 +414,7 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.whole
 def test_a_model_is_judged_as_its_maps_are(settings: ModelSettings, photos: Path, tmp_path: Path) -> None:
     words = "".join(f"  '{index}': [cow]\n" for index in range(5))
     (tmp_path / "names.yaml").write_text(f"frames:\n{words}")

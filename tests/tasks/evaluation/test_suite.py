@@ -58,6 +58,7 @@ def test_rows_with_data_are_judged_and_a_broken_one_costs_the_others_nothing(unt
     assert metrics["pixels"]["smiyc"]["auprc"] * 100 == pytest.approx(judged.auprc)
 
 
+@pytest.mark.whole
 def test_a_row_has_options_of_its_own(untrained, tmp_path):  # noqa: F811
     city = tmp_path / "data" / "Cityscapes"
     write(city, "leftImg8bit/val/bonn/bonn_1_leftImg8bit.png", "gtFine/val/bonn/bonn_1_gtFine_labelIds.png", 26)

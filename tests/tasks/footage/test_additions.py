@@ -28,6 +28,7 @@ from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
 from tests.tasks.samples import image_bytes
 
 
+@pytest.mark.whole
 def test_a_way_of_attention_is_one_function(monkeypatch):
     with pytest.raises(UsageError, match="Unknown attention 'mean'"):
         Options(attention="mean")

@@ -76,6 +76,7 @@ def test_a_quota_is_as_good_as_full(
     check(s3, record, tmp_path / "tmp", monkeypatch)
 
 
+@pytest.mark.whole
 def test_no_room_for_the_tables(tmp_path: Path, record: ScanRecord, small_disk: Path) -> None:
     for number in range(30):
         write_video(tmp_path / "a" / f"20261122_0315{number:02d}.mp4", frames=200, things=3)

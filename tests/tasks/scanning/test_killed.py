@@ -74,6 +74,7 @@ def kill_and_run_again(archive: str, tables: str, record: ScanRecord, count: int
     return killed
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("count", [FEW, pytest.param(50, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["local", "s3"])
 def test_killed_at_random_moments(
@@ -87,6 +88,7 @@ def test_killed_at_random_moments(
     assert killed >= count // 4, "nearly all had ended before they were killed"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("kind", ["local", "s3"])
 def test_two_scans_at_once(
     tmp_path: Path, record: ScanRecord, running: Scans, kind: str, request: pytest.FixtureRequest

@@ -420,6 +420,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.whole
 def test_killed_half_way_and_run_again(tmp_path: Path, record: ScanRecord) -> None:
     for number in range(8):
         write_video(tmp_path / "archive" / f"drive-{number}" / f"20261122_03150{number}.mp4")

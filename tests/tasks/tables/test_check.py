@@ -19,6 +19,8 @@ from tasks.tables.check import Finding
 from tests.tasks.tables.test_compact import raw, view
 from tests.tasks.tables.test_tables import commit, source
 
+pytestmark = pytest.mark.whole
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "gone": lambda path: path.unlink(),
     "cut off": lambda path: path.write_bytes(path.read_bytes()[:-9]),

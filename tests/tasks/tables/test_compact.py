@@ -75,6 +75,7 @@ def raw(tables: str, table: str = "instances") -> list[str]:
     return tell([row for path in found for row in pq.ParquetFile(fs.open(f"{root}/{path}")).read().to_pylist()])
 
 
+@pytest.mark.whole
 def test_the_same_rows_before_meanwhile_and_after(tmp_path: Path, record: ScanRecord, newer: ScanRecord) -> None:
     """Beside tables that are written alike and not compacted."""
     places = tables, twin = str(tmp_path / "T"), str(tmp_path / "twin")
@@ -236,6 +237,7 @@ def without_shard(tables: Path, file: PartFile) -> PartFile:
     return replace(file, size=len(data), sha256=merging.Merged(data, 0).sha256)
 
 
+@pytest.mark.whole
 def test_readers_meanwhile(tmp_path: Path, record: ScanRecord) -> None:
     """A reader in a loop, while shards are committed and compacted: whole shards, none twice, none lost."""
     tables, grace = str(tmp_path), timedelta(seconds=1)
@@ -289,6 +291,7 @@ class _Killed(BaseException):
     pass
 
 
+@pytest.mark.whole
 def test_ended_before_each_of_its_steps(tmp_path: Path, record: ScanRecord, newer: ScanRecord) -> None:
     """Wherever it ends, readers see the same rows, a raw glob none twice, and running again brings the same files."""
 
@@ -338,6 +341,7 @@ def running() -> Iterator[Scans]:
         pytest.param("s3", 50, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.whole
 def test_killed_at_random_moments(
     tmp_path: Path, record: ScanRecord, running: Scans, kind: str, count: int, request: pytest.FixtureRequest
 ) -> None:
@@ -462,6 +466,7 @@ def test_a_damaged_record_is_told(tmp_path: Path, record: ScanRecord) -> None:
     assert view(tables, record) == expected
 
 
+@pytest.mark.whole
 def test_no_tables(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There are no tables"):
         run(str(tmp_path))

@@ -21,6 +21,8 @@ from tasks.tables import open_table
 from tasks.tables.query import connect
 from tests.tasks.tables.test_tables import commit, source
 
+pytestmark = pytest.mark.whole
+
 OLD_IDS = ["1977811083e4", "000000000012", "9007199254740993", "123456789e99", "e12345678901", "0b1010101010"]
 FOLDERS = ds.partitioning(pa.schema([("scan", pa.string()), ("dt", pa.date32())]), flavor="hive")
 
