@@ -7,7 +7,8 @@
 Does what a team does: scan a night, mine it, decide by the truth, ``vocabulary promote``, scan the next night. The next
 night is scanned with the old vocabulary, too, and the two are compared. ``seen_again.py`` says what the nights are.
 
-The reviewer accepts a name that is right, corrects one that is wrong, and rejects a find that lies on nothing planted.
+The reviewer accepts a name that is right, corrects one that is wrong, and rejects a find that lies on nothing planted
+or on a kind that nobody wants.
 An instance shows a thing when they overlap by an IoU of 0.2 or more; less than a tenth of a false find is planted. A
 thing carries the name that its track has in most of its instances. A kind was corrected three times when three of its
 items, duplicates with them, had another name; a kind of false find is what got the same best name. Prints the figures
@@ -100,12 +101,12 @@ def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footag
         for queued in list(queue.walk((State.PENDING,), with_pictures=False)):
             item = queued.item
             seen = night[instances[item.track_id or item.item_id, item.frame_index]]
-            if seen.item.kind is not None:
+            if seen.false or seen.item.kind in footage.unwanted:
+                queue.decide(REVIEWER, item.item_id, Verdict.NOT_AN_OBJECT)
+            elif seen.item.kind is not None:
                 right = item.suggestion is not None and footage.is_right(item.suggestion, seen.item.kind)
                 queue.decide(REVIEWER, item.item_id, Verdict.ACCEPT if right else Verdict.RELABEL,
                              item.suggestion if right else seen.item.kind)  # fmt: skip
-            elif seen.false:
-                queue.decide(REVIEWER, item.item_id, Verdict.NOT_AN_OBJECT)
         corrected, rejected, verdicts = Counter[str](), Counter[str](), Counter[str]()
         told = {}
         for queued in queue.walk((*JUDGED, State.DUPLICATE), with_pictures=False):
@@ -160,7 +161,10 @@ def carried(night: dict[str, Seen]) -> dict[int, tuple[str, str]]:
 
 def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]]) -> dict[str, object]:
     """What the decisions were worth."""
-    before, after = map(carried, nights)
+    everything = [carried(night) for night in nights]
+    before, after = (
+        {thing: told for thing, told in night.items() if told[0] not in footage.unwanted} for night in everything
+    )
     often = {kind for kind, count in decided.corrected.items() if count >= OFTEN}
     rejected = {name for name, count in decided.rejected.items() if count >= OFTEN}
     again = [thing for thing, (kind, _) in before.items() if kind in often]
@@ -171,6 +175,7 @@ def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]]) -
     lost = sorted(right["before"] - right["after"])
     false = [[seen for seen in night.values() if seen.false] for night in nights]
     of_rejected = [sum(seen.best in rejected for seen in night) for night in false]
+    unwanted = [sum(seen.item.kind in footage.unwanted for seen in night.values()) for night in nights]
     return {
         "things of kinds corrected three times": len(again),
         "carry the name before": share(len(right["before"] & set(again)), len(again)),
@@ -179,6 +184,8 @@ def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]]) -
         "things right after": len(right["after"]),
         "right, then wrong": [f"{before[t][0]}: {after[t][1] if t in after else 'not found'}" for t in lost],
         "things found": [len(before), len(after)],
+        "finds on kinds that nobody wants": unwanted,
+        "fall of these": share(unwanted[0] - unwanted[1], unwanted[0]),
         "false finds of kinds rejected three times": of_rejected,
         "their fall": share(of_rejected[0] - of_rejected[1], of_rejected[0]),
         "all false finds": [len(night) for night in false],

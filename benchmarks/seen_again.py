@@ -32,11 +32,12 @@ _SIGHTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """Two archives, and the lemmas by which each kind of thing in them is named right."""
+    """Two archives, the lemmas by which each kind of thing in them is named right, and kinds that nobody wants."""
 
     one: Path
     two: Path
     accepted: Mapping[str, frozenset[str]]
+    unwanted: frozenset[str] = frozenset()
 
     def is_right(self, name: str, kind: str) -> bool:
         """Whether a name is one of the kind's."""
@@ -45,6 +46,8 @@ class Footage:
 
 def drawn_roads(folder: Path, seed: int, kinds: int = 12, each: int = 6, seconds: float = 5.0) -> Footage:
     """Two nights of the demo fleet with the same kinds and other things of them, half of kinds that nano never saw.
+
+    Nobody wants the last of the others.
 
     Args:
         folder: where the archives are written, unless they are there.
@@ -62,7 +65,8 @@ def drawn_roads(folder: Path, seed: int, kinds: int = 12, each: int = 6, seconds
             write_archive(folder / night, seed=seed + 1000 * number, drives=3, clips=4, seconds=seconds, nights=1,
                           objects=each * len(chosen), kinds=[name for name in chosen for _ in range(each)])  # fmt: skip
     accepted = {k.name: frozenset(map(lemma, (k.name, *k.synonyms))) for k in KINDS}
-    return Footage(folder / NIGHTS[0], folder / NIGHTS[1], accepted)
+    unwanted = frozenset([name for name in chosen if name not in HELD_OUT_KINDS][-1:])
+    return Footage(folder / NIGHTS[0], folder / NIGHTS[1], accepted, unwanted)
 
 
 def photos(folder: Path, dataset: Path, names: Path, seed: int) -> Footage:

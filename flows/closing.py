@@ -63,8 +63,11 @@ def _mine(parameters: ScanParameters) -> str:
     from tasks.mining.mine import MiningOptions
 
     assert parameters.queue is not None
-    mined = run_mine(parameters.tables, parameters.queue, MiningOptions(count=parameters.queue_items))
-    return f"{mined.enqueued.added} items for review, {mined.enqueued.duplicates} duplicates"
+    mined = run_mine(parameters.tables, parameters.queue, MiningOptions(count=parameters.queue_items)).enqueued
+    return (
+        f"{mined.added} items for review ({mined.new} new, {mined.replacing} in the place of older ones), "
+        f"{mined.duplicates} duplicates"
+    )
 
 
 def _report(parameters: ScanParameters, night: Night, told: Told) -> str:

@@ -18,12 +18,21 @@ _ENQUEUE_LOCK = 0x636C6971  # an arbitrary number that every enqueueing process 
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What became of the items handed in; ``superseded`` counts older items that gave way to them."""
+    """What became of the items handed in.
+
+    ``superseded`` counts older items that gave way to them, ``replacing`` those of ``added`` that took such a place.
+    """
 
     added: int = 0
     unchanged: int = 0
     duplicates: int = 0
     superseded: int = 0
+    replacing: int = 0
+
+    @property
+    def new(self) -> int:
+        """Those that show what the queue did not have."""
+        return self.added - self.replacing
 
     def __add__(self, other: "Enqueued") -> "Enqueued":
         return Enqueued(
@@ -31,6 +40,7 @@ class Enqueued:
             self.unchanged + other.unchanged,
             self.duplicates + other.duplicates,
             self.superseded + other.superseded,
+            self.replacing + other.replacing,
         )
 
 
@@ -40,7 +50,7 @@ def enqueue(connection: Connection, now: datetime, new: Mapping[str, ReviewItem]
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ENQUEUE_LOCK})
     there = set(connection.scalars(select(items.c.item_id).where(items.c.item_id.in_(new))))
     coming: list[tuple[ReviewItem, ItemStatus]] = []
-    superseded = duplicates = 0
+    superseded = duplicates = replacing = 0
 
     def write() -> None:
         if not coming:
@@ -67,8 +77,9 @@ def enqueue(connection: Connection, now: datetime, new: Mapping[str, ReviewItem]
             apply_changes(connection, action, actor, now, changes)
         duplicates += original is not None
         superseded += len(giving_way)
+        replacing += bool(giving_way) and original is None
     write()
-    return Enqueued(len(new) - len(there) - duplicates, len(there), duplicates, superseded)
+    return Enqueued(len(new) - len(there) - duplicates, len(there), duplicates, superseded, replacing)
 
 
 def _settle(connection: Connection, item: ReviewItem, now: datetime) -> tuple[str | None, list[tuple[str, ItemStatus]]]:

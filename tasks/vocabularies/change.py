@@ -24,7 +24,10 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One proposed change: ``subject`` is a name, ``known`` the class that it is another word for."""
+    """One proposed change.
+
+    ``subject`` is a name, ``known`` the class that it is another word for, ``items`` the ids of what it rests on.
+    """
 
     kind: ChangeKind
     subject: str
@@ -32,6 +35,7 @@ class Change:
     known: str | None = None
     suppression: Suppression | None = None
     exemplars: Exemplars | None = None
+    items: frozenset[str] = frozenset()
 
 
 def times(count: int) -> str:

@@ -16,6 +16,7 @@ from clipomaly_core.lemma import lemma
 from clipomaly_core.names import Exemplars
 from clipomaly_core.types import UNKNOWN_NAME
 from schemas.review import Verdict
+from tasks.vocabularies.account import Account, part_of
 from tasks.vocabularies.change import Change, ChangeKind, times
 from tasks.vocabularies.verdicts import Judged, Space, unit_vector
 
@@ -39,7 +40,7 @@ class _Sighted:
 
 
 def propose_exemplars(
-    judged: Sequence[Judged], names: Mapping[str, str], there: Sequence[Exemplars], least: int, notes: list[str]
+    judged: Sequence[Judged], names: Mapping[str, str], there: Sequence[Exemplars], least: int, account: Account
 ) -> list[Change]:
     """Exemplars of every name that was decided often enough.
 
@@ -48,7 +49,7 @@ def propose_exemplars(
         names: the candidate names by the lemmas of their words, those to be promoted included.
         there: the exemplars of the present vocabulary.
         least: decisions that a name needs, duplicates included.
-        notes: gets a line for each name that has no new exemplars though it was decided often enough.
+        account: gets a line for each name that has no new exemplars though it was decided often enough.
     """
     changes: list[Change] = []
     for space in {one.space.model: one.space for one in judged if one.space}.values():
@@ -60,13 +61,16 @@ def propose_exemplars(
                 continue
             tensors = f"{key} {space.model[:_DIGITS]}"
             before = next((one for one in there if one.tensors == tensors), None)
-            made = _exemplars(key, names[key], tensors, own, sighted, space, before, notes)
+            made = _exemplars(key, names[key], tensors, own, sighted, space, before, account)
             if made is None:
                 continue
             if before is not None and before.sha256 == made.sha256:
-                notes.append(f"{made.name}: {_told(own)}; its exemplars are in the vocabulary already.")
+                note = f"{made.name}: {_told(own)}; its exemplars are in the vocabulary already."
+                account.leave(part_of(own), "the vocabulary has its exemplars already", note)
             else:
-                changes.append(Change(ChangeKind.EXEMPLARS, names[key], made.reason, exemplars=made))
+                changes.append(
+                    Change(ChangeKind.EXEMPLARS, names[key], made.reason, exemplars=made, items=part_of(own))
+                )
     return changes
 
 
@@ -98,7 +102,7 @@ def _exemplars(
     sighted: _Sighted,
     space: Space,
     before: Exemplars | None,
-    notes: list[str],
+    account: Account,
 ) -> Exemplars | None:
     mine = np.flatnonzero(sighted.labels == key)[-_MOST:]
     distances = 1 - sighted.vectors[mine] @ sighted.vectors.T
@@ -110,7 +114,8 @@ def _exemplars(
     widths = np.minimum(_WIDTH * space.distances.usual, rivals / np.sqrt(-np.log(_RIVAL)))
     kept = (agreement > _LEAST_AGREEMENT) & (widths > 0)
     if not kept.any():
-        notes.append(f"{name}: {_told(own)}; no exemplars, because what looks the same was mostly judged otherwise.")
+        note = f"{name}: {_told(own)}; no exemplars, because what looks the same was mostly judged otherwise."
+        account.leave(part_of(own), "what looks the same was mostly judged otherwise", note)
         return None
     weights = (1 - 0.5 ** len(own)) * agreement[kept]
     left = len(kept) - int(kept.sum())

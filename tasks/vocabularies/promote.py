@@ -24,6 +24,7 @@ from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import QueuedItem, Verdict
 from tasks.errors import UserError
 from tasks.storage import create_file, exists, locate, read_file, replace_file
+from tasks.vocabularies.account import Account, Outcome, of_names, part_of
 from tasks.vocabularies.change import Change, ChangeKind, apply_changes, times
 from tasks.vocabularies.exemplars import propose_exemplars
 from tasks.vocabularies.sightings import Sightings
@@ -31,6 +32,7 @@ from tasks.vocabularies.suppressions import propose_suppressions
 from tasks.vocabularies.verdicts import Judged, Space, read_verdicts
 
 _NEW = "extends: builtin\ndictionary: {}\n"
+_LEFT_OUT = "it is left out, as asked"
 _SHOWN = 24  # letters of an embedding in a diff
 _EMBEDDING = re.compile(rf"(embedding: [A-Za-z0-9+/]{{{_SHOWN}}})[A-Za-z0-9+/=]+")
 
@@ -39,7 +41,8 @@ _EMBEDDING = re.compile(rf"(embedding: [A-Za-z0-9+/]{{{_SHOWN}}})[A-Za-z0-9+/=]+
 class Promotion:
     """What the decisions ask for, and in ``notes`` what was seen often enough and left alone, with the reason.
 
-    ``before`` and ``after`` are the texts of the vocabulary file, ``exemplars`` what the next version has of these.
+    ``before`` and ``after`` are the texts of the vocabulary file, ``exemplars`` what the next version has of these,
+    ``outcomes`` what becomes of every decision.
     """
 
     changes: tuple[Change, ...]
@@ -47,6 +50,7 @@ class Promotion:
     before: str
     after: str
     exemplars: tuple[Exemplars, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
 
     def diff(self, old: str, new: str) -> str:
         """The change as a unified diff between files called ``old`` and ``new``; embeddings are cut short."""
@@ -80,17 +84,20 @@ def propose(
         text = read_file(locate(vocabulary_url)).decode("utf-8", errors="replace")
         beside = read_beside(vocabulary_url)
     vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary", beside)
-    judged, duplicates = read_verdicts(items, spaces, sightings or {})
-    notes: list[str] = []
+    decided, duplicates = read_verdicts(items, spaces, sightings or {})
+    judged = [one for one in decided if one.verdict is not Verdict.UNSURE]
+    account = Account()
     kept_back = {lemma(name) for name in leave_out}
-    names = [one for one in _names(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
-    words = [one for one in _words(judged, vocabulary, least, notes) if lemma(one.subject) not in kept_back]
+    account.leave(part_of(of_names(judged, kept_back)), _LEFT_OUT)
+    names = [one for one in _names(judged, vocabulary, least, account) if lemma(one.subject) not in kept_back]
+    words = [one for one in _words(judged, vocabulary, least, account) if lemma(one.subject) not in kept_back]
     covered = {lemma(one.subject) for one in words}
-    looks = [
-        one
-        for one in propose_suppressions((*duplicates, *judged), vocabulary, covered, least, notes)
-        if one.subject not in leave_out
-    ]
+    looks = []
+    for one in propose_suppressions((*duplicates, *judged), vocabulary, covered, least, account):
+        if one.subject in leave_out:
+            account.leave(one.items, _LEFT_OUT)
+        else:
+            looks.append(one)
     called = {lemma(one.subject): one.subject for one in names}
     called |= {lemma(word): one.name for one in vocabulary.candidates for word in (one.name, *one.synonyms)}
     pictures = propose_exemplars(
@@ -98,7 +105,7 @@ def propose(
         {key: name for key, name in called.items() if key not in kept_back},
         vocabulary.exemplars,
         least,
-        notes,
+        account,
     )
     changes = (*names, *words, *looks, *pictures)
     fresh = {one.exemplars.tensors: one.exemplars for one in pictures if one.exemplars}
@@ -106,7 +113,8 @@ def propose(
     file = exemplar_file_name(exemplars) if exemplars else None
     after = apply_changes(text, changes, file) if changes else text
     Vocabulary.parse(after, "the next version")  # what is shown can be read again
-    return Promotion(changes, tuple(notes), text, after, exemplars)
+    outcomes = account.outcomes(decided, changes, least)
+    return Promotion(changes, tuple(account.notes), text, after, exemplars, outcomes)
 
 
 def write_promotion(promotion: Promotion, out_url: str) -> None:
@@ -124,7 +132,7 @@ def write_promotion(promotion: Promotion, out_url: str) -> None:
     replace_file(place, promotion.after.encode("utf-8"))
 
 
-def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, notes: list[str]) -> list[Change]:
+def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account: Account) -> list[Change]:
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     how: dict[str, Counter[Verdict]] = defaultdict(Counter)
     for one in judged:
@@ -139,21 +147,24 @@ def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, notes: 
         told = f"given {times(given)}, accepted {times(accepted)}"
         if given + accepted < least:
             continue
+        own = of_names(judged, {key})
         if known:
-            notes.append(f"{name}: {told}, and called a known class {times(known)}. Settle it in the review.")
+            note = f"{name}: {told}, and called a known class {times(known)}. Settle it in the review."
+            account.leave(part_of(own), "others called it a known class: settle it in the review", note)
         elif key in there:
-            notes.append(f"{name}: {told}; it is a name of the vocabulary already.")
+            account.notes.append(f"{name}: {told}; it is a name of the vocabulary already.")
         else:
             extended = vocabulary.extend([name], NameSource.PROMOTED)
             if len(extended.candidates) > len(vocabulary.candidates):
-                changes.append(Change(ChangeKind.NAME, name, told))
+                changes.append(Change(ChangeKind.NAME, name, told, items=part_of(own)))
             else:
                 reasons = {lemma(left.name): left.reason for left in extended.left_out}
-                notes.append(f"{name}: {told}; it cannot be a name of an unknown: it {reasons[key]}.")
+                why = f"it cannot be a name of an unknown: it {reasons[key]}"
+                account.leave(part_of(own), why, f"{name}: {told}; {why}.")
     return changes
 
 
-def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, notes: list[str]) -> list[Change]:
+def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account: Account) -> list[Change]:
     """Suggested names that were always the same known class."""
     classes = {lemma(word): known.name for known in vocabulary.known for word in (known.name, *known.synonyms)}
     verdicts: dict[str, Counter[tuple[Verdict, str | None]]] = defaultdict(Counter)
@@ -173,8 +184,11 @@ def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, notes: 
                 continue
             others = verdicts[key].total() - count
             if others:
-                notes.append(f"{shown[key]}: judged {known} {times(count)}, otherwise {times(others)}: no word for it.")
+                account.notes.append(
+                    f"{shown[key]}: judged {known} {times(count)}, otherwise {times(others)}: no word for it."
+                )
             elif key not in classes:
                 reason = f"suggested and judged to be {known} {times(count)}, never anything else"
-                changes.append(Change(ChangeKind.WORD, shown[key], reason, known=known))
+                own = [one for one in judged if one.verdict is Verdict.KNOWN and lemma(one.suggested) == key]
+                changes.append(Change(ChangeKind.WORD, shown[key], reason, known=known, items=part_of(own)))
     return changes

@@ -11,6 +11,7 @@ from clipomaly_core.names import Suppression
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import Verdict
+from tasks.vocabularies.account import Account, part_of
 from tasks.vocabularies.change import Change, ChangeKind, times
 from tasks.vocabularies.verdicts import Judged, Space, unit_vector
 
@@ -22,7 +23,7 @@ _MOST_REJECTED = 5000  # the latest so many are grouped: their likeness is compa
 
 
 def propose_suppressions(
-    judged: Sequence[Judged], vocabulary: Vocabulary, covered: Collection[str], least: int, notes: list[str]
+    judged: Sequence[Judged], vocabulary: Vocabulary, covered: Collection[str], least: int, account: Account
 ) -> list[Change]:
     """Groups of rejected look-alikes, each with how near a region must be to its middle."""
     changes: list[Change] = []
@@ -37,25 +38,27 @@ def propose_suppressions(
             or (one.verdict is Verdict.KNOWN and lemma(one.suggested) not in covered)
         ][-_MOST_REJECTED:]
         there = [one for one in vocabulary.suppressed if one.model == model]
-        before = len(rejected)
+        already = [one for one in rejected if any(_covers(suppressed, one) for suppressed in there)]
         rejected = [one for one in rejected if not any(_covers(suppressed, one) for suppressed in there)]
-        if before - len(rejected) >= least:
-            notes.append(f"{before - len(rejected)} rejected items are suppressed by the vocabulary already.")
+        note = f"{len(already)} rejected items are suppressed by the vocabulary already."
+        account.leave(part_of(already), "the vocabulary suppresses it already", note if len(already) >= least else None)
         by_name: dict[str, list[Judged]] = defaultdict(list)
         for one in rejected:
             by_name[lemma(one.best)].append(one)
         by_name.pop(lemma(UNKNOWN_NAME), None)
         for name, called in sorted(by_name.items()):
             rivals = [one for one in accepted if lemma(one.best) == name]
-            changes += _regions(called, rivals, space, _NAMED_ALIKE * _ALIKE, called[0].best, least, notes)
+            changes += _regions(called, rivals, space, _NAMED_ALIKE * _ALIKE, called[0].best, least, account)
         # And of all of them, by their looks alone: the next pumpkin may be called a squash.
-        changes += _regions(rejected, accepted, space, _ALIKE, None, least, notes)
+        changes += _regions(rejected, accepted, space, _ALIKE, None, least, account)
     unplaced = sum(
         one.verdict is Verdict.NOT_AN_OBJECT and not one.duplicate and not (one.space and one.embedding)
         for one in judged
     )
     if unplaced >= least:
-        notes.append(f"{unplaced} rejected items have no embedding of a scan in the tables: they suppress nothing.")
+        account.notes.append(
+            f"{unplaced} rejected items have no embedding of a scan in the tables: they suppress nothing."
+        )
     return changes
 
 
@@ -72,10 +75,10 @@ def _regions(
     alike: float,
     name: str | None,
     least: int,
-    notes: list[str],
+    account: Account,
 ) -> list[Change]:
     groups = _groups(rejected, least, space.distances.cosine(alike))
-    made = (_suppression(group, rivals, space, alike, name, notes) for group in groups)
+    made = (_suppression(group, rivals, space, alike, name, account) for group in groups)
     return [change for change in made if change is not None]
 
 
@@ -103,7 +106,7 @@ def _suppression(
     space: Space,
     alike: float,
     name: str | None,
-    notes: list[str],
+    account: Account,
 ) -> Change | None:
     """Around the middle of the group, for what gets ``name`` again or for all; ``rivals`` must be found again."""
     vectors = _vectors(group)
@@ -122,13 +125,14 @@ def _suppression(
         f", for what is called {name} again" if name else ""
     )
     if np.count_nonzero(inside >= cosine) * 5 < len(group) * 4:
-        notes.append(f"{told}: not suppressed, because accepted objects look the same (cosine {nearest:.2f}).")
+        note = f"{told}: not suppressed, because accepted objects look the same (cosine {nearest:.2f})."
+        account.leave(part_of(group), "accepted objects look the same", note)
         return None
     cosine = round(cosine, 4)
     reason = f"{told}; nearest accepted object at cosine {nearest:.2f}" if rivals else told
     embedding = middle.astype("<f2").tobytes()
     suppression = Suppression(reason, space.model, cosine, embedding, name)
-    return Change(ChangeKind.SUPPRESSION, called, reason, suppression=suppression)
+    return Change(ChangeKind.SUPPRESSION, called, reason, suppression=suppression, items=part_of(group))
 
 
 def _vectors(items: Sequence[Judged]) -> npt.NDArray[np.float32]:

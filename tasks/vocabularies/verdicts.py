@@ -45,6 +45,7 @@ class Judged:
     best: str
     space: Space | None
     embedding: bytes | None
+    item_id: str = ""
     duplicate: bool = False
     sightings: tuple[bytes, ...] = ()
 
@@ -68,14 +69,14 @@ def read_verdicts(
         if status.duplicate_of is not None:
             points[item.item_id] = status.duplicate_of
             waiting.append((item.item_id, replace(item, mask_rle=b"", track=())))
-        elif status.verdict is not None and status.verdict is not Verdict.UNSURE:
+        elif status.verdict is not None:
             verdicts[item.item_id] = status.verdict, status.name
             judged.append(_judged(item, status.verdict, status.name, spaces, sightings))
     duplicates = []
     for item_id, item in waiting:
         while item_id in points:
             item_id = points[item_id]
-        if item_id in verdicts:
+        if item_id in verdicts and verdicts[item_id][0] is not Verdict.UNSURE:
             duplicates.append(replace(_judged(item, *verdicts[item_id], spaces, sightings), duplicate=True))
     return judged, duplicates
 
@@ -91,6 +92,7 @@ def _judged(
         _best(item),
         spaces.get(item.scan_id),
         item.embedding,
+        item.item_id,
         sightings=sightings.get(item.track_id or "", own),
     )
 

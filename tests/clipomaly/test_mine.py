@@ -66,7 +66,7 @@ def test_the_nightly_scan_mines_at_its_end(drawn_archive, scanned, tmp_path):
     url = str(tmp_path / "queue.db")
     summary = run_scan(parameters.model_copy(update={"queue": url, "queue_items": 3}))
     [mined] = [step for step in summary.steps if step.name == "mining"]
-    assert mined.ok and mined.detail.startswith("3 items for review")
+    assert mined.ok and mined.detail.startswith("3 items for review (3 new, 0 in the place of older ones)")
     assert sum(queued.status.state is State.PENDING for queued in queue_items(url)) == 3
     bad = run_scan(parameters.model_copy(update={"queue": str(tmp_path)}))
     [mined] = [step for step in bad.steps if step.name == "mining"]

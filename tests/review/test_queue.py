@@ -240,6 +240,7 @@ def test_a_newer_scan_supersedes_what_is_open_and_never_a_decision(queue: Queue,
     ]
     done = queue.enqueue(newer)
     assert (done.added, done.duplicates, done.superseded) == (3, 2, 2)
+    assert (done.new, done.replacing) == (1, 2)
     assert queue.item("newer0").status.duplicate_of == "item000000"
     assert queue.item("item000000").status.name == "garden gnome"
     assert queue.item("newer1").status.duplicate_of == "item000001"

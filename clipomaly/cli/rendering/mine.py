@@ -21,8 +21,9 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
     console = stdout()
     done = summary.enqueued
     console.print(
-        f"[bold]{done.added}[/] item{plural(done.added)} handed in of "
-        f"{summary.candidates} object{plural(summary.candidates)} found; "
+        f"[bold]{done.added}[/] item{plural(done.added)} handed in "
+        f"({done.new} new, {done.replacing} in the place of older ones) "
+        f"of {summary.candidates} object{plural(summary.candidates)} found; "
         f"{summary.there} {'was' if summary.there == 1 else 'were'} in the queue before"
     )
     if done.duplicates:

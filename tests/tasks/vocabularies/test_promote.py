@@ -319,3 +319,39 @@ def test_the_identity_of_a_vocabulary_without_suppressions_is_what_it_was():
     plain = Vocabulary.load()
     changed = replace(plain, suppressed=())
     assert plain.sha256 == changed.sha256
+
+
+def test_every_decision_is_told_with_what_it_changes_or_why_not(file):
+    items = [
+        *judged(3, Verdict.RELABEL, "cow", "boulder", direction(1)),
+        *judged(3, Verdict.KNOWN, "car", "velomobile", seed=1),
+        *judged(3, Verdict.NOT_AN_OBJECT, None, "puddle", direction(2), seed=2),
+        *judged(2, Verdict.RELABEL, "goat", "dog", direction(3), seed=3),
+        *judged(1, Verdict.NOT_AN_OBJECT, None, "glare", direction(4), seed=4),
+        *judged(1, Verdict.UNSURE, None, "dog", direction(5), seed=5),
+        *judged(1, Verdict.ACCEPT, None, UNKNOWN_NAME, direction(6), seed=6),
+        *judged(1, Verdict.NOT_AN_OBJECT, None, "dog", seed=7),
+        *judged(3, Verdict.ACCEPT, "tire", "tire", direction(7), seed=8),
+    ]
+    told = {(one.count, one.decision): (one.changes, one.effect) for one in run(items, file).outcomes}
+    assert sum(count for count, _ in told) == len(items)
+    assert told == {
+        (3, "named cow (it was called boulder)"): (True, "exemplars of cow"),
+        (3, "known car (it was called velomobile)"): (True, "another word velomobile for car"),
+        (3, "not an object (it was called puddle)"): (True, "suppression puddle 3"),
+        (3, "accepted tire"): (True, "exemplars of tire"),
+        (2, "named goat (it was called dog)"): (False, "2 of the 3 decisions that a name needs"),
+        (1, "not an object (it was called glare)"): (False, "fewer than 3 that look like it were rejected"),
+        (1, "unsure"): (False, "nobody could tell what it is"),
+        (1, "accepted unknown object"): (False, "it was given no name"),
+        (1, "not an object (it was called dog)"): (False, "it has no embedding"),
+    }
+
+
+def test_what_is_left_out_as_asked_is_told_so(file):
+    items = [
+        *judged(3, Verdict.RELABEL, "parade balloon"),
+        *judged(3, Verdict.NOT_AN_OBJECT, None, "puddle", direction(2), seed=2),
+    ]
+    outcomes = run(items, file, leave_out=["parade balloon", "puddle 3"]).outcomes
+    assert {one.effect for one in outcomes} == {"it is left out, as asked"}
