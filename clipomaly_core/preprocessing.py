@@ -71,6 +71,6 @@ def _read(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} beside the weights cannot be read ({' '.join(str(error).split())[:120]}).") from error
     return found if isinstance(found, dict) else None

@@ -105,6 +105,8 @@ def parse_file(text: str, where: str, beside: Beside | None = None) -> Vocabular
         raise UsageError(f"{where}{line}: not valid YAML ({_one_line(error.problem)}).") from error
     except yaml.YAMLError as error:
         raise UsageError(f"{where}: not valid YAML ({_one_line(error)}).") from error
+    except RecursionError as error:
+        raise UsageError(f"{where}: lists within lists without end; give a file as `vocabulary show` tells.") from error
     if root is None:
         raise UsageError(f"{where}: the file is empty; give 'known' or 'dictionary'.")
     return _Nodes(where, beside).file(root)

@@ -22,6 +22,7 @@ from tasks.scanning.plan_record import Loss, write_plan
 from tasks.scanning.reference_choice import choose_reference
 from tasks.scanning.scan_record import make_scan_record
 from tasks.tables import Tables
+from tasks.temporary import remove_stale
 
 log = logging.getLogger("clipomaly.night")
 
@@ -123,6 +124,7 @@ def prepare(parameters: ScanParameters) -> Night:
     Raises:
         UserError: archive, tables, model or vocabulary that cannot be used.
     """
+    remove_stale()
     listing = find_sources(parameters.archive, parameters.prefixes, parameters.inventory)
     watch = current_reporter()
     choice = choose_reference(

@@ -29,6 +29,7 @@ from flows.server import prefect_server
 from flows.steps import Step, one_line
 from flows.telling import ProgressArtifact, tell_night
 from schemas.records import ScanRecord, Shard, ShardResult
+from tasks.errors import UserError
 from tasks.model import get_model
 from tasks.scanning.footage_length import expected_frames
 from tasks.scanning.shard import scan_shard
@@ -87,6 +88,9 @@ def nightly_scan(parameters: ScanParameters) -> State:
                 artifact.update(100.0)
     except Busy as busy:
         return Cancelled(name="Skipped", message=str(busy))
+    except UserError as error:  # in one line: raised, it would be logged with its trace
+        log.error("the night could not begin: %s", one_line(error))
+        return Failed(message=one_line(error), data=error)
     if artifact.shown:
         tell_night(parameters, night, summary, told)
     listening = _current_listener()

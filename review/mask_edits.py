@@ -133,7 +133,7 @@ def _snap(part: _Part, _points: _Points, item: ReviewItem) -> _Part:
 
 def _cut(guess: _Part, item: ReviewItem) -> _Part:
     """What GrabCut takes for the object in the stored crop, at the size of the guess."""
-    with Image.open(io.BytesIO(item.crop_jpeg)) as picture:
+    with Image.open(io.BytesIO(item.crop_jpeg), formats=("JPEG",)) as picture:
         image = np.asarray(picture.convert("RGB"))
     small = cv2.resize(guess, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
     if not ((small == cv2.GC_FGD) | (small == cv2.GC_PR_FGD)).any() or (small != cv2.GC_BGD).all():

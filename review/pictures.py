@@ -189,7 +189,7 @@ class _ByteCache:
 
 def crop_size(item: ReviewItem) -> tuple[int, int]:
     """(height, width) of the stored crop in its own pixels."""
-    with Image.open(io.BytesIO(item.crop_jpeg)) as picture:
+    with Image.open(io.BytesIO(item.crop_jpeg), formats=("JPEG",)) as picture:
         return picture.height, picture.width
 
 

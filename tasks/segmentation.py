@@ -51,6 +51,10 @@ def segment_images(images: Sequence[str], out: Path, settings: ModelSettings) ->
         except UserError as error:
             yield SegmentedImage(given, error=str(error))
             continue
+        if not urls:
+            yield SegmentedImage(
+                given, error="No pictures are directly in this folder; give one that has some."
+            )
         for url in urls:
             try:
                 image = read_image(url)

@@ -1,6 +1,7 @@
 """A checkpoint, ready to run."""
 
 import logging
+from pickle import UnpicklingError
 
 import open_clip
 import torch
@@ -143,5 +144,7 @@ def _no_weights(checkpoint: Checkpoint, error: Exception) -> UsageError:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, UnpicklingError):
+        return "it is damaged, or holds more than tensors, which is not loaded"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:160]

@@ -14,7 +14,7 @@ from schemas.dataset import DatasetFrame
 from schemas.images import encode_jpeg, encode_png
 from tasks.datasets.blurring import Blurrer
 from tasks.errors import SourceError
-from tasks.footage.images import BadImage, Rgb, decode_image
+from tasks.footage.images import IMAGE_FORMATS, BadImage, Rgb, decode_image
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import Stored
 from tasks.storage import cannot_read, exists, locate, reason
@@ -120,7 +120,7 @@ def _content(frame: DatasetFrame, stored: Stored, form: ImageForm, blur: Blurrer
 def _taken_over(frame: DatasetFrame, data: bytes, form: ImageForm, blur: Blurrer | None) -> Content:
     """An image file as it is where every reader shows it alike, else encoded anew."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
             upright = image.getexif().get(_ORIENTATION, 1) == 1
             copied = image.format in _SUFFIXES and image.mode in _PLAIN_MODES and upright
             suffix = _SUFFIXES.get(str(image.format), "")

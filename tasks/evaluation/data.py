@@ -10,7 +10,7 @@ from PIL import Image
 
 from tasks.errors import UsageError
 from tasks.evaluation.formats import ANOMALY, FORMATS, NORMAL, STRANGE, VOID, EvaluationFrame, LabelMap
-from tasks.footage.images import read_single_channel
+from tasks.footage.images import IMAGE_FORMATS, read_single_channel
 from tasks.storage import reason
 
 _SPLITS = ("train", "val", "test")
@@ -125,7 +125,7 @@ def _check_sizes(frame: EvaluationFrame) -> None:
 def _size(path: Path) -> tuple[int, int]:
     """Width and height as a viewer shows them, from the header."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             width, height = image.size
             return (height, width) if image.getexif().get(_ORIENTATION) in _SIDEWAYS else (width, height)
     except (OSError, ValueError, SyntaxError) as error:

@@ -51,7 +51,7 @@ def read_accepted_names(path: Path) -> AcceptedNames:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"--names {path} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"--names {path} is not valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(content, dict) or not content.get("frames") or content.keys() - {"frames", "kinds"}:
         raise UsageError(f"--names {path}: give 'frames' and, if need be, 'kinds', and nothing else.")

@@ -16,7 +16,7 @@ LARGEST_IMAGE = 100_000_000
 
 _LARGEST_FILE = 256 * 1024 * 1024
 # Those that are meant: Pillow knows many more, and starts a program for PostScript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 _ORIENTATION = ExifTags.Base.Orientation
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -68,7 +68,7 @@ def decode_image(data: bytes) -> Rgb:
     if not data:
         raise BadImage("the file is empty")
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
             width, height = image.size
             if width * height > LARGEST_IMAGE:
                 raise BadImage(f"{width}x{height} pixels are more than {LARGEST_IMAGE // 10**6} megapixels")
@@ -105,7 +105,7 @@ def read_single_channel(path: Path) -> npt.NDArray[np.generic]:
         UsageError: no image, or one of several channels.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             values = np.asarray(image)
     except (OSError, ValueError, SyntaxError) as error:
         raise UsageError(f"{path} cannot be read as an image ({reason(error)}).") from error

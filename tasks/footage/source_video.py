@@ -19,6 +19,7 @@ from tasks.footage.video_container import camera_streams, open_video
 from tasks.footage.video_indexing import read_index, told_seconds
 from tasks.storage import Location, is_local
 from tasks.storage_errors import is_full
+from tasks.temporary import temporary_folder
 
 VIDEO_SUFFIXES = (
     ".mp4", ".mov", ".mkv", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv",
@@ -73,7 +74,7 @@ def _local_file(place: Location) -> Iterator[str]:
         place.fs.open(place.path, "rb").close()  # decoders do not say why a file cannot be opened
         yield place.path
         return
-    with tempfile.TemporaryDirectory(prefix="clipomaly-") as folder:
+    with temporary_folder() as folder:
         copy = os.path.join(folder, f"video{posixpath.splitext(place.path)[1]}")
         try:
             place.fs.get_file(place.path, copy)

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from itertools import islice
-from typing import TypeVar
 
 from clipomaly_core import Clipomaly, FrameResult, Options
 from clipomaly_core.errors import UsageError, UserError
@@ -17,6 +15,7 @@ from clipomaly_core.reference.record import Reference, ReferenceFacts
 from schemas.records import Source
 from tasks.footage.frames import Rgb
 from tasks.footage.sources import Sources
+from tasks.scanning.batches import in_batches
 from tasks.scanning.reference_frames import REFERENCE_FRAMES, reference_frames
 from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import create_file, file_names, locate, replace_file
@@ -27,8 +26,6 @@ _FIRST = 64
 """Frames that settle the spreads before regions are counted in all of them."""
 _UNUSUAL = 0.5
 """Where a model finds something in more frames than this share by its own thresholds, footage is not ordinary."""
-
-T = TypeVar("T")
 Progress = Callable[[int], None]
 
 
@@ -125,7 +122,7 @@ def find_reference(tables: str, weights_sha256: str, options: Options, fps: floa
 def _ordinary(model: Clipomaly, images: Iterable[Rgb]) -> Ordinary:
     collected = Ordinary(_FIRST, _known(model))
     frames = 0
-    for batch in _batches(images, model.batch_size):
+    for batch in in_batches(images, model.batch_size, lambda image: image):
         for look in model.look(batch):
             collected.add(look.features, look.language)
             frames += 1
@@ -141,7 +138,7 @@ def _known(model: Clipomaly) -> Bank | None:
 def _found(model: Clipomaly, drawn: Iterable[tuple[Source, Rgb]]) -> Iterator[tuple[Source, Look, FrameResult]]:
     """Each frame with what the model finds in it, with the map of its camera as in a scan."""
     maps: SourceMaps[Source, Look] = SourceMaps(model.ordinary_logit)
-    for batch in _batches(drawn, model.batch_size):
+    for batch in in_batches(drawn, model.batch_size, lambda one: one[1]):
         looks = model.look([image for _, image in batch])
         ready = [
             one
@@ -156,9 +153,3 @@ def _results(model: Clipomaly, ready: list[Ready[Source, Look]]) -> Iterator[tup
     finishes = model.find([one.look for one in ready], [one.usual for one in ready])
     for one, finish in zip(ready, finishes, strict=True):
         yield one.item, one.look, finish()
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

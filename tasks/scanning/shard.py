@@ -30,6 +30,7 @@ from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
 from tasks.footage.opening import open_source
 from tasks.footage.positions import BadTrack, Position, Track, read_track
+from tasks.scanning.batches import in_batches
 from tasks.scanning.inference import Inference, L, Model
 from tasks.scanning.rows import ShardRows
 from tasks.scanning.source_maps import Ready, SourceMaps
@@ -238,7 +239,7 @@ def _run_stages(
     progress: Callable[[int], None] | None,
 ) -> Stages:
     stop = Event()
-    read: _Channel[_Read] = _Channel(_BATCHES_AHEAD * inference.batch_size, stop)
+    read: _Channel[list[_Read]] = _Channel(_BATCHES_AHEAD - 1, stop)  # the reader holds the other
     inferred: _Channel[list[_Inferred]] = _Channel(_BATCHES_AHEAD, stop)
 
     def stage(work: Callable[[], T]) -> T:
@@ -250,7 +251,7 @@ def _run_stages(
 
     with ThreadPoolExecutor(2, thread_name_prefix="scan") as pool:
         # In this context: what they log belongs to the same task run.
-        reader = pool.submit(copy_context().run, stage, lambda: _read(tallies, record, read))
+        reader = pool.submit(copy_context().run, stage, lambda: _read(tallies, record, inference.batch_size, read))
         writer = pool.submit(copy_context().run, stage, lambda: _make_rows(inferred, rows))
         inferring = 0.0
         try:
@@ -266,8 +267,21 @@ def _run_stages(
         return Stages(reader.result(), inferring, writing, **asdict(steps), segmenting=segmenting)
 
 
-def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) -> float:
-    busy = 0.0
+@dataclass(slots=True)
+class _Busy:
+    seconds: float = 0.0
+
+
+def _read(tallies: Sequence[_Tally], record: ScanRecord, size: int, read: _Channel[list[_Read]]) -> float:
+    """Hand on batches of frames: the seconds that reading them took."""
+    busy = _Busy()
+    for batch in in_batches(_frames(tallies, record, busy), size, lambda item: item.frame.image):
+        read.put(batch)
+    read.put(None)
+    return busy.seconds
+
+
+def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Iterator[_Read]:
     for tally in tallies:
         started = time.perf_counter()
         try:
@@ -279,31 +293,29 @@ def _read(tallies: Sequence[_Tally], record: ScanRecord, read: _Channel[_Read]) 
             track = _track(source, tally)
             for frame in read_frames(source, record.fps, record.keyframes):
                 position = track.at(frame.timestamp) if track else _standing(source)
-                busy += time.perf_counter() - started
-                read.put(_Read(tally, frame, position))
+                busy.seconds += time.perf_counter() - started
+                yield _Read(tally, frame, position)
                 started = time.perf_counter()
         except SourceError as error:
             tally.error, tally.denied = str(error), isinstance(error, DeniedError)
-        except (UserError, _Stopped, MemoryError):
+        except (UserError, MemoryError):
             raise
         except Exception as error:
             # A decoder met what its authors did not foresee: this source is lost, its neighbours are not.
             log.warning("Reading %s failed", tally.source.uri, exc_info=True)
             tally.error = f"cannot be read: {type(error).__name__}: {reason(error)}"
-        busy += time.perf_counter() - started
-    read.put(None)
-    return busy
+        busy.seconds += time.perf_counter() - started
 
 
 def _infer(
-    read: _Channel[_Read],
+    read: _Channel[list[_Read]],
     inferred: _Channel[list[_Inferred]],
     inference: Inference[L],
     progress: Callable[[int], None] | None,
 ) -> float:
     busy = 0.0
     maps: SourceMaps[_Read, L] = SourceMaps(inference.model.ordinary_logit)
-    for batch in _batches(read, inference.batch_size):
+    for batch in read:
         started = time.perf_counter()
         looks = iter(inference.look([item.frame.image for item in batch if item.frame.image is not None]))
         done: list[_Inferred] = []
@@ -344,18 +356,6 @@ def _standing(source: Source) -> Position | None:
     if source.latitude is None or source.longitude is None:
         return None
     return Position(source.latitude, source.longitude)
-
-
-def _batches(read: _Channel[_Read], size: int) -> Iterator[list[_Read]]:
-    """Frames in batches of ``size``, across sources; always cut alike, so that a rerun computes the same."""
-    batch: list[_Read] = []
-    for item in read:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _make_rows(inferred: _Channel[list[_Inferred]], rows: ShardRows) -> tuple[float, float]:

@@ -21,6 +21,8 @@ from tasks.tables import Tables
 from tasks.tables.commits import done_in
 
 _MOST_NEAR = 3
+_MOST_ABOVE = 4  # folders upwards, and folders in each, in which tables are looked for
+_MOST_BESIDE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +127,21 @@ def no_tables(tables: str) -> UserError:
     return UserError(f"There are no tables at {Tables(place).name}: {hint}.")
 
 
-def _tables_near(place: Location) -> Iterator[str]:
-    """Folders with the records of scans, above, beside and below a place."""
-    parent = place.url.rstrip("/").rpartition("/")[0]
-    above = locate(parent) if parent and not parent.endswith((":", "/")) else None
-    for start in (above, place):
-        if start is None:
-            continue
-        with suppress(UserError):  # what may not be read offers nothing
-            for url in (start.url, *(start.child(name).url for name in folder_names(start))):
-                if file_names(locate(url).child("_scans"), ".json"):
-                    yield url
+def _tables_near(place: Location) -> list[str]:
+    """Folders with the records of scans: below a place, else below the nearest folder above it that has some."""
+    start = place
+    for _ in range(_MOST_ABOVE):
+        found = list(_tables_in(start))
+        parent = start.url.rstrip("/").rpartition("/")[0]
+        if found or not parent or parent.endswith((":", "/")):
+            return found
+        start = locate(parent)
+    return []
+
+
+def _tables_in(start: Location) -> Iterator[str]:
+    with suppress(UserError):  # what may not be read offers nothing
+        names = folder_names(start)[:_MOST_BESIDE]
+        for url in (start.url, *(start.child(name).url for name in names)):
+            if file_names(locate(url).child("_scans"), ".json"):
+                yield url

@@ -4,7 +4,9 @@ import base64
 import csv
 import json
 import math
+import re
 import sys
+from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -12,14 +14,21 @@ from clipomaly.cli.arguments import Format
 from clipomaly.cli.rendering.rows import print_rows
 from tasks.tables.query import Answer
 
+# How a formula begins, also after what spreadsheets skip.
+_FORMULA = re.compile(r"[\s\x00]*[=+@-]|[\t\r\n]")
 
-def print_answer(answer: Answer, output: Format) -> None:
-    """A query's answer as a table for people, CSV, or a line of JSON a row."""
+
+def print_answer(answer: Answer, output: Format, *, raw: bool = False) -> None:
+    """A query's answer as a table for people, CSV, or a line of JSON a row.
+
+    Names of files and labels hold what others wrote. In CSV such text gets a quote (') in front where a spreadsheet
+    would run it as a formula, unless it is wanted ``raw``.
+    """
+    text = str if raw else _no_formula
     match output:
         case Format.CSV:
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(answer.columns)
-            writer.writerows([[_field(value) for value in row] for row in answer.rows])
+            for row in (answer.columns, *answer.rows):
+                _write_csv([_field(value, text) for value in row])
         case Format.JSON:
             for row in answer.rows:
                 values = {name: _finite(value) for name, value in zip(answer.columns, row, strict=True)}
@@ -44,7 +53,7 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _field(value: object) -> object:
+def _field(value: object, text: Callable[[str], str]) -> object:
     """A value as CSV has it: nothing for NULL."""
     match value:
         case list() | tuple() | dict():
@@ -52,8 +61,21 @@ def _field(value: object) -> object:
         case float() if math.isnan(value):
             return ""
         case bytes() | bytearray() | datetime() | date():
-            return _text(value)
+            return _text(value)  # a mask with a quote in front would be another mask
+        case str():
+            return text(value)
     return value
+
+
+def _write_csv(row: list[object]) -> None:
+    # A carriage return ends a row for many readers, and the module would not quote it.
+    torn = any("\r" in value for value in row if isinstance(value, str))
+    quoting = csv.QUOTE_ALL if torn else csv.QUOTE_MINIMAL
+    csv.writer(sys.stdout, lineterminator="\n", quoting=quoting).writerow(row)
+
+
+def _no_formula(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _finite(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import sys
 
+from schemas.safe_text import printable
 from tasks.segmentation import SegmentedImage
 
 _MOST_NAMES = 5
@@ -10,8 +11,8 @@ _MOST_NAMES = 5
 def print_segmented(segmented: SegmentedImage) -> None:
     """Where the picture is and what was found in it, or why there is none."""
     if segmented.error is not None:
-        print(f"{segmented.image}: {segmented.error}", file=sys.stderr)
+        print(printable(f"{segmented.image}: {segmented.error}"), file=sys.stderr)
         return
     found = segmented.instances[:_MOST_NAMES]
     names = ", ".join(f"{instance.name} {instance.score:.2f}" for instance in found) or "nothing unknown"
-    print(f"{segmented.written}: {names}")
+    print(printable(f"{segmented.written}: {names}"))

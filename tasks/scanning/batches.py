@@ -1,0 +1,34 @@
+"""Frames in batches, by their number and their pixels."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tasks.footage.images import Rgb
+
+MOST_PIXELS = 70_000_000
+"""The most pixels in one batch: 32 frames of 1080p, or 8 of 4K. A larger frame is a batch of its own."""
+
+T = TypeVar("T")
+
+
+def in_batches(items: Iterable[T], size: int, image: Callable[[T], Rgb | None]) -> Iterator[list[T]]:
+    """Cut items with (H, W, 3) images, or none, into lists of at most ``size``, in order.
+
+    A few large frames fill the memory as many small ones do. Equal items are always cut alike, so that a rerun computes
+    the same.
+    """
+    batch: list[T] = []
+    pixels = 0
+    for item in items:
+        frame = image(item)
+        more = 0 if frame is None else frame.shape[0] * frame.shape[1]
+        if batch and pixels + more > MOST_PIXELS:
+            yield batch
+            batch, pixels = [], 0
+        batch.append(item)
+        pixels += more
+        if len(batch) == size:
+            yield batch
+            batch, pixels = [], 0
+    if batch:
+        yield batch
