@@ -52,9 +52,7 @@ def segment_images(images: Sequence[str], out: Path, settings: ModelSettings) ->
             yield SegmentedImage(given, error=str(error))
             continue
         if not urls:
-            yield SegmentedImage(
-                given, error="No pictures are directly in this folder; give one that has some."
-            )
+            yield SegmentedImage(given, error="No pictures are directly in this folder; give one that has some.")
         for url in urls:
             try:
                 image = read_image(url)
