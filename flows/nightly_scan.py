@@ -57,6 +57,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
     parameters = keep_private(parameters)
     told: list[Summary] = []
     token = _told.set(told)
+    state: State | None = None
     try:
         with prefect_server(parameters):
             state = nightly_scan(parameters, return_state=True)
@@ -66,7 +67,9 @@ def run_scan(parameters: ScanParameters) -> Summary:
         log.warning("the Prefect server is away: it does not know how the scan ended (%s)", one_line(error))
     finally:
         _told.reset(token)
-    if not told:
+    if state is not None and state.is_cancelled():
+        raise UserError(f"{state.message}: wait until it has ended, and run this again.")
+    if state is not None and not told:
         state.result()  # raises what ended the flow
     return told[0]
 
