@@ -8,7 +8,18 @@ _HIDDEN = "***"
 _PASSWORD = re.compile(r"([a-z][a-z0-9+.-]*://[^\s:/@?#]*:)(?!\d+(?:[/?#\s]|$))[^\s]*@", re.IGNORECASE)
 # …?sig=, &X-Amz-Signature=, &access_token= and their like, in queries and fragments
 _PARAMETER = re.compile(
-    r"([?&#;][^\s=&#;]*(?:pass|pwd|secret|token|sig|key|credential|auth)[^\s=&#;]*=)[^\s&#;'\"]+", re.IGNORECASE
+    r"([?&#;][^\s=&#;]*(?:pass|pwd|secret|token|sig|key|credential|auth)[^\s=&#;]*=)[^\s&#'\"]+", re.IGNORECASE
+)
+_OTHER = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"((?:^|[\s'\"])(?:password|passwd|pgpassword|sslpassword)\s*=\s*)[^\s&'\"]+",  # password=… of libpq
+        r"([?&](?:pw|passwd)=)[^\s&#'\"]+",
+        r"(https?://)[^\s:/@?#]{20,}(?=@)",  # a token without a name: https://ghp_…@github.com
+        r"([a-z][a-z0-9+.-]*://[^\s:/@?#%]*%3a)[^\s/@?#]+(?=@)",  # name%3Apassword@
+        r"(%3a%2f%2f(?:(?!%3a|%40|%2f)[^\s&#])*%3a)(?:(?!%40)[^\s&#])+(?=%40)",  # a whole URL as a parameter of another
+        r"(https://(?:hooks\.slack\.com/services|(?:www\.)?discord(?:app)?\.com/api/webhooks)/)[^\s'\"]+",
+    )
 )
 _CONTROLS = ("Cc", "Cf", "Zl", "Zp")  # Unicode's categories: control and format characters, line and paragraph ends
 _JOINERS = "\u200c\u200d"  # which words of some languages need
@@ -19,7 +30,10 @@ def masked(text: str) -> str:
 
     Example: ``masked("postgresql://ann:s3cret@db/q")`` is ``postgresql://ann:***@db/q``.
     """
-    return _PARAMETER.sub(rf"\1{_HIDDEN}", _PASSWORD.sub(rf"\1{_HIDDEN}@", text))
+    text = _PARAMETER.sub(rf"\1{_HIDDEN}", _PASSWORD.sub(rf"\1{_HIDDEN}@", text))
+    for pattern in _OTHER:
+        text = pattern.sub(rf"\1{_HIDDEN}", text)
+    return text
 
 
 def has_secret(url: str) -> bool:

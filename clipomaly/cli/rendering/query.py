@@ -70,8 +70,10 @@ def _field(value: object, text: Callable[[str], str]) -> object:
 def _write_csv(row: list[object]) -> None:
     # A carriage return ends a row for many readers, and the module would not quote it.
     torn = any("\r" in value for value in row if isinstance(value, str))
-    quoting = csv.QUOTE_ALL if torn else csv.QUOTE_MINIMAL
-    csv.writer(sys.stdout, lineterminator="\n", quoting=quoting).writerow(row)
+    if torn:
+        csv.writer(sys.stdout, lineterminator="\n", quoting=csv.QUOTE_ALL).writerow(row)
+    else:
+        csv.writer(sys.stdout, lineterminator="\n").writerow(row)
 
 
 def _no_formula(text: str) -> str:
