@@ -391,6 +391,6 @@ def _load_again(
     if loaded.weights_sha256 != sha256:
         raise UserError(
             f"The weights of {model} are {loaded.weights_sha256[:8]}, those of the pickled model were {sha256[:8]}: "
-            "bring its weights back to where they were."
+            "restore its weights at their old place."
         )
     return loaded

@@ -199,7 +199,7 @@ def _check_judgeable(positives: int, negatives: int, extremes: tuple[Floats, ...
         raise UserError("No normal pixel (label 0) in the split: check how the label maps are read.")
     values = np.concatenate(extremes)
     if values.min() == values.max():
-        raise UserError(f"Every score of the split is {values[0]:g} and so ranks nothing; check the model.")
+        raise UserError(f"Every score of the split is {values[0]:g} so it ranks nothing; check the model.")
 
 
 class _Pool:

@@ -36,7 +36,7 @@ def scored_frames(scores: Frames, labels: Frames) -> Iterator[tuple[Floats, npt.
 def paired_frames(left: Frames, right: Frames) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     for frames in (left, right):
         if isinstance(frames, np.ndarray) and frames.ndim < 3:
-            raise UserError(f"One array of {frames.shape} where frames are wanted: pass a list of arrays.")
+            raise UserError(f"One array of {frames.shape} instead of frames: pass a list of arrays.")
     count = 0
     for count, (one, other) in enumerate(zip_longest(left, right), start=1):
         if one is None or other is None:

@@ -175,7 +175,7 @@ def _patiently(what: str, call: Callable[[], T], again: bool) -> T:
             if waited > _PATIENCE_SECONDS:
                 minutes = f"{_PATIENCE_SECONDS / 60:.0f} minutes"
                 raise EngineGone(
-                    f"No {what} for {minutes}: {one_line(error)}. See to it and run the scan again."
+                    f"No {what} for {minutes}: {one_line(error)}. Start it again, then run the scan again."
                 ) from error
             if waited > _CALM_SECONDS and not told:
                 log.warning("waiting for the %s: %s", what, one_line(error))

@@ -81,8 +81,10 @@ def _run_in_flow(work: "_Part", number: int, parts: int) -> None:
                 if not server_is_away(error):
                     raise
                 if time.monotonic() > give_up:
-                    raise EngineGone(f"The Prefect server is away: {one_line(error)}. Run the scan again.") from error
-                log.warning("the Prefect server is away (%s): waiting for it", one_line(error))
+                    raise EngineGone(
+                        f"The Prefect server cannot be reached: {one_line(error)}. Run the scan again."
+                    ) from error
+                log.warning("the Prefect server cannot be reached (%s): waiting for it", one_line(error))
                 time.sleep(_SERVER_AGAIN_SECONDS)
     finally:
         _work.reset(token)
@@ -109,8 +111,8 @@ class _Part:
     def __init__(self, job: Job, shards: Sequence[Shard], done: Done) -> None:
         self._job, self._done = job, done
         self._left = deque(shards)
-        # A process that dies takes its pool along, and nobody can tell which of the shards under way killed it. They
-        # are run again in a new pool one at a time; one that has seen ``_MOST_LOST_WORKERS`` die is set aside.
+        # A process that dies breaks its pool, and nobody can tell which of the running shards killed it. They are run
+        # again in a new pool, one at a time. A shard is given up after ``_MOST_LOST_WORKERS`` of its workers died.
         self._suspects: deque[Shard] = deque()
         self._workers_lost: Counter[str] = Counter()
         self._finished = 0
@@ -139,7 +141,7 @@ class _Part:
             barren = barren + 1 if self._finished == before else 1
             if broken and barren == _MOST_LOST_POOLS:
                 for shard in (*self._suspects, *self._left):
-                    trouble = "workers die whatever they scan: look at this machine's memory and accelerator"
+                    trouble = "workers die on every shard: check the memory and the accelerator of this machine"
                     self._done(shard, WorkerLost(trouble))
                 self._suspects.clear()
                 self._left.clear()
@@ -176,7 +178,7 @@ class _Part:
         if self._workers_lost[shard.shard_id] < _MOST_LOST_WORKERS:
             self._suspects.append(shard)
         else:
-            aside = f"set aside: {_MOST_LOST_WORKERS} workers died of it (killed, or out of memory)"
+            aside = f"given up: {_MOST_LOST_WORKERS} workers died of it (killed, or out of memory)"
             self._done(shard, WorkerLost(aside))
 
 

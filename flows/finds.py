@@ -78,7 +78,7 @@ class TableFinds:
         with self._lock:
             place = self._seen.get(instance_id)
         if place is None:
-            raise FrameGoneError("Search again: this find is no longer remembered.")
+            raise FrameGoneError("Search again: this result has expired.")
         frame = self._frames.read(place.source_uri, place.frame_index)
         box = (place.box.x, place.box.y, place.box.width, place.box.height)
         left, top, right, bottom = window(box, frame.shape[0], frame.shape[1])

@@ -64,7 +64,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
     except Exception as error:
         if not (told and server_is_away(error)):
             raise
-        log.warning("the Prefect server is away: it does not know how the scan ended (%s)", one_line(error))
+        log.warning("the Prefect server cannot be reached: it does not know how the scan ended (%s)", one_line(error))
     finally:
         _told.reset(token)
     if state is not None and state.is_cancelled():

@@ -60,9 +60,9 @@ def send(urls: Sequence[str], message: Message) -> str:
         one = Apprise()
         name = f"{number} ({url.partition('://')[0]}://…)"
         if not one.add(url):
-            refused.append(f"{name} is no address that Apprise knows")
+            refused.append(f"{name} is not an address that Apprise knows")
         elif not one.notify(message.text, message.title, kinds[message.verdict], body_format=NotifyFormat.TEXT):
-            refused.append(f"{name} did not take it")
+            refused.append(f"{name} refused it")
     if refused:
         raise UserError(f"Of {len(urls)} messages: {'; '.join(refused)}. Check --notify.")
     return f"{len(urls)} message{'' if len(urls) == 1 else 's'} sent"

@@ -19,7 +19,7 @@ class ScanParameters(BaseModel):
 
     archive: str = Field(description="Where the footage is: a folder, file or any fsspec URL.")
     prefixes: tuple[str, ...] = Field(
-        (), description="Folders below the archive, such as dates or drives, that alone are scanned; all if empty."
+        (), description="Folders below the archive, such as dates or drives: only these are scanned; all if empty."
     )
     inventory: str | None = Field(
         None, description="CSV or Parquet file that lists the archive (uri, size, etag, captured), instead of listing."
@@ -37,7 +37,7 @@ class ScanParameters(BaseModel):
     workers: int | None = Field(None, gt=0, description="Threads or processes at a time.")
     address: str | None = Field(
         None,
-        description="A running cluster: a Dask scheduler (tcp://…) or a Ray cluster (ray://…); else one on this box.",
+        description="A running Dask scheduler (tcp://…) or Ray cluster (ray://…); otherwise one on this machine.",
     )
     device: str = Field("auto", description="auto, cpu, cuda, …")
     report: str | None = Field(None, description="Folder or URL for the nightly report; none is written if empty.")
@@ -49,7 +49,7 @@ class ScanParameters(BaseModel):
     preset: str | None = Field(
         None, description="Named options of the method: paper, naclip or fleet; single options win over it."
     )
-    strict: bool = Field(False, description="Count a source that was not read whole as a loss of the night.")
+    strict: bool = Field(False, description="Treat a source that was not read whole as a failure of the night.")
     partial: Partial = Field(
         Partial.FAILED, description="Type of the final state Partial, in which a run ends that lost something."
     )

@@ -138,5 +138,5 @@ class TerminalProgress:
             return "stopped before the first shard; the same command begins again"
         return (
             f"stopped: {self._shards_done} of {self._shards} shards done, {self._done} frames; "
-            "the same command goes on from there"
+            "the same command continues from there"
         )

@@ -19,7 +19,7 @@ def propose_from_queue(
 
     Args:
         queue_url: the review queue.
-        tables: those that it was mined from; without them nothing is suppressed by looks, and
+        tables: those that it was mined from; without them nothing is suppressed by appearance, and
             no name gets exemplars.
         vocabulary: the present version, file or URL; the built-in one if None.
         least: decisions that a change needs.
@@ -33,7 +33,7 @@ def propose_from_queue(
     if tables is not None:
         spaces = read_spaces(Tables.at(tables))
         if not spaces:
-            raise UserError(f"There are no tables at {tables}. Name those that the queue was mined from.")
+            raise UserError(f"There are no tables at {tables}. Give the tables that the queue was mined from.")
     with Queue.open(queue_url, create=False) as queue:
         walk = partial(queue.walk, (*JUDGED, State.DUPLICATE), with_pictures=False)
         if tables is not None:

@@ -91,7 +91,8 @@ class ProgressArtifact:
             except Exception as error:
                 if not away:
                     log.warning(
-                        "the Prefect server cannot be told how far the scan is (%s); it goes on", one_line(error)
+                        "the progress of the scan cannot be sent to the Prefect server (%s); the scan continues",
+                        one_line(error),
                     )
                 away = True
                 if self._ended.is_set():
@@ -110,7 +111,7 @@ def tell_night(parameters: ScanParameters, night: Night, summary: Summary, told:
             create_link_artifact(link_to(told.report), link_text=f"Report of {parameters.tables}", key="scan-report")
             create_markdown_artifact(told.gist, key="scan-night", description=f"Report of {parameters.tables}")
     except Exception as error:  # the night is done all the same
-        log.warning("the Prefect server cannot be told of the night: %s", one_line(error))
+        log.warning("the result of the night cannot be sent to the Prefect server: %s", one_line(error))
 
 
 def _write_tables(parameters: ScanParameters, night: Night, summary: Summary) -> None:

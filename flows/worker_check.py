@@ -26,9 +26,9 @@ def look(archive: str, tables: str, weights: str | None) -> WorkerState:
     for what, url in (("the archive", archive), ("the tables", tables), ("the weights", weights)):
         try:
             if url and not exists(locate(url)):
-                missing.append(f"does not see {what} at {url}")
+                missing.append(f"does not find {what} at {url}")
         except UserError as error:
-            missing.append(f"cannot ask for {what}: {one_line(error)}")
+            missing.append(f"cannot look for {what}: {one_line(error)}")
     return WorkerState(version("clipomaly"), tuple(missing))
 
 
@@ -45,7 +45,7 @@ def unfit(states: Mapping[str, WorkerState | BaseException]) -> dict[str, str]:
         if isinstance(state, ImportError):
             reasons[name] = f"lacks a package ({one_line(state)}): install clipomaly {own} there"
         elif isinstance(state, BaseException):
-            reasons[name] = f"cannot be asked: {one_line(state)}"
+            reasons[name] = f"does not answer: {one_line(state)}"
         elif state.version != own:
             reasons[name] = f"has clipomaly {state.version}, this machine {own}: install the same on both"
         elif state.missing:

@@ -140,7 +140,7 @@ def check_open(rows: Mapping[str, RowMapping], item_id: str, reviewer: str, now:
         who = "You have" if status.decided_by == reviewer else f"{status.decided_by} has"
         raise ConflictError(
             f"{who} decided item {item_id} already: {status.verdict.value}{named}, "
-            f"{status.decided_at:%d %B %H:%M} UTC. That stands until undone."
+            f"{status.decided_at:%d %B %H:%M} UTC. This decision stays until it is undone."
         )
     if status.state is State.DUPLICATE:
         raise ConflictError(f"Item {item_id} shows the same object as {status.duplicate_of}. Judge that one.")

@@ -159,7 +159,7 @@ def undo(
         for row in read_rows(connection, of_action.where(still_last))
     ]
     if not changes:
-        raise ConflictError("It was taken back a moment ago.")
+        raise ConflictError("It was undone a moment ago.")
     apply_changes(connection, action, reviewer, now, changes)
     return read_items(connection, [change.item_id for change in changes])
 

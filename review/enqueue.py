@@ -89,7 +89,7 @@ def _settle(connection: Connection, item: ReviewItem, now: datetime) -> tuple[st
         if found is None:
             raise BadInputError(
                 f"Item {item.item_id} is a duplicate of {item.duplicate_of}, which is not in the queue. "
-                "Hand that one in first."
+                "Add that one first."
             )
         return found[0], []
     originals: dict[str, ItemStatus] = {}

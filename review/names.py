@@ -104,9 +104,9 @@ def check_class_name(name: str) -> str:
     cleaned = clean_name(name)
     plain = " ".join(cleaned.casefold().replace("-", " ").split())
     if plain in NO_NAMES:
-        raise BadInputError(f"{cleaned!r} is no name of a thing. Say what it is, or choose 'unsure'.")
+        raise BadInputError(f"{cleaned!r} is not the name of a thing. Say what it is, or choose 'unsure'.")
     if plain in VERDICTS:
-        raise BadInputError(f"{cleaned!r} is a verdict and no name. Choose it as the verdict.")
+        raise BadInputError(f"{cleaned!r} is a verdict, not a name. Choose it as the verdict.")
     return cleaned
 
 

@@ -40,7 +40,7 @@ class OpenedQueue:
         Raises BadInputError for an address that is none and ReviewError for a queue of a newer version.
         """
         if lease <= timedelta(0):
-            raise BadInputError("A lease must last longer than no time at all.")
+            raise BadInputError("A lease must last longer than 0 seconds.")
         return cls(Database(os.fspath(url), patience, create), lease, clock)
 
     def close(self) -> None:

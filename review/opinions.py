@@ -54,7 +54,7 @@ def ask(connection: Connection, now: datetime, actor: str, wanted: Sequence[str]
             raise unknown_item(item_id)
         status = status_of(rows[item_id])
         if not status.state.is_judged:
-            raise ConflictError(f"Item {item_id} is {status.state.value}: a second opinion needs a first.")
+            raise ConflictError(f"Item {item_id} is {status.state.value}: a second opinion needs a first one.")
         if rows[item_id]["second"] is None:
             changes.append(Change(item_id, EventKind.SECOND, status, status))
     _set(connection, [change.item_id for change in changes], Second.WANTED)
@@ -107,7 +107,7 @@ def give(
     if not status.state.is_judged or row["second"] is None:
         raise ConflictError(f"Nobody asked for a second opinion on item {item_id}.")
     if status.decided_by == reviewer:
-        raise ConflictError(f"You judged item {item_id} yourself: the second opinion is somebody else's.")
+        raise ConflictError(f"You judged item {item_id} yourself: somebody else must give the second opinion.")
     given = select(opinions).where(opinions.c.item_id == item_id, opinions.c.reviewer == reviewer)
     if connection.execute(given).first() is not None:
         raise ConflictError(f"You gave your opinion on item {item_id} already.")

@@ -103,7 +103,7 @@ class Pictures:
         """The whole frame at its own size, for handing over: JPEG, not cached. Raises FrameGoneError."""
         frame = self._read(item, item.frame_index)
         if frame.shape[:2] != (item.frame_height, item.frame_width):
-            raise FrameGoneError("The archive has another picture there now.")
+            raise FrameGoneError("The archive now has another picture there.")
         return encode_jpeg(frame)
 
     def track_frame(self, item_id: str, number: int) -> bytes:

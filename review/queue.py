@@ -228,7 +228,7 @@ class Queue(OpenedQueue):
         """
         check_reviewer(reviewer)
         if state is MaskState.REPAIRED:
-            raise BadInputError("A mask is repaired by its steps, and not by saying so.")
+            raise BadInputError("To repair a mask, send the steps of the repair.")
         action = new_action()
         self._write(lambda c, now: masks.set_state(c, now, reviewer, item_id, state, action))
 

@@ -57,7 +57,7 @@ def reopen(connection: Connection, now: datetime, actor: str, wanted: Sequence[s
             raise unknown_item(item_id)
         before = status_of(rows[item_id])
         if not before.state.is_judged:
-            raise ConflictError(f"Item {item_id} is {before.state.value}: only what is judged can be opened again.")
+            raise ConflictError(f"Item {item_id} is {before.state.value}: only judged items can be opened again.")
         decided = connection.scalar(
             select(func.max(events.c.event_id)).where(events.c.item_id == item_id, events.c.kind == EventKind.DECIDED)
         )

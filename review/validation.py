@@ -66,7 +66,7 @@ def _problem(item: ReviewItem) -> str | None:
         return f"its mask is damaged: {error}"
     if not 0 < len(item.crop_jpeg) <= LARGEST_CROP:
         return f"its crop has {len(item.crop_jpeg):,} bytes (up to {LARGEST_CROP:,} are kept)"
-    return None if _is_jpeg(item.crop_jpeg) else "its crop is no JPEG picture"
+    return None if _is_jpeg(item.crop_jpeg) else "its crop is not a JPEG picture"
 
 
 def _is_jpeg(data: bytes) -> bool:

@@ -10,10 +10,11 @@ from clipomaly.cli.arguments import Tables
 def check(
     tables: Tables,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Set damaged shards free, so that the next scan does them again.")
+        bool,
+        typer.Option("--repair", help="Remove the commits of damaged shards, so that the next scan does them again."),
     ] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Compare the sizes of files alone, and read none of them.")
+        bool, typer.Option("--quick", help="Compare only the sizes of files, and read none of them.")
     ] = False,
 ) -> None:
     """Look for damage: files that are gone, cut off or changed, records that are lost or unreadable.

@@ -11,7 +11,7 @@ def compact(
     tables: Tables,
     grace: Annotated[
         float,
-        typer.Option(min=0, metavar="HOURS", help="How long replaced files stay, for those who are reading them."),
+        typer.Option(min=0, metavar="HOURS", help="How long replaced files stay, for programs that are reading them."),
     ] = 12,
 ) -> None:
     """Merge the many small files of each day into files of at most 256 MB, while people read.

@@ -7,12 +7,14 @@ import typer
 
 from clipomaly.cli.arguments import Json
 
-config = typer.Typer(help="What is in force, and from where.", no_args_is_help=True, rich_markup_mode="rich")
+config = typer.Typer(
+    help="Show the settings in force and where they come from.", no_args_is_help=True, rich_markup_mode="rich"
+)
 
 
 @config.callback()
 def _config() -> None:
-    """What is in force, and from where."""
+    """Show the settings in force and where they come from."""
 
 
 @config.command()

@@ -34,12 +34,12 @@ def build(
         typer.Option("--to", formats=DAY, metavar=DAY_SHOWN, help="Captured on this day or before (UTC)."),
     ] = None,
     agreement: Annotated[
-        float, typer.Option(min=0, max=1, help="Least share of judged look-alikes that were judged the same.")
+        float, typer.Option(min=0, max=1, help="Smallest share of judged look-alikes that got the same verdict.")
     ] = 0.0,
     best: Annotated[
-        int | None, typer.Option(min=1, help="Only the best so many frames of a track (default all).")
+        int | None, typer.Option(min=1, help="At most so many frames of a track, the best ones (default all).")
     ] = None,
-    no_known: Annotated[bool, typer.Option("--no-known", help="Leave out known things, the hard negatives.")] = False,
+    no_known: Annotated[bool, typer.Option("--no-known", help="Leave out known classes, the hard negatives.")] = False,
     no_background: Annotated[
         bool, typer.Option("--no-background", help="Leave out what was judged not to be an object.")
     ] = False,

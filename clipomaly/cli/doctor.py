@@ -23,7 +23,7 @@ def doctor(
         str | None, typer.Option(help="Where a scan will write; a small file is made and removed.")
     ] = None,
     queue: Annotated[
-        str | None, typer.Option(envvar="CLIPOMALY_QUEUE", help="The review queue; never made by this.")
+        str | None, typer.Option(envvar="CLIPOMALY_QUEUE", help="The review queue; doctor never creates it.")
     ] = None,
     model: Model = None,
     weights: Weights = None,
@@ -92,7 +92,7 @@ def _torch(device: str) -> Check:
     mend = "install the accelerator's driver and the torch build for it"
     abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions do not tell
     if abilities.get("avx512_bf16") or abilities.get("amx_bf16"):
-        mend += "; till then --set precision=bfloat16 makes a real CLIP about twice as fast on this CPU"
+        mend += "; until then --set precision=bfloat16 makes a real CLIP about twice as fast on this CPU"
     return Check("accelerator", f"{found}, CPU only ({torch.get_num_threads()} threads)", None, mend)
 
 

@@ -17,12 +17,12 @@ def evaluate(
         typer.Option(
             "--format",
             help="roadanomaly, smiyc, fishyscapes, cityscapes, streethazards or bdd-anomaly; with --calibrate also "
-            "footage: an archive as scan reads it, taken to hold no anomaly.",
+            "footage: an archive as scan reads it, assumed to hold no anomaly.",
         ),
     ] = None,
     suite: Annotated[
         Path | None,
-        typer.Option(help="A folder of datasets: judge every row of the paper's table that has data there."),
+        typer.Option(help="A folder of datasets: evaluate every row of the paper's table that has data there."),
     ] = None,
     model: Model = None,
     weights: Weights = None,
@@ -30,7 +30,7 @@ def evaluate(
     scores: Annotated[
         Path | None,
         typer.Option(
-            help="Judge maps on disk instead of a model: NAME.png (16 bits for 0 to 1) or NAME.npy for every frame."
+            help="Evaluate maps on disk instead of a model: NAME.png (16 bits for 0 to 1) or NAME.npy for every frame."
         ),
     ] = None,
     names: Annotated[

@@ -15,10 +15,12 @@ def finetune(
     model: Model = None,
     weights: Weights = None,
     vocabulary: VocabularyFile = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Times over all training frames.")] = 10,
-    batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 4,
-    learning_rate: Annotated[float, typer.Option(help="The greatest; it falls to zero along a cosine.")] = 1e-4,
-    blocks: Annotated[int, typer.Option(min=1, help="Last blocks whose attention is trained.")] = 4,
+    epochs: Annotated[int, typer.Option(min=1, help="How many times all training frames are used.")] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Frames in a training step.")] = 4,
+    learning_rate: Annotated[
+        float, typer.Option(help="Highest learning rate; it falls to zero along a cosine.")
+    ] = 1e-4,
+    blocks: Annotated[int, typer.Option(min=1, help="How many of the last blocks are trained (their attention).")] = 4,
     seed: Annotated[int, typer.Option(help="Decides the order of the frames.")] = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many training frames by name.")] = None,
     held_out: Annotated[int | None, typer.Option(min=1, help="Only the first so many held-out frames by name.")] = None,

@@ -10,11 +10,14 @@ from clipomaly.cli.arguments import Tables
 def forget(
     tables: Tables,
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="source_uri of sources, or folders with all that is below.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...", help="source_uri of a source, or a folder with everything below it; repeatable."
+        ),
     ],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before removing.")] = False,
     grace: Annotated[
-        float, typer.Option(min=0, metavar="HOURS", help="How long old files stay, for those who are reading them.")
+        float, typer.Option(min=0, metavar="HOURS", help="How long old files stay, for programs that are reading them.")
     ] = 0,
 ) -> None:
     """Remove everything that was found in some sources: rows, masks, embeddings, of every scan.
@@ -35,7 +38,7 @@ def forget(
     there = Opened.at(tables)
     if not yes:
         typer.confirm(
-            f"Remove all that was found in {len(sources)} address{'es' if len(sources) > 1 else ''}?", abort=True
+            f"Remove everything that was found in {len(sources)} address{'es' if len(sources) > 1 else ''}?", abort=True
         )
     forgotten = there.forget(sources)
     rows = sum(forgotten.sources.values())
@@ -45,5 +48,5 @@ def forget(
         print_day(day)
         troubles += day.trouble is not None
     if troubles:
-        print("files of some days still hold the rows: mend them with clipomaly check --repair, then forget again")
+        print("files of some days still hold the rows: repair them with clipomaly check --repair, then forget again")
         raise typer.Exit(1)

@@ -41,7 +41,7 @@ def interruptible(so_far: Callable[[], str]) -> Iterator[None]:
         number = _next_signal(reading)
         if number is None or ended.wait(_SILENCE_SECONDS):
             return
-        print("stopping: waits for what is under way; Ctrl-C again ends it at once", file=sys.stderr, flush=True)
+        print("stopping: waiting for running work; Ctrl-C again ends it at once", file=sys.stderr, flush=True)
         if number == signal.SIGTERM:
             if not ended.wait(_TERMINATED_SECONDS - _SILENCE_SECONDS):
                 end(number)

@@ -9,8 +9,8 @@ from clipomaly.cli.arguments import Json, QueueUrl
 
 def precision(
     queue: QueueUrl,
-    wished: Annotated[float, typer.Option("--precision", help="Look for the threshold of this precision.")] = 0.9,
-    bands: Annotated[int, typer.Option(help="Into how many bands of scores.")] = 5,
+    wished: Annotated[float, typer.Option("--precision", help="Find the threshold that gives this precision.")] = 0.9,
+    bands: Annotated[int, typer.Option(help="How many bands of scores.")] = 5,
     as_json: Json = False,
 ) -> None:
     """How often each band of scores is right, with confidence, and the threshold for a wished precision.

@@ -11,7 +11,9 @@ def promote(
     queue: QueueUrl,
     tables: Annotated[
         str | None,
-        typer.Option("--tables", help="The tables that the queue was mined from: needed to suppress by looks."),
+        typer.Option(
+            "--tables", help="The tables that the queue was mined from: needed for suppressions by appearance."
+        ),
     ] = None,
     file: VocabularyFile = None,
     out: Annotated[
@@ -19,7 +21,7 @@ def promote(
     ] = None,
     at_least: Annotated[int, typer.Option(min=1, help="Decisions that a change needs.")] = 3,
     leave_out: Annotated[
-        list[str] | None, typer.Option("--leave-out", help="A name that is not to change; repeatable.")
+        list[str] | None, typer.Option("--leave-out", help="A name that must not change; repeatable.")
     ] = None,
 ) -> None:
     """Turn decisions into the next version of a vocabulary: shown first, with a reason for each line.
@@ -37,7 +39,7 @@ def promote(
     promotion = propose_from_queue(queue, tables, file, at_least, leave_out or [])
     print_promotion(promotion, file, out)
     if tables is None:
-        print("note: without --tables nothing is suppressed by looks")
+        print("note: without --tables nothing is suppressed by appearance")
     if out is not None and promotion.changes:
         write_promotion(promotion, out)
         print(f"written: {out}\nnext: clipomaly scan ARCHIVE --out TABLES --vocabulary {out}")

@@ -7,7 +7,7 @@ import typer
 
 from clipomaly.cli.arguments import Device, Json, Method, Model, VocabularyFile, Weights
 
-reference = typer.Typer(no_args_is_help=True, help="What is ordinary in your footage: make it and look at it.")
+reference = typer.Typer(no_args_is_help=True, help="Make and show a reference: what is ordinary in your footage.")
 
 
 @reference.command()

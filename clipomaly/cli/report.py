@@ -11,21 +11,21 @@ def report(
     tables: Tables,
     out: Annotated[str, typer.Option("--out", help="Folder or URL for the report.")] = "report",
     hours: Annotated[
-        float, typer.Option(help="The night is what was committed so long before the newest commit.")
+        float, typer.Option(help="The night is everything committed in so many hours before the newest commit.")
     ] = 24,
     finds: Annotated[int, typer.Option(min=0, help="How many of the best finds to show.")] = 24,
     archive: Annotated[
-        str | None, typer.Option(help="List this archive too, and tell what of it is not scanned.")
+        str | None, typer.Option(help="List this archive too, and show what of it is not scanned yet.")
     ] = None,
     review_url: Annotated[
         str | None, typer.Option(help="Where the review page is served: names and finds link there.")
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="A B", help="Instead, what changed between two scans of the same footage, by scan id."),
+        typer.Option(metavar="A B", help="Instead, compare two scans of the same footage, by scan id."),
     ] = None,
     queue: Annotated[
-        str | None, typer.Option(help="With --compare: decisions in this queue tell false alarms from real finds.")
+        str | None, typer.Option(help="With --compare: decisions in this queue separate false alarms from real finds.")
     ] = None,
 ) -> None:
     """Write last night's report: one HTML file that opens without a network and prints well.

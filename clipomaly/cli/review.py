@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from review import Filters
 
 review = typer.Typer(
-    help="Judge what was found: the page, and everything on it as a command.",
+    help="Judge finds: the review page, and everything on it as a command.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -53,16 +53,20 @@ Archives = Annotated[
 @review.command()
 def serve(
     queue: QueueUrl,
-    host: Annotated[str, typer.Option(help="Address to serve on; others than loopback need reviewers.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to serve on; any other than loopback needs reviewers.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8400,
     archive: Archives = None,
     frames: Annotated[bool, typer.Option(help="Read whole frames from the archive.")] = True,
-    lease_minutes: Annotated[float, typer.Option(min=0.1, help="How long an item is held for who looks at it.")] = 5.0,
-    https: Annotated[bool, typer.Option("--https", help="A proxy before this server speaks TLS.")] = False,
+    lease_minutes: Annotated[
+        float, typer.Option(min=0.1, help="How long an item is reserved for the reviewer who looks at it.")
+    ] = 5.0,
+    https: Annotated[bool, typer.Option("--https", help="A proxy in front of this server provides TLS.")] = False,
     tables: Annotated[
         str | None, typer.Option(help="Search these tables from the page: more like an item, and by words.")
     ] = None,
-    weights: Annotated[str | None, typer.Option(help="Weights file of the scan of --tables, where it had one.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights file of the scan of --tables, if it used one.")] = None,
 ) -> None:
     """Serve the review page.
 
@@ -87,7 +91,7 @@ def stats(queue: QueueUrl, as_json: Json = False) -> None:
 
 @review.command("add-reviewer")
 def add_reviewer(
-    name: Annotated[str, typer.Argument(help="Under which name they sign in.")],
+    name: Annotated[str, typer.Argument(help="The name to sign in with.")],
     queue: QueueUrl,
 ) -> None:
     """Let a person sign in: prints their token, once.
@@ -137,7 +141,7 @@ def list_items(
         typer.Option(metavar="STATE", help=f"Only in this state: {one_of(State)}; repeatable (default: open)."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
-    skip: Annotated[int, typer.Option(min=0, help="Leave out the first so many.")] = 0,
+    skip: Annotated[int, typer.Option(min=0, help="Skip the first so many.")] = 0,
     as_json: Json = False,
 ) -> None:
     """List items without holding them, highest rank first.
@@ -239,7 +243,7 @@ def release(
 
 @review.command()
 def decide(
-    verdict: Annotated[Verdict, typer.Argument(help="What it is.")],
+    verdict: Annotated[Verdict, typer.Argument(help="The verdict.")],
     items: Items,
     queue: QueueUrl,
     name: Annotated[str | None, typer.Option("--name", help="The name, for relabel and known.")] = None,
@@ -300,13 +304,16 @@ def export_items(
     folder: Annotated[Path, typer.Argument(help="Where the file and its pictures go.")],
     queue: QueueUrl,
     open_items: Annotated[
-        bool, typer.Option("--open", help="The items still to be judged, with their suggestions, not the judged ones.")
+        bool,
+        typer.Option(
+            "--open", help="Export the items still to be judged, with their suggestions, instead of the judged ones."
+        ),
     ] = False,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Masks to the pixel, run lengths or brush strokes, and not polygons.")
+        bool, typer.Option("--exact", help="Exact masks (run lengths or brush strokes) instead of polygons.")
     ] = False,
     image_root: Annotated[
-        str | None, typer.Option(help="What Label Studio puts before the name of a picture to find it.")
+        str | None, typer.Option(help="Where Label Studio finds the pictures: the prefix of their names.")
     ] = None,
     archive: Archives = None,
 ) -> None:

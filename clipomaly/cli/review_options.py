@@ -12,7 +12,7 @@ Who = Annotated[
 ]
 Items = Annotated[list[str], typer.Argument(help="Ids of items.")]
 Item = Annotated[str, typer.Argument(help="Id of the item.")]
-Note = Annotated[str, typer.Option("--note", help="Why: it is kept in the item's history.")]
+Note = Annotated[str, typer.Option("--note", help="The reason; it is kept in the item's history.")]
 
 
 def open_queue(url: str, *, create: bool = False) -> "Queue":

@@ -8,7 +8,7 @@ from clipomaly.cli.arguments import Json, QueueUrl
 from clipomaly.cli.review_options import Item, Note, Who, open_queue, who
 
 second = typer.Typer(
-    help="Second opinions: ask for them, see who disagrees and how far reviewers agree.", no_args_is_help=True
+    help="Second opinions: ask for them, and see disagreements and how well reviewers agree.", no_args_is_help=True
 )
 
 

@@ -20,13 +20,15 @@ class ListByDefault(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-names = typer.Typer(cls=ListByDefault, help="The names to choose from, and mending those that were misspelt.")
+names = typer.Typer(cls=ListByDefault, help="List the names to choose from, and correct misspelt ones.")
 
 
 @names.command("list")
 def list_names(
     queue: QueueUrl,
-    typed: Annotated[str, typer.Argument(help="What the name begins with, holds, or is nearly spelt as.")] = "",
+    typed: Annotated[
+        str, typer.Argument(help="The start of the name, a part of it, or something spelt nearly like it.")
+    ] = "",
     known: Annotated[bool, typer.Option("--known", help="Only the classes of the known vocabulary.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -43,8 +45,8 @@ def list_names(
 
 @names.command()
 def rename(
-    old: Annotated[str, typer.Argument(help="The name as it was given.")],
-    new: Annotated[str, typer.Argument(help="The name as it should be.")],
+    old: Annotated[str, typer.Argument(help="The name as it is now.")],
+    new: Annotated[str, typer.Argument(help="The name as it will be.")],
     queue: QueueUrl,
     reviewer: Who = None,
 ) -> None:

@@ -43,7 +43,8 @@ def scan(
     ] = None,
     preset: arg.Preset = None,
     reference: Annotated[
-        str | None, typer.Option(help="What is ordinary: a file or URL of `reference build`; else the tables' own.")
+        str | None,
+        typer.Option(help="What is ordinary: a file or URL of `reference build` (default: the tables' own)."),
     ] = None,
     no_reference: Annotated[
         bool | None, typer.Option("--no-reference", help="Use the model's own thresholds, uncalibrated.")
@@ -54,10 +55,10 @@ def scan(
     method: arg.Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any of these options; flags win over it.")] = None,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Tell at the end how long each stage was at work, and which is slowest.")
+        bool, typer.Option("--profile", help="Print at the end how long each stage worked, and which is the slowest.")
     ] = False,
     strict: Annotated[
-        bool | None, typer.Option("--strict", help="Exit 1 also when any source could not be read whole.")
+        bool | None, typer.Option("--strict", help="Also exit with 1 when a source could not be read whole.")
     ] = None,
     partial: Annotated[
         Partial | None,

@@ -9,8 +9,10 @@ from clipomaly.cli.arguments import Tables
 
 def status(
     tables: Tables,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, a scan each, with every source.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traces of errors that lost shards.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON array, an entry for each scan, with every source.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of each lost shard.")] = False,
 ) -> None:
     """Say what is scanned, what failed and why, and what is left.
 

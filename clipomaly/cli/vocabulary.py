@@ -7,7 +7,7 @@ import typer
 from clipomaly.cli.arguments import Device, Method, Model, VocabularyFile, Weights
 from clipomaly.cli.promote import promote
 
-vocabulary = typer.Typer(no_args_is_help=True, help="See and extend what things may be called.")
+vocabulary = typer.Typer(no_args_is_help=True, help="Show and extend the vocabulary.")
 vocabulary.command()(promote)
 
 
@@ -16,7 +16,7 @@ def show(
     names: Annotated[list[str] | None, typer.Argument(help="Only these names.")] = None,
     file: VocabularyFile = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Also what was left out, and why; loads the model.")
+        bool, typer.Option("--explain", help="Also show what was left out, and why; loads the model.")
     ] = False,
     model: Model = None,
     weights: Weights = None,
@@ -42,7 +42,7 @@ def show(
 def extend(
     names: Annotated[list[str], typer.Argument(help="New names, in the singular.")],
     file: Annotated[
-        str, typer.Option("--vocabulary", help="Vocabulary YAML to add them to, file or URL; made where missing.")
+        str, typer.Option("--vocabulary", help="Vocabulary YAML to add them to, file or URL; created if missing.")
     ],
 ) -> None:
     """Add names to a vocabulary file: the next scan with it looks for them, and nothing is trained.

@@ -160,7 +160,7 @@ def _one_each(found: Iterable[Label]) -> tuple[list[Label], list[str]]:
             told = ", ".join(sorted(said))[:200]
             problems.append(f"{item_id[:64]}: it has {len(said)} different labels ({told})")
         else:
-            problems.append(f"{item_id[:64]}: it was handed in without a label")
+            problems.append(f"{item_id[:64]}: it was submitted without a label")
     return labels, problems
 
 

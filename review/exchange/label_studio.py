@@ -77,7 +77,7 @@ def _labels(document: Any, path: Path) -> Iterator[Label]:
             yield from (Label(item_id, name) for name in names or [""])
     except (KeyError, TypeError, AttributeError) as error:
         raise BadInputError(
-            f"{path} is no JSON export of Label Studio with tasks of ours ({error}). Export as JSON, not JSON-MIN."
+            f"{path} is no JSON export of Label Studio with tasks of Clipomaly ({error}). Export as JSON, not JSON-MIN."
         ) from error
 
 

@@ -117,7 +117,7 @@ def _not_as_described(request: Request, error: Exception) -> Response:
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, StarletteHTTPException | HTTPException)
-    message = "There is no such page here." if error.status_code == 404 else f"{error.detail}."
+    message = "This page does not exist." if error.status_code == 404 else f"{error.detail}."
     answer = _answer(request, error.status_code, message)
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
@@ -126,4 +126,4 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _unforeseen(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _answer(request, 500, "Something failed on the server; its log says what. Nothing of yours was lost.")
+    return _answer(request, 500, "Something failed on the server; its log says what. None of your decisions was lost.")

@@ -57,7 +57,7 @@ def take_finds(request: FindsRequest, site: TheSite, session: Changing) -> Finds
     known = {find.item_id: find for find in site.found()}
     chosen = [known[item_id] for item_id in request.items if item_id in known]
     if len(chosen) < len(set(request.items)):
-        raise BadInputError("Search again: some of these are no longer remembered.")
+        raise BadInputError("Search again: some of these results have expired.")
     cluster = f"alike-{secrets.token_hex(6)}" if request.group else None
     try:
         made = _source(site).items(chosen, cluster)

@@ -82,12 +82,12 @@ def build_dataset(
         plan, frames = read_plan(out)
         if plan.options != options:
             raise UserError(
-                f"{out.url} holds the beginning of another build ({difference(plan.options, options)}). Run that one "
-                "again, remove the folder, or name another."
+                f"{out.url} holds an unfinished build of another selection ({difference(plan.options, options)}). "
+                "Run that one again, remove the folder, or name another."
             )
         if plan.detectors != detectors:
             raise UserError(
-                f"{out.url} holds the beginning of a build that blurs with another detector "
+                f"{out.url} holds an unfinished build that blurs with another detector "
                 f"({', '.join(one.package for one in plan.detectors)}). Install that one again, or remove the folder."
             )
     else:
@@ -115,7 +115,7 @@ def build_dataset(
     missing = tuple(one for part in done for one in part.missing)
     if missing and not skip_missing:
         raise UserError(
-            f"{len(missing)} of {len(frames)} frames cannot be read any more, such as frame {missing[0].frame_index} "
+            f"{len(missing)} of {len(frames)} frames can no longer be read, such as frame {missing[0].frame_index} "
             f"of {missing[0].source_uri} ({missing[0].error}). Bring them back and run the same command again, or "
             "leave them out by --skip-missing."
         )
@@ -136,7 +136,7 @@ def read_manifest(out_url: str) -> Manifest | None:
     try:
         return _MANIFEST.validate_json(read_file(place))
     except ValidationError as error:
-        raise UserError(f"{place.url} is no manifest of a Clipomaly dataset. Name another folder.") from error
+        raise UserError(f"{place.url} is not the manifest of a Clipomaly dataset. Name another folder.") from error
 
 
 def _check_place(out: Location) -> None:

@@ -126,9 +126,9 @@ def _taken_over(frame: DatasetFrame, data: bytes, form: ImageForm, blur: Blurrer
             suffix = _SUFFIXES.get(str(image.format), "")
             width, height = image.size
     except UnidentifiedImageError:
-        return Content(frame, None, "it is no image any more")
+        return Content(frame, None, "it is not an image any more")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return Content(frame, None, f"it is no image any more ({reason(error)})")
+        return Content(frame, None, f"it is not an image any more ({reason(error)})")
     copied = copied and form in (ImageForm.ANY, _FORMS.get(suffix))
     if copied and blur is None:
         problem = _wrong_size(frame, width, height)

@@ -67,16 +67,18 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
     chosen = [one for one in judged if _is_wanted(one, wanted, agreement[one.item_id])]
     if not judged:
         raise UserError(
-            "Nothing to build a dataset of: no decision to train on. Judge some items first: clipomaly review serve."
+            "There is nothing to build a dataset from: no decision to train on. "
+            "Judge some items first: clipomaly review serve."
         )
     if not chosen:
         raise UserError(
-            f"Nothing to build a dataset of: of {len(judged):,} usable decisions none passes the filters. Loosen them."
+            f"There is nothing to build a dataset from: of {len(judged):,} usable decisions, none "
+            "passes the filters. Loosen them."
         )
     _check_names(chosen)
     scans = {scan.scan_id: scan.weights_sha256 for scan in tables.scans()}
     if not scans:
-        raise UserError(f"There are no tables at {tables.name}. Name those that the queue was mined from.")
+        raise UserError(f"There are no tables at {tables.name}. Give the tables that the queue was mined from.")
     rows = rows_of_tracks(tables, [one for one in chosen if one.scan_id in scans])
     labelled: dict[FrameKey, list[tuple[Label, InstanceRow]]] = defaultdict(list)
     for one in chosen:
@@ -169,8 +171,8 @@ def _check_names(judged: Iterable[JudgedItem]) -> None:
         more = f" (and {len(both) - 1} more names)" if len(both) > 1 else ""
         raise UserError(
             f"{both[0]!r} is a known class to {known.reviewer} (item {known.item_id}) and an unknown object to "
-            f"{unknown.reviewer} (item {unknown.item_id}){more}. Settle it in the review, or leave one side out by "
-            "--no-known or --name."
+            f"{unknown.reviewer} (item {unknown.item_id}){more}. Decide it in the review, or leave one of them out "
+            "with --no-known or --name."
         )
 
 

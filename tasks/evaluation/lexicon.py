@@ -54,7 +54,7 @@ def read_accepted_names(path: Path) -> AcceptedNames:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"--names {path} is not valid YAML ({' '.join(str(error).split())}).") from error
     if not isinstance(content, dict) or not content.get("frames") or content.keys() - {"frames", "kinds"}:
-        raise UsageError(f"--names {path}: give 'frames' and, if need be, 'kinds', and nothing else.")
+        raise UsageError(f"--names {path}: give 'frames' and optionally 'kinds', and nothing else.")
     return AcceptedNames(
         _word_lists(content["frames"], f"--names {path}, frames"),
         _word_lists(content.get("kinds") or {}, f"--names {path}, kinds"),

@@ -110,7 +110,7 @@ class Survey:
     def check(self) -> None:
         """Raises UsageError where no frame ranks anything."""
         if self.low == self.high:
-            raise UsageError(f"Every score is {self.low:g} and so ranks nothing; check the model or the files.")
+            raise UsageError(f"Every score is {self.low:g} so it ranks nothing; check the model or the files.")
 
     def flagged_share(self) -> float | None:
         """Share of all normal pixels that were called unknown."""

@@ -1,7 +1,7 @@
 """An inventory: a file that lists an archive, so that nobody has to.
 
 CSV with a header, or Parquet. Columns: ``uri``, ``size`` (bytes), ``etag`` (as the store tells it) and, if it is known,
-``captured`` (ISO 8601, UTC where no zone is given; may be empty). Others are passed over.
+``captured`` (ISO 8601, UTC where no zone is given; may be empty). Others are ignored.
 """
 
 import io

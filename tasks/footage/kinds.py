@@ -39,7 +39,7 @@ def kind_of(uri: str) -> SourceKind:
     for suffix, kind in kinds().items():
         if uri.lower().endswith(suffix):
             return kind
-    raise SourceError("of no kind that is read")
+    raise SourceError("of an unknown kind")
 
 
 def current_etag(source: Source) -> str:

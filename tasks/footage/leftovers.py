@@ -1,4 +1,4 @@
-"""What systems and recorders leave beside footage: passed over, and counted."""
+"""What systems and recorders leave beside footage: ignored, and counted."""
 
 import posixpath
 import re

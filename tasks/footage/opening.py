@@ -43,7 +43,7 @@ def open_source(source: Source) -> Source:
         gone = is_missing(error) and not place.fs.lexists(place.path)  # a link to nothing is there
         return replace(source, error=GONE if gone else f"cannot be opened: {reason(error)}")
     captured, captured_from, clock = _captured(source, inside, sidecar)
-    unread = f"{source.sidecar} is no sidecar that can be read: not used" if source.sidecar and not sidecar else None
+    unread = f"{source.sidecar} cannot be read as a sidecar: not used" if source.sidecar and not sidecar else None
     return replace(
         source,
         captured=captured,
@@ -82,7 +82,7 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
         if moment and not is_ahead(moment, inside.modified):
             return moment, told_by, note
         if moment:
-            note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not believed"
+            note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not used"
     # A file is written last when its recording ends. One of 1970 or so tells no time at all.
     lasted = timedelta(seconds=inside.lasts if plausible(inside.modified) else 0)
     return inside.modified - lasted, TimestampSource.MTIME, note

@@ -16,7 +16,7 @@ _PAIR = re.compile(r"(?i)\bgps\s*[:(]+\s*([-+]?\d+\.\d+)\s*,\s*([-+]?\d+\.\d+)")
 
 def nmea_fixes(data: bytes) -> Iterator[tuple[datetime, float, float]]:
     """UTC time, latitude and longitude in degrees of every valid RMC sentence; what stands before the ``$`` and all
-    other sentences are passed over."""
+    other sentences are ignored."""
     for match in _RMC.finditer(data.decode("ascii", "replace")):
         hour, minute, second, north, north_minutes, half, east, east_minutes, side, day, month, year = match.groups()
         try:

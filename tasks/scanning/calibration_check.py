@@ -42,6 +42,6 @@ def calibration_misfit(record: ScanRecord, frames: int, instances: int) -> str |
     if not (too_many or too_few):
         return None
     return (
-        f"calibration does not fit: {found:.0f} finds an hour ({instances} in {frames} frames), promised were "
-        f"{promised:g} on reference {record.reference.reference_id}; {_MEND}"
+        f"calibration does not fit: {found:.0f} finds an hour ({instances} in {frames} frames), where "
+        f"{promised:g} were expected with reference {record.reference.reference_id}; {_MEND}"
     )

@@ -80,13 +80,13 @@ class Inference(Generic[L]):
             if len(items) == 1:
                 raise UserError(
                     "The memory of the accelerator is too small for one frame: choose a smaller short_side (--set), "
-                    "end what else runs on it, or take --device cpu."
+                    "stop other programs that use it, or take --device cpu."
                 ) from error
             return None
 
     def _halve(self, tried: int) -> None:
         self.size = tried // 2
-        self.notes.append(f"the memory of the accelerator is too small for {tried} frames: went on with {self.size}")
+        self.notes.append(f"the memory of the accelerator is too small for {tried} frames: continued with {self.size}")
         log.warning("The memory of the accelerator is too small for %d frames; going on with %d", tried, self.size)
         if torch.accelerator.is_available():
             torch.accelerator.empty_cache()  # else fragments of the failed batch stay in the way

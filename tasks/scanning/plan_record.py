@@ -171,7 +171,7 @@ def _read(place: Location) -> pa.Table:
     try:
         return pq.read_table(io.BytesIO(read_file(place)), schema=_PLAN)
     except pa.ArrowInvalid as error:
-        raise UserError(f"{place.url} is damaged. Remove it: the next scan makes it again.") from error
+        raise UserError(f"{place.url} is damaged. Remove it: the next scan writes it again.") from error
 
 
 def _plans(root: Location, scan_id: str) -> Location:

@@ -98,8 +98,8 @@ def choose_reference(
     if settings.model in _OWN_THRESHOLDS and not is_ordinary(model, measured, fps):
         return ReferenceChoice(
             None,
-            "not calibrated on this footage, since unusual things are too frequent in it: the model's own thresholds "
-            "hold. Make a reference of ordinary footage with: clipomaly reference build",
+            "not calibrated on this footage, because unusual things are too frequent in it: the model's own thresholds "
+            "are used. Make a reference of ordinary footage with: clipomaly reference build",
         )
     reference = build_reference(model, description.vocabulary_sha256, measured, fps, progress)
     url = keep_reference(tables, reference)

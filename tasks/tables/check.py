@@ -135,7 +135,7 @@ def _commit_records(root: Location, scan_id: str, repair: bool) -> Iterator[Find
                     write_commit(root, folded[shard_id])
                     found = replace(found, repair="restored from the checkpoint")
                 else:
-                    found = replace(found, repair="removed: the next scan does its shard again")
+                    found = replace(found, repair="removed: the next scan scans its shard again")
             yield found
 
 
@@ -155,7 +155,7 @@ def _compaction_records(root: Location, scan_id: str, repair: bool) -> Iterator[
             except UserError as error:
                 if repair:
                     remove_files([place_of(root, scan_id, day, number)])
-                yield Finding(scan_id, str(error), "removed: files of before count again" if repair else None)
+                yield Finding(scan_id, str(error), "removed: the files from before it count again" if repair else None)
 
 
 def _files(root: Location, scan_id: str, repair: bool, hashes: bool) -> Iterator[Finding]:
@@ -168,7 +168,11 @@ def _files(root: Location, scan_id: str, repair: bool, hashes: bool) -> Iterator
     for file in damaged:
         shard_id = file.item.shard_id
         shards = freed.get(file.item.day, ()) if shard_id is None else (shard_id,)
-        done = f"{len(shards)} shard{'' if len(shards) == 1 else 's'} set free for the next scan" if repair else None
+        done = (
+            f"{len(shards)} shard{'' if len(shards) == 1 else 's'} will be scanned again by the next scan"
+            if repair
+            else None
+        )
         yield Finding(scan_id, f"{rows_in(file.item, commits)}: {file.told(root)}", done, shards)
 
 

@@ -238,7 +238,7 @@ def parse_commit(root: Location, scan_id: str, shard_id: str) -> CommitRecord:
     try:
         record = _COMMIT.validate_json(read_file(place))
     except ValidationError as error:
-        raise UserError(f"{place.url} is damaged: it is no commit record. {advice}") from error
+        raise UserError(f"{place.url} is damaged: it is not a commit record. {advice}") from error
     if (record.scan_id, record.shard_id) != (scan_id, shard_id):
         raise UserError(
             f"{place.url} is damaged: it is the commit record of shard {record.shard_id} of scan {record.scan_id}. "

@@ -58,7 +58,7 @@ class DayCompacted:
 
 
 def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
-    """Compact every day of every generation as far as it can be now; those at rest are passed over.
+    """Compact every day of every generation as far as it can be now; those at rest are skipped.
 
     ``grace`` is how long what was replaced stays, for those who opened the tables before. Also folds the commit
     records. Raises UserError when there are no tables or their records cannot be read; what is wrong with the files

@@ -70,6 +70,6 @@ def _parse(place: Location) -> CompactionRecord:
         return _RECORD.validate_json(read_file(place))
     except ValidationError as error:
         raise UserError(
-            f"{place.url} is damaged. Bring it back from a copy; where there is none and its files are younger than "
+            f"{place.url} is damaged. Restore it from a copy; if there is none and its files are younger than "
             "the grace, remove it: the files of before are still there, and compact merges them again."
         ) from error

@@ -51,7 +51,7 @@ class DamagedFile:
             return f"{place} is gone"
         if self.found != self.item.file.size:
             return f"{place} has {self.found:,} of {self.item.file.size:,} bytes"
-        return f"{place} has other bytes than were written"
+        return f"{place} does not have the bytes that were written"
 
 
 def read_compacted(root: Location, scan_ids: Iterable[str]) -> Compactions:

@@ -45,7 +45,7 @@ def read_forget_records(root: Location) -> list[ForgetRecord]:
             records.append(_RECORD.validate_json(read_file(place)))
         except ValidationError as error:
             raise UserError(
-                f"{place.url} is damaged: it says what was forgotten. Bring it back from a copy; where there is none, "
+                f"{place.url} is damaged: it says what was forgotten. Restore it from a copy; if there is none, "
                 "remove it and forget the sources again."
             ) from error
     return records

@@ -70,9 +70,7 @@ def read_whole(root: Location, file: PartFile) -> bytes:
     place = root.child(file.path)
     data = read_file(place)
     if hashlib.sha256(data).hexdigest() != file.sha256:
-        raise UserError(
-            f"{place.url} is damaged: its bytes are not those that were recorded. Bring it back from a copy."
-        )
+        raise UserError(f"{place.url} is damaged: its bytes are not those that were recorded. Restore it from a copy.")
     return data
 
 

@@ -24,4 +24,4 @@ def read_moves_of(place: Location) -> dict[str, str]:
     try:
         return _MOVES.validate_json(read_file(place))
     except ValidationError as error:
-        raise UserError(f"{place.url} is damaged. Remove it: the next scan makes it again.") from error
+        raise UserError(f"{place.url} is damaged. Remove it: the next scan writes it again.") from error

@@ -126,7 +126,7 @@ def run_query(tables: Tables, sql: str, *, unsafe: bool = False) -> Answer:
             raise UsageError(f"That SQL does not work here: {_first_line(error)}") from error
         except duckdb.PermissionException as error:
             raise UsageError(
-                f"That SQL reaches beyond the tables: {_first_line(error)} Allow it with --unsafe."
+                f"That SQL reaches outside of the tables: {_first_line(error)} Allow it with --unsafe."
             ) from error
         except duckdb.Error as error:
             raise UserError(f"The query failed: {_first_line(error)}") from error

@@ -41,7 +41,7 @@ def read_scan_record(root: Location, scan_id: str) -> ScanRecord:
     try:
         record = _SCAN.validate_json(read_file(place))
     except ValidationError as error:
-        raise UserError(f"{place.url} is damaged: it is no scan record. {_ADVICE}") from error
+        raise UserError(f"{place.url} is damaged: it is not a scan record. {_ADVICE}") from error
     if record.scan_id != scan_id:
         raise UserError(f"{place.url} is damaged: it is the record of scan {record.scan_id}. {_ADVICE}")
     return record

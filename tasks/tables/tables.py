@@ -85,7 +85,7 @@ class Tables:
         return dataset.open_rows(self.root, table, scan_id)
 
     def compact(self, grace: timedelta) -> Iterator[DayCompacted]:
-        """Compact every day of every generation as far as it can be now; those at rest are passed over.
+        """Compact every day of every generation as far as it can be now; those at rest are skipped.
 
         ``grace`` is how long replaced files stay, for those who opened the tables before.
         """

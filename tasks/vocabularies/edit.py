@@ -73,7 +73,7 @@ def _entry_of(name: str, entry: NameEntry | None, given: Vocabulary) -> NameEntr
     if entry is None:
         return NameEntry(name, "", left_out="nobody gave this name")
     if entry.source == NameSource.TAGGER and entry.name not in given.names:
-        return NameEntry(name, "", left_out="nobody gave this name; nothing speaks against it")
+        return NameEntry(name, "", left_out="nobody gave this name; nothing is against it")
     return entry
 
 

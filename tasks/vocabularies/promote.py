@@ -149,8 +149,8 @@ def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account
             continue
         own = of_names(judged, {key})
         if known:
-            note = f"{name}: {told}, and called a known class {times(known)}. Settle it in the review."
-            account.leave(part_of(own), "others called it a known class: settle it in the review", note)
+            note = f"{name}: {told}, and called a known class {times(known)}. Decide it in the review."
+            account.leave(part_of(own), "others called it a known class: decide it in the review", note)
         elif key in there:
             account.notes.append(f"{name}: {told}; it is a name of the vocabulary already.")
         else:

@@ -30,7 +30,7 @@ def test_compact_while_people_read(clipomaly, tables, drawn_archive):
         assert rows(str(tables), table).equals(was)
     # What is scanned is still known, and the rest of the house reads the merged files.
     ran = clipomaly("scan", drawn_archive, "--out", tables, "--fps", 2, "--shard-minutes", 0.04)
-    assert ran.code == 0 and "4 sources had been scanned before" in ran.out
+    assert ran.code == 0 and "4 sources scanned before" in ran.out
     assert clipomaly("status", tables).code == 0
     counted = clipomaly("query", tables, "SELECT count(*) AS n FROM instances JOIN embeddings USING (instance_id)")
     assert counted.out.split()[-1] == str(len(before["instances"]))

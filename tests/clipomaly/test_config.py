@@ -101,7 +101,7 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(clipomaly, drawn_archive, 
     ran = clipomaly("doctor", "--archive", empty_folder / "no", "--queue", "no.db", "--weights", "no.safetensors")
     assert ran.code == 1
     assert ran.out.count("BAD") >= 3
-    assert ran.out.count("to mend it") >= 3
+    assert ran.out.count("to solve it") >= 3
     assert not (empty_folder / "no.db").exists()
 
 

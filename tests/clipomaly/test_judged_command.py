@@ -82,7 +82,7 @@ def test_promotion_is_shown_first_and_written_when_asked(
     assert (again.code, again.err.count("\n")) == (1, 1) and "never changed" in again.err
     nothing = clipomaly("vocabulary", "promote", "--queue", judged, "--tables", tables, "--vocabulary", words)
     assert nothing.code == 0 and "nothing was decided often enough" in nothing.out
-    assert nothing.out.count("left alone") == 2
+    assert nothing.out.count("not changed") == 2
 
 
 def test_what_promotion_leaves_out(clipomaly: Run, judged: Path, tables: Path) -> None:
@@ -135,6 +135,6 @@ def test_precision_that_cannot_be_told(clipomaly: Run, tmp_path: Path) -> None:
         assert ran.code == 2 and ran.err.count("\n") == 1
     empty = tmp_path / "empty.db"
     Queue.open(str(empty)).close()
-    assert "nothing to estimate from" in clipomaly("review", "precision", "--queue", empty).out
+    assert "nothing can be estimated yet" in clipomaly("review", "precision", "--queue", empty).out
     gone = clipomaly("review", "precision", "--queue", tmp_path / "gone.db")
     assert gone.code != 0 and gone.err.count("\n") == 1 and not (tmp_path / "gone.db").exists()

@@ -43,7 +43,7 @@ def test_mining_fills_the_queue_once(clipomaly, scanned, tmp_path):
 
     again = clipomaly("mine", scanned, "--queue", url, "--count", 3)
     assert again.code == 0
-    assert f"{len(first)} were in the queue before" in again.out
+    assert f"{len(first)} were in the queue already" in again.out
     assert {queued.item.item_id for queued in first} < {queued.item.item_id for queued in queue_items(url)}
 
 
@@ -107,7 +107,7 @@ def test_tables_without_embeddings_and_without_finds(clipomaly, drawn_archive, s
     )
     assert run_scan(blind).instances == 0
     ran = clipomaly("mine", empty, "--queue", url)
-    assert (ran.code, ran.out) == (0, "nothing to hand in: the tables hold no finds\n")
+    assert (ran.code, ran.out) == (0, "nothing to add: the tables hold no finds\n")
     ran = clipomaly("search", empty, "a crate")
     assert ran.code == 0 and "nothing: no instance" in ran.err
 

@@ -86,7 +86,7 @@ def test_profile_names_the_time_of_each_stage(clipomaly, drawn_archive, tmp_path
         "masks at the frame's size",
         "rows and writing",
     ]
-    assert "sets the pace" in told.out
+    assert "is the slowest" in told.out
 
     [scan] = json.loads(clipomaly("status", tables, "--json").out)
     spent = scan["seconds"]

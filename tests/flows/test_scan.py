@@ -101,7 +101,7 @@ def test_a_second_run_does_nothing(clipomaly, drawn_archive, scanned):
     ran = clipomaly("scan", drawn_archive, "--out", scanned, "--fps", 2, "--shard-minutes", 0.04)
     assert ran.code == 0, ran.err
     assert "0 frames" in ran.out
-    assert "4 sources had been scanned before" in ran.out
+    assert "4 sources scanned before" in ran.out
     assert written(scanned) == before
 
 
@@ -113,7 +113,7 @@ def test_prefixes_and_inventories(clipomaly, drawn_archive, scanned, tmp_path):
     rows = [f"{source.uri},{source.size},{source.etag}" for source in find_sources(str(drawn_archive)).sources]
     (tmp_path / "fleet.csv").write_text("\n".join(["uri,size,etag", *rows]))
     ran = clipomaly("scan", drawn_archive, *options, "--inventory", tmp_path / "fleet.csv")
-    assert ran.code == 0 and "2 sources had been scanned before" in ran.out, ran.out + ran.err
+    assert ran.code == 0 and "2 sources scanned before" in ran.out, ran.out + ran.err
     whole = open_table(str(tmp_path / "T"), "frames").to_table(columns=["source_uri", "frame_index"])
     expected = open_table(str(scanned), "frames").to_table(columns=["source_uri", "frame_index"])
     assert sorted(whole.to_pylist(), key=str) == sorted(expected.to_pylist(), key=str)

@@ -175,7 +175,7 @@ def test_label_studio_tasks_that_say_nothing_are_told(filled: Queue, tmp_path: P
     (tmp_path / "tasks.json").write_text(json.dumps([emptied, strange]))
     done = import_label_studio(filled, tmp_path, "studio")
     assert done.decided == 0
-    assert "item000005: it was handed in without a label" in done.problems
+    assert "item000005: it was submitted without a label" in done.problems
     assert any("task 7" in problem for problem in done.problems)
 
 

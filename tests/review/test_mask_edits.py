@@ -112,7 +112,7 @@ def test_a_repaired_mask_lies_beside_the_scans_and_tells_how_it_was_made(queue: 
 
 def test_what_cannot_be_said_of_a_mask(queue: Queue) -> None:
     queue.enqueue(make_items(1))
-    with pytest.raises(BadInputError, match="by its steps"):
+    with pytest.raises(BadInputError, match="send the steps"):
         queue.flag_mask("ann", "item000000", MaskState.REPAIRED)
     with pytest.raises(UnknownItemError):
         queue.flag_mask("ann", "nothing", MaskState.RIGHT)

@@ -341,7 +341,7 @@ def test_statistics(queue: Queue, clock: Clock) -> None:
     ("changes", "message"),
     [
         ({"item_id": "../../etc/passwd"}, "An item's id"),
-        ({"crop_jpeg": b"<svg onload=alert(1)>"}, "its crop is no JPEG"),
+        ({"crop_jpeg": b"<svg onload=alert(1)>"}, "its crop is not a JPEG"),
         ({"crop_jpeg": b"x" * 600_000}, "its crop has 600,000 bytes"),
         ({"mask_rle": b""}, "its mask has 0 bytes"),
         ({"mask_rle": b"\xff\x00 no run lengths"}, "its mask is damaged"),

@@ -165,7 +165,7 @@ def test_a_decision_is_opened_again_with_a_reason(queue: Queue) -> None:
     assert queue.item("item000000").status.state is State.PENDING
     assert queue.events("item000000")[-1].note == "it is a tire"
     assert check_trail(queue, "item000000") == 0
-    with pytest.raises(ConflictError, match="only what is judged"):
+    with pytest.raises(ConflictError, match="only judged items"):
         queue.reopen("bob", "item000000", "again")
     queue.decide("bob", "item000000", Verdict.RELABEL, "tire")
     assert check_trail(queue, "item000000") == 1

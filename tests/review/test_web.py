@@ -462,7 +462,7 @@ def test_broken_json(browser: Browser) -> None:
 
 
 def test_links_that_lead_nowhere_say_so(browser: Browser) -> None:
-    for path, words in (("/nowhere", "There is no such page"), ("/items/nothing", "The queue has no item")):
+    for path, words in (("/nowhere", "This page does not exist"), ("/items/nothing", "The queue has no item")):
         answer = browser.client.get(path, headers=PAGE)
         assert answer.status_code == 404 and words in answer.text and "<h1>" in answer.text
     answer = browser.client.get("/?min_score=lots", headers=PAGE)

@@ -23,6 +23,6 @@ def print_verdict(findings: Sequence[Finding]) -> None:
     again = {(finding.scan_id, shard_id) for finding in findings for shard_id in finding.shards}
     left = sum(finding.repair is None for finding in findings)
     if left:
-        print(f"{left} damage{plural(left)} left: run check --repair, or bring the files back from a copy")
+        print(f"{left} damage{plural(left)} left: run check --repair, or restore the files from a copy")
     if again:
         print(f"{len(again)} shard{plural(len(again))} to be scanned again: run the same scan once more")

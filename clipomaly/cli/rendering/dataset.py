@@ -12,9 +12,9 @@ def print_built(built: Built, out: str) -> None:
     console = stdout()
     manifest = built.manifest
     if built.there:
-        console.print(f"{out} holds this very dataset already: nothing to do", markup=False)
+        console.print(f"{out} already holds this dataset: nothing to do", markup=False)
     if built.resumed:
-        console.print("went on with the build that was cut off; decisions since it began are not in it")
+        console.print("continued the interrupted build; decisions made since it began are not in it")
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("class", "role", *Split):
         table.add_column(str(column), justify="right" if column in list(Split) else "left")
@@ -35,7 +35,7 @@ def print_built(built: Built, out: str) -> None:
     if manifest.near_duplicates:
         console.print(f"[yellow]note[/] {manifest.near_duplicates} look-alikes across splits: near_duplicates.csv")
     for detector in manifest.blur.detectors:
-        console.print(f"blurred: {detector.what}, as {detector.name} finds them ({detector.package}), which is not all")
+        console.print(f"blurred: {detector.what} found by {detector.name} ({detector.package}); it does not find all")
     if manifest.blur.detectors:
         console.print(f"{manifest.blur.places} places in {manifest.blur.frames} frames are blurred")
     if manifest.missing:

@@ -19,4 +19,4 @@ def print_checks(checks: Sequence[Check], as_json: bool) -> None:
     for check in checks:
         console.print(f"{_MARKS[check.good]} [bold]{check.what}[/]: {from_outside(check.found)}")
         if check.mend:
-            console.print(f"     {'to mend it' if check.good is False else 'to use it'}: {from_outside(check.mend)}")
+            console.print(f"     {'to solve it' if check.good is False else 'to use it'}: {from_outside(check.mend)}")

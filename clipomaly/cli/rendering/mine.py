@@ -16,23 +16,21 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
         print(json.dumps(asdict(summary)))
         return
     if not summary.candidates:
-        print("nothing to hand in: the tables hold no finds")
+        print("nothing to add: the tables hold no finds")
         return
     console = stdout()
     done = summary.enqueued
     console.print(
-        f"[bold]{done.added}[/] item{plural(done.added)} handed in "
-        f"({done.new} new, {done.replacing} in the place of older ones) "
+        f"[bold]{done.added}[/] item{plural(done.added)} added "
+        f"({done.new} new, {done.replacing} in the place of older ones), "
         f"of {summary.candidates} object{plural(summary.candidates)} found; "
-        f"{summary.there} {'was' if summary.there == 1 else 'were'} in the queue before"
+        f"{summary.there} {'was' if summary.there == 1 else 'were'} in the queue already"
     )
     if done.duplicates:
-        console.print(
-            f"{done.duplicates} more show{'s' if done.duplicates == 1 else ''} the same as an item: duplicates"
-        )
+        console.print(f"{done.duplicates} more added as duplicate{plural(done.duplicates)}: the same object as an item")
     if done.superseded or summary.judged:
         console.print(
-            f"{done.superseded} older item{plural(done.superseded)} gave way to the newer scan; "
+            f"{done.superseded} older item{plural(done.superseded)} replaced by the newer scan; "
             f"{summary.judged} object{plural(summary.judged)} had been judged before"
         )
     if summary.lost:

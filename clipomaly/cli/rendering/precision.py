@@ -10,7 +10,7 @@ def print_precision(found: Calibration, wished: float) -> None:
     """How often each band of scores is right, and the threshold for the wished precision."""
     console = stdout()
     if not found.judged:
-        console.print("none of the judged items was drawn at random: there is nothing to estimate from yet")
+        console.print("none of the judged items was drawn at random: nothing can be estimated yet")
         return
     table = Table("score", "judged", "real", "precision", "95 % interval", box=None, header_style="dim", pad_edge=False)
     for band in found.bands:

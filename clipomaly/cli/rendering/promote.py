@@ -17,7 +17,7 @@ def print_promotion(promotion: Promotion, old: str | None, new: str | None) -> N
         what = f"{change.kind} {change.subject}" + (f" for {change.known}" if change.known else "")
         console.print(f"+ {what}: {change.reason}", style="green")
     for note in promotion.notes:
-        console.print(f"  left alone: {note}")
+        console.print(f"  not changed: {note}")
     if promotion.changes:
         console.print()
         console.print(promotion.diff(old or "built-in", new or "next version"))

@@ -48,7 +48,7 @@ def print_reference(reference: Reference, url: str, as_json: bool) -> None:
     if not curve:
         console.print("too few regions for a curve: scans use the standard threshold")
         return
-    table = Table("finds an hour, wished", "threshold", "seen here", "", box=None, header_style="dim", pad_edge=False)
+    table = Table("finds an hour, wanted", "threshold", "seen here", "", box=None, header_style="dim", pad_edge=False)
     for row in curve:
         length = round(_BAR * math.log1p(row["seen_per_hour"]) / math.log1p(max(_DIALS)))
         table.add_row(

@@ -106,7 +106,7 @@ def print_groups(groups: Sequence[Cluster], as_json: bool) -> None:
             (one.cluster, ", ".join(f"{count} {name}" for name, count in one.names), str(one.items), one.example)
             for one in groups
         ],
-        "no look-alikes wait",
+        "no look-alikes are waiting",
     )
 
 
@@ -127,7 +127,7 @@ def print_reviewers(reviewers: Sequence[Reviewer], as_json: bool) -> None:
     _print(
         ("reviewer", "since (UTC)"),
         [(one.name, f"{one.created_at:%Y-%m-%d %H:%M}") for one in reviewers],
-        "nobody signs in: whoever runs the page on this machine judges",
+        "there are no reviewers: whoever opens the page on this machine can judge",
     )
 
 
@@ -142,10 +142,10 @@ def print_audit(found: Audit, as_json: bool) -> None:
         )
         return
     if found.is_clean:
-        print("every decision names something, and no two names look like one")
+        print("every decision has a name, and no name looks misspelt")
         return
     if found.unnamed:
-        print(f"{len(found.unnamed)} decisions name nothing; no dataset takes them. Judge them again:")
+        print(f"{len(found.unnamed)} decisions have no real name, and no dataset takes them. Judge them again:")
         print('  clipomaly review reopen ITEM… --note "it has no name"')
         _print(
             ("item", "recorded as", "by", "first suggestion"),
@@ -160,7 +160,7 @@ def print_audit(found: Audit, as_json: bool) -> None:
             ],
         )
     if found.spellings:
-        print(f"{len(found.spellings)} names may be slips of another. Where they are, merge them:")
+        print(f"{len(found.spellings)} names may be misspelt. If they are, merge them:")
         print("  clipomaly review names merge NAME… --into NAME")
         _print(
             ("name", "items", "may be", "of which"),

@@ -18,9 +18,7 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
         f"[bold]{summary.instances}[/] instance{plural(summary.instances)} found; scan {summary.scan_id}"
     )
     if summary.already_done:
-        console.print(
-            f"{summary.already_done} source{plural(summary.already_done)} had been scanned before: left alone"
-        )
+        console.print(f"{summary.already_done} source{plural(summary.already_done)} scanned before, not scanned again")
     if summary.names:
         table = Table("name", "instances", box=None, header_style="dim", pad_edge=False)
         for name, count in summary.names.most_common(MOST_LINES):
@@ -28,12 +26,12 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
         console.print(table)
     if summary.ignored:
         console.print(
-            f"{len(summary.ignored)} file{plural(len(summary.ignored))} of no known kind passed over: "
+            f"{len(summary.ignored)} file{plural(len(summary.ignored))} of an unknown kind ignored: "
             f"{_some(summary.ignored)}",
             markup=False,
         )
     if summary.left_over:
-        console.print(f"{summary.left_over} hidden, deleted or preview file{plural(summary.left_over)} passed over")
+        console.print(f"{summary.left_over} hidden, deleted or preview file{plural(summary.left_over)} ignored")
     for trouble in summary.troubles[:MOST_LINES]:
         console.print(
             f"[yellow]{trouble.outcome.value}[/] {from_outside(trouble.uri)}: {from_outside(trouble.error or '')}"
@@ -87,7 +85,7 @@ def print_profile(summary: Summary) -> None:
     stdout().print(table)
     (slowest, longest), (second, next_longest), _ = sorted(stages.items(), key=lambda stage: -stage[1])
     print(
-        f"The three stages overlap. {slowest.capitalize()} sets the pace, {summary.frames / longest:.2f} frames a "
+        f"The three stages overlap. {slowest.capitalize()} is the slowest, {summary.frames / longest:.2f} frames a "
         f"second of a worker: it takes {longest / max(next_longest, 1e-9):.1f} times as long as {second}."
     )
 

@@ -44,9 +44,7 @@ def print_status(scans: Sequence[ScanStatus], tables: str, verbose: bool = False
         _list(console, [f"[red]left[/] {from_outside(_left(shard))}" for shard in scan.left])
         _list(console, [f"[red]damaged[/] {from_outside(line)}" for line in scan.damaged])
         if scan.damaged:
-            console.print(
-                f"  clipomaly check {tables} --repair sets damaged shards free for the next scan", markup=False
-            )
+            console.print(f"  clipomaly check {tables} --repair, then the same scan again", markup=False)
         for trace in sorted({shard.trace for shard in scan.left if shard.trace}) if verbose else ():
             console.print(trace.rstrip(), markup=False)
 

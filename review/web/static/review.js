@@ -237,7 +237,7 @@ function render() {
     return row;
   }));
   const left = entries.filter(open).indexOf(entry);
-  $("place").textContent = done ? "judged" : left > 0 ? `${left} passed over` : "";
+  $("place").textContent = done ? "judged" : left > 0 ? `${left} skipped` : "";
   const rank = item.anomaly_percentile;
   $("meter").hidden = rank === null;
   $("score").textContent = rank === null ? "not ranked" : `more unusual than ${percent(rank)} of the finds`;

@@ -565,7 +565,7 @@ def nothing_written(out: Path) -> bool:
 
 def test_an_empty_selection(small, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(UserError, match=r"of 12 usable decisions none passes"):
+    with pytest.raises(UserError, match=r"of 12 usable decisions, none passes"):
         build(small, out, DatasetFormat.COCO, wanted=Wanted(names=("unicorn",)))
     with pytest.raises(UserError, match="Judge some items"):
         build(replace(small, items=()), out, DatasetFormat.COCO)

@@ -110,7 +110,7 @@ def test_what_is_no_source(tmp_path: Path) -> None:
     ]  # fmt: skip
     # An unreadable sidecar is told, a good or unused one is not.
     assert {source.note and source.note.rsplit("/", 1)[-1] for source in listing.sources} == {
-        None, "clip.json is no sidecar that can be read: not used"
+        None, "clip.json cannot be read as a sidecar: not used"
     }  # fmt: skip
 
 

@@ -46,8 +46,8 @@ def test_the_batch_is_halved_and_the_shard_finished(
     assert part_files(tmp_path / "small") == part_files(tmp_path / "large")
     [commit] = Tables.at(tmp_path / "small").commits(record.scan_id)
     assert commit.notes == (
-        "the memory of the accelerator is too small for 8 frames: went on with 4",
-        "the memory of the accelerator is too small for 4 frames: went on with 2",
+        "the memory of the accelerator is too small for 8 frames: continued with 4",
+        "the memory of the accelerator is too small for 4 frames: continued with 2",
     )
     # The checkpoint keeps the notes.
     Tables.at(tmp_path / "small").fold(record.scan_id)

@@ -62,5 +62,5 @@ def test_round_trip(tmp_path: Path) -> None:
     assert Tables.at(url).scans() == [record]
     assert json.loads((tmp_path / "T" / "_scans" / f"{record.scan_id}.json").read_text())["fps"] == 2.0
     (tmp_path / "T" / "_scans" / "x.json").write_text("{}")
-    with pytest.raises(UserError, match="no scan record"):
+    with pytest.raises(UserError, match="not a scan record"):
         Tables.at(url).scans()

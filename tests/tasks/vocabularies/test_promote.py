@@ -107,7 +107,7 @@ def test_names_that_change_nothing_are_told(file):
     assert promotion.changes == ()
     assert promotion.after == FILE
     assert [note.split(":")[0] for note in promotion.notes] == ["ice sculpture", "mattress", "motorcar"]
-    assert "Settle it" in promotion.notes[0] and "already" in promotion.notes[1] and "car" in promotion.notes[2]
+    assert "Decide it" in promotion.notes[0] and "already" in promotion.notes[1] and "car" in promotion.notes[2]
 
 
 def test_a_name_that_was_always_one_known_class_is_another_word_for_it(file):

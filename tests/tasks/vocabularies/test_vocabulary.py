@@ -107,5 +107,5 @@ def test_an_explanation_says_why_a_name_is_left_out(tmp_path: Path) -> None:
     assert [(entry.source, entry.left_out) for entry in asked] == [
         ("", "is a kind of car"),
         ("dictionary", ""),
-        ("", "nobody gave this name; nothing speaks against it"),
+        ("", "nobody gave this name; nothing is against it"),
     ]
