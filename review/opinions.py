@@ -151,7 +151,8 @@ def disagreements(connection: Connection) -> tuple[Disagreement, ...]:
     found = read_chosen(connection, query, with_pictures=False)
     said = _said(connection, [queued.item.item_id for queued in found])
     return tuple(
-        Disagreement(queued, tuple(one for one in said if one.item_id == queued.item.item_id)) for queued in found
+        Disagreement(queued, tuple(opinion for opinion in said if opinion.item_id == queued.item.item_id))
+        for queued in found
     )
 
 

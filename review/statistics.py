@@ -141,7 +141,7 @@ def _reviewers(connection: Connection, now: datetime) -> tuple[ReviewerProgress,
     today = func.sum(case((items.c.decided_at >= midnight, 1), else_=0))
     count = func.count()
     sure = func.sum(case((items.c.verdict != Verdict.UNSURE, 1), else_=0))
-    real = func.sum(case((items.c.verdict.in_([one for one in Verdict if one.is_real]), 1), else_=0))
+    real = func.sum(case((items.c.verdict.in_([verdict for verdict in Verdict if verdict.is_real]), 1), else_=0))
     rows = connection.execute(
         select(items.c.decided_by, count, today, sure, real)
         .where(items.c.decided_by.is_not(None))

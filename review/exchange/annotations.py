@@ -102,18 +102,18 @@ def take_in(
     path = path / file_name if path.is_dir() else path
     decided = unchanged = 0
     labels, wrong = _one_each(labels_of(_read_json(path), path))
-    for one in labels:
+    for label in labels:
         try:
-            status = queue.item(one.item_id).status
+            status = queue.item(label.item_id).status
             stands = status.name or (status.verdict.value if status.verdict else "")
-            if status.state.is_judged and one.label.casefold() == stands.casefold():
+            if status.state.is_judged and label.label.casefold() == stands.casefold():
                 unchanged += 1
                 continue
-            verdict = VERDICT_LABELS.get(one.label.casefold(), Verdict.RELABEL)
-            queue.decide(reviewer, one.item_id, verdict, one.label if verdict is Verdict.RELABEL else None)
+            verdict = VERDICT_LABELS.get(label.label.casefold(), Verdict.RELABEL)
+            queue.decide(reviewer, label.item_id, verdict, label.label if verdict is Verdict.RELABEL else None)
             decided += 1
         except (UnknownItemError, ConflictError, BadInputError) as error:
-            wrong.append(f"{one.item_id[:64]}: {error}")
+            wrong.append(f"{label.item_id[:64]}: {error}")
     return Imported(decided, unchanged, tuple(wrong))
 
 
@@ -149,8 +149,8 @@ def _with_picture(queued: QueuedItem, images: Path, pictures: Pictures) -> Hande
 def _one_each(found: Iterable[Label]) -> tuple[list[Label], list[str]]:
     """An item that a tool gave several labels, or none, has none; told as a problem."""
     by_item: dict[str, set[str]] = {}
-    for one in found:
-        by_item.setdefault(one.item_id, set()).add(one.label)
+    for annotation in found:
+        by_item.setdefault(annotation.item_id, set()).add(annotation.label)
     labels, problems = [], []
     for item_id, names in by_item.items():
         said = names - {""}

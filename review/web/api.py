@@ -118,8 +118,8 @@ def offer_names(
     offered = complete_name(names, typed, known, suggested)
     wanted = " ".join(typed.casefold().split())
     return NamesAnswer(
-        names=[OfferedName(name=one.name, known=one.known) for one in offered],
-        exists=any(one.name.casefold() == wanted for one in names),
+        names=[OfferedName(name=choice.name, known=choice.known) for choice in offered],
+        exists=any(choice.name.casefold() == wanted for choice in names),
     )
 
 

@@ -111,7 +111,9 @@ def _not_as_described(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if request.url.path.startswith("/items/"):
         return _answer(request, 404, "The queue has no such item.")
-    wrong = "; ".join(f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()[:3])
+    wrong = "; ".join(
+        f"{'.'.join(map(str, problem['loc'][1:])) or 'body'}: {problem['msg']}" for problem in error.errors()[:3]
+    )
     return _answer(request, 422, f"The request is not as described ({wrong}).")
 
 

@@ -119,7 +119,7 @@ def _list_page(template: str, request: Request, site: Site, session: Session) ->
         choice = FilterChoice.model_validate(asked)
     except ValidationError as error:
         choice = FilterChoice()
-        wrong = ", ".join(sorted({str(one["loc"][0]).replace("_", " ") for one in error.errors()}))
+        wrong = ", ".join(sorted({str(problem["loc"][0]).replace("_", " ") for problem in error.errors()}))
         problem = f"The filter cannot be used ({wrong}). Everything is shown."
     chosen = choice.model_dump(mode="json", exclude_none=True)
     clusters = site.queue.clusters(choice.filters()) if template == "grid.html" else ()

@@ -137,7 +137,7 @@ def _load_plates() -> tuple[Detector, Finder]:
 
     def find(image: Rgb) -> list[Box]:
         found: Any = network.predict(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2BGR)))
-        boxes = [one.bounding_box for one in found]
+        boxes = [plate.bounding_box for plate in found]
         return [_box(box.x1, box.y1, box.x2, box.y2) for box in boxes]
 
     return Detector(Blur.PLATES, _PLATE_MODEL, package, _sha256(path), _PLATE_SCORE), find

@@ -88,7 +88,8 @@ def build_dataset(
         if plan.detectors != detectors:
             raise UserError(
                 f"{out.url} holds an unfinished build that blurs with another detector "
-                f"({', '.join(one.package for one in plan.detectors)}). Install that one again, or remove the folder."
+                f"({', '.join(detector.package for detector in plan.detectors)}). Install that one again, "
+                "or remove the folder."
             )
     else:
         resumed = False
@@ -112,7 +113,7 @@ def build_dataset(
             )
         write_plan(out, plan, frames)
     done = write_parts(out, plan, frames, blur, skip_missing, progress)
-    missing = tuple(one for part in done for one in part.missing)
+    missing = tuple(frame for part in done for frame in part.missing)
     if missing and not skip_missing:
         raise UserError(
             f"{len(missing)} of {len(frames)} frames can no longer be read, such as frame {missing[0].frame_index} "
@@ -172,12 +173,12 @@ def _finish(
     out: Location, plan: Plan, frames: Sequence[DatasetFrame], done: Sequence[DonePart], blur: Blurrer | None
 ) -> Manifest:
     form = format_named(plan.options.format)
-    placed = {one.frame_id: one for part in done for one in part.placed}
+    placed = {placed_frame.frame_id: placed_frame for part in done for placed_frame in part.placed}
     kept = [Kept(frame, placed[frame.frame_id].path) for frame in frames if frame.frame_id in placed]
     hashes = [file for part in done for file in part.files]
     for file in write_files(out, form.closing(kept, plan.classes)):
         hashes.append(file_hash(file))
-    left = [one.frame for one in kept]
+    left = [placed_frame.frame for placed_frame in kept]
     manifest = Manifest(
         clipomaly=VERSION,
         format=plan.options.format,
@@ -199,12 +200,12 @@ def _finish(
         left_out=plan.left_out,
         near_duplicates=len(plan.near),
         missing=tuple(
-            f"{one.source_uri} frame {one.frame_index}: {one.error}" for part in done for one in part.missing
+            f"{frame.source_uri} frame {frame.frame_index}: {frame.error}" for part in done for frame in part.missing
         ),
         blur=Blurring(
             plan.detectors,
-            sum(one.blurred > 0 for one in placed.values()),
-            sum(one.blurred for one in placed.values()),
+            sum(image.blurred > 0 for image in placed.values()),
+            sum(image.blurred for image in placed.values()),
         ),
         files=(),
     )
@@ -223,7 +224,7 @@ def _finish(
 
 
 def _told_pictures(placed: Sequence[Placed], form: Format) -> str:
-    copied = sum(one.copied for one in placed)
+    copied = sum(image.copied for image in placed)
     how = "PNG" if form.images is ImageForm.PNG else f"JPEG of quality {JPEG_QUALITY}"
     return f"{copied} copied as they are, {len(placed) - copied} encoded as {how}"
 

@@ -117,10 +117,10 @@ def card(manifest: Manifest, load: str, near: Sequence[NearPair], samples: bool)
 def _balance(manifest: Manifest) -> Iterable[tuple[object, ...]]:
     cells: dict[tuple[Role, str | None], dict[Split, str]] = {}
     totals: dict[tuple[Role, str | None], int] = {}
-    for one in manifest.counts.classes:
-        key = (one.role, one.name)
-        cells.setdefault(key, {})[one.split] = f"{one.instances} ({one.objects})"
-        totals[key] = totals.get(key, 0) + one.instances
+    for counted in manifest.counts.classes:
+        key = (counted.role, counted.name)
+        cells.setdefault(key, {})[counted.split] = f"{counted.instances} ({counted.objects})"
+        totals[key] = totals.get(key, 0) + counted.instances
     for (role, name), by_split in cells.items():
         yield (name or "-", role, *(by_split.get(split, "0") for split in Split), totals[role, name])
 
@@ -182,14 +182,14 @@ def _blurring(manifest: Manifest) -> Iterable[str]:
     if not blur.detectors:
         yield "Faces and number plates are as the camera saw them: nothing is blurred."
         return
-    for one in blur.detectors:
+    for detector in blur.detectors:
         yield (
-            f"Blurred: {one.what}, as {one.name} finds them ({one.package}, model {one.sha256[:16]}, score from "
-            f"{one.score:g} on)."
+            f"Blurred: {detector.what}, as {detector.name} finds them ({detector.package}, "
+            f"model {detector.sha256[:16]}, score from {detector.score:g} on)."
         )
     yield f"{blur.places:,} places in {blur.frames:,} frames are blurred; masks and boxes are as without it."
     yield "No detector finds all, and what was missed was not counted: look at the pictures before you hand them on."
-    if missing := [what for what in Blur if what not in {one.what for one in blur.detectors}]:
+    if missing := [what for what in Blur if what not in {detector.what for detector in blur.detectors}]:
         yield f"Not blurred: {' and '.join(missing)}."
 
 

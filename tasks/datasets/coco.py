@@ -23,14 +23,14 @@ def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
     for split in Split:
         images: list[str] = []
         annotations: list[str] = []
-        for one in kept:
-            if one.frame.split is not split:
+        for placed in kept:
+            if placed.frame.split is not split:
                 continue
             image_id += 1
-            images.append(json.dumps(_image(image_id, one), separators=(",", ":")))
-            for label in annotated(one.frame.labels):
+            images.append(json.dumps(_image(image_id, placed), separators=(",", ":")))
+            for label in annotated(placed.frame.labels):
                 annotation_id += 1
-                made = _annotation(annotation_id, image_id, label, one.frame, numbers)
+                made = _annotation(annotation_id, image_id, label, placed.frame, numbers)
                 annotations.append(json.dumps(made, separators=(",", ":")))
         categories = [
             {"id": numbers[name], "name": name, "supercategory": role.value}

@@ -51,13 +51,13 @@ def rows_of_tracks(tables: Tables, judged: Sequence[JudgedItem]) -> dict[str, li
     Of every item's own frame there is a row, whatever the tables say.
     """
     found: dict[str, list[InstanceRow]] = defaultdict(list)
-    for scan_id in sorted({one.scan_id for one in judged}):
-        of_scan = [one for one in judged if one.scan_id == scan_id]
-        tracks = [(one.item_id, one.source_uri, one.track_id) for one in of_scan if one.track_id is not None]
+    for scan_id in sorted({item.scan_id for item in judged}):
+        of_scan = [item for item in judged if item.scan_id == scan_id]
+        tracks = [(item.item_id, item.source_uri, item.track_id) for item in of_scan if item.track_id is not None]
         boxes = [
-            (one.item_id, one.source_uri, index, *corners(box))
-            for one in of_scan
-            for index, box in {(one.frame_index, one.box), *one.track}
+            (item.item_id, item.source_uri, index, *corners(box))
+            for item in of_scan
+            for index, box in {(item.frame_index, item.box), *item.track}
         ]
         with duckdb.connect() as connection:
             connection.execute("SET enable_progress_bar = false")

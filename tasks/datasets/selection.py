@@ -64,7 +64,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
     usable = (judged_item(queued) for queued in items if _is_usable(queued))
     judged = _one_spelling(sorted(usable, key=lambda one: one.item_id))
     agreement = _agreement(judged)
-    chosen = [one for one in judged if _is_wanted(one, wanted, agreement[one.item_id])]
+    chosen = [item for item in judged if _is_wanted(item, wanted, agreement[item.item_id])]
     if not judged:
         raise UserError(
             "There is nothing to build a dataset from: no decision to train on. "
@@ -79,12 +79,12 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
     scans = {scan.scan_id: scan.weights_sha256 for scan in tables.scans()}
     if not scans:
         raise UserError(f"There are no tables at {tables.name}. Give the tables that the queue was mined from.")
-    rows = rows_of_tracks(tables, [one for one in chosen if one.scan_id in scans])
+    rows = rows_of_tracks(tables, [item for item in chosen if item.scan_id in scans])
     labelled: dict[FrameKey, list[tuple[Label, InstanceRow]]] = defaultdict(list)
-    for one in chosen:
-        for row in _frames_of(one, rows.get(one.item_id, []), 1 if wanted.vouched_masks else wanted.best):
-            labelled[row.key].append((_label(one, row, agreement[one.item_id]), row))
-    boxes = boxes_on_frames(tables, {one.scan_id for one in chosen} & scans.keys(), labelled)
+    for item in chosen:
+        for row in _frames_of(item, rows.get(item.item_id, []), 1 if wanted.vouched_masks else wanted.best):
+            labelled[row.key].append((_label(item, row, agreement[item.item_id]), row))
+    boxes = boxes_on_frames(tables, {item.scan_id for item in chosen} & scans.keys(), labelled)
     splits = split_drives({pairs[0][1].drive for pairs in labelled.values()}, seed, shares)
     frames: list[DatasetFrame] = []
     left_out = 0
@@ -105,7 +105,7 @@ def select(items: Iterable[QueuedItem], tables: Tables, wanted: Wanted, seed: in
         tuple(_embeddings(chosen, scans, {frame.frame_id: frame.split for frame in frames})),
         tuple(sorted(name for role, name in used if role is Role.OBJECT and name)),
         tuple(sorted(name for role, name in used if role is Role.KNOWN and name)),
-        sum(one.scan_id not in scans for one in chosen),
+        sum(item.scan_id not in scans for item in chosen),
         left_out,
     )
 
@@ -121,20 +121,21 @@ def _is_usable(queued: QueuedItem) -> bool:
 
 def _one_spelling(judged: list[JudgedItem]) -> list[JudgedItem]:
     """Plurals, hyphens and capitals make no class of their own: the spelling that is used most stands for all."""
-    used = Counter(one.name for one in judged if one.name)
+    used = Counter(item.name for item in judged if item.name)
     spelling: dict[str, str] = {}
     for name, _ in sorted(used.items(), key=lambda item: (-item[1], item[0])):
         spelling.setdefault(lemma(name), name)
-    return [replace(one, name=spelling[lemma(one.name)]) if one.name else one for one in judged]
+    return [replace(item, name=spelling[lemma(item.name)]) if item.name else item for item in judged]
 
 
 def _agreement(judged: Sequence[JudgedItem]) -> dict[str, float]:
     """For each item the share of the judged ones in its cluster that were judged the same, itself included."""
     by_cluster: dict[str, Counter[tuple[Role, str | None]]] = defaultdict(Counter)
-    for one in judged:
-        by_cluster[_cluster(one)][one.role, one.name] += 1
+    for item in judged:
+        by_cluster[_cluster(item)][item.role, item.name] += 1
     return {
-        one.item_id: by_cluster[_cluster(one)][one.role, one.name] / by_cluster[_cluster(one)].total() for one in judged
+        item.item_id: by_cluster[_cluster(item)][item.role, item.name] / by_cluster[_cluster(item)].total()
+        for item in judged
     }
 
 
@@ -162,9 +163,9 @@ def _is_wanted(one: JudgedItem, wanted: Wanted, agreement: float) -> bool:
 def _check_names(judged: Iterable[JudgedItem]) -> None:
     """Raises UserError where one name is a known class to some and an unknown object to others."""
     named: dict[Role, dict[str, JudgedItem]] = {Role.OBJECT: {}, Role.KNOWN: {}}
-    for one in judged:
-        if one.name:
-            named[one.role].setdefault(one.name, one)
+    for item in judged:
+        if item.name:
+            named[item.role].setdefault(item.name, item)
     both = sorted(named[Role.OBJECT].keys() & named[Role.KNOWN].keys())
     if both:
         unknown, known = named[Role.OBJECT][both[0]], named[Role.KNOWN][both[0]]
@@ -265,8 +266,8 @@ def slug(text: str) -> str:
 def _embeddings(
     judged: Iterable[JudgedItem], models: Mapping[str, str], kept: Mapping[str, Split]
 ) -> Iterator[ItemEmbedding]:
-    for one in judged:
-        identity = _frame_id(one.source_uri, one.frame_index)
-        if one.embedding and one.scan_id in models and identity in kept:
-            model = models[one.scan_id]
-            yield ItemEmbedding(one.item_id, identity, kept[identity], one.name, model, one.embedding)
+    for item in judged:
+        identity = _frame_id(item.source_uri, item.frame_index)
+        if item.embedding and item.scan_id in models and identity in kept:
+            model = models[item.scan_id]
+            yield ItemEmbedding(item.item_id, identity, kept[identity], item.name, model, item.embedding)

@@ -97,10 +97,10 @@ def near_pairs(embeddings: Sequence[ItemEmbedding], least: float) -> tuple[NearP
     """
     found: list[NearPair] = []
     by_model: dict[tuple[str, int], list[ItemEmbedding]] = defaultdict(list)
-    for one in embeddings:
-        by_model[one.model, len(one.embedding)].append(one)
+    for embedding in embeddings:
+        by_model[embedding.model, len(embedding.embedding)].append(embedding)
     for group in by_model.values():
-        by_split = {split: [one for one in group if one.split is split] for split in Split}
+        by_split = {split: [member for member in group if member.split is split] for split in Split}
         for split, other in ((Split.TRAIN, Split.VAL), (Split.TRAIN, Split.TEST), (Split.VAL, Split.TEST)):
             found += _nearest(by_split[other], by_split[split], least)
     best: dict[tuple[str, Split], NearPair] = {}
@@ -131,6 +131,6 @@ def _nearest(ones: Sequence[ItemEmbedding], others: Sequence[ItemEmbedding], lea
 
 
 def _unit_vectors(embeddings: Sequence[ItemEmbedding]) -> npt.NDArray[np.float32]:
-    vectors = np.stack([np.frombuffer(one.embedding, "<f2") for one in embeddings]).astype(np.float32)
+    vectors = np.stack([np.frombuffer(embedding.embedding, "<f2") for embedding in embeddings]).astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

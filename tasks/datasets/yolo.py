@@ -57,7 +57,7 @@ def _outlines(mask: npt.NDArray[np.bool_]) -> tuple[list[npt.NDArray[np.int32]],
 
 
 def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
-    present = {one.frame.split for one in kept}
+    present = {placed.frame.split for placed in kept}
     # No "path": readers then take the folder of the file itself, wherever they are started from.
     content = {
         **{split.value: f"images/{split}" for split in Split if split in present or split in _REQUIRED},

@@ -65,9 +65,9 @@ def calibrate(items: Iterable[QueuedItem], wished: float = 0.9, bands: int = 5) 
     if bands < 1:
         raise UsageError(f"--bands {bands}: give at least one.")
     judged = sorted(
-        (one.item.score, one.status.verdict.is_real)
-        for one in items
-        if one.item.drawn_at_random and one.status.verdict and one.status.verdict is not Verdict.UNSURE
+        (item.item.score, item.status.verdict.is_real)
+        for item in items
+        if item.item.drawn_at_random and item.status.verdict and item.status.verdict is not Verdict.UNSURE
     )
     return Calibration(tuple(_bands(judged, bands)), len(judged), wished, _threshold(judged, wished))
 

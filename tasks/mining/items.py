@@ -45,7 +45,7 @@ def make_items(tables: Tables, candidates: Candidates, chosen: Sequence[Chosen],
     margins = {scan.scan_id: scan.options.get("margin") for scan in candidates.scans}
     for start in range(0, len(chosen), _AT_A_TIME):
         part = chosen[start : start + _AT_A_TIME]
-        ids = candidates.rows["instance_id"].take(candidates.best[[one.candidate for one in part]]).to_pylist()
+        ids = candidates.rows["instance_id"].take(candidates.best[[chosen.candidate for chosen in part]]).to_pylist()
         shown = read_shown(tables, ids)
         for one, instance_id in zip(part, ids, strict=True):
             row = candidates.row(one.candidate)

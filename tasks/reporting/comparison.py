@@ -209,16 +209,16 @@ def _judged(connection: Connection, judged: list[Judged]) -> tuple[JudgedChange 
         return None, None
     rows = [
         {
-            "item_id": one.item_id,
-            "source_uri": one.source_uri,
-            "frame_index": one.frame_index,
-            "x": one.box.x,
-            "y": one.box.y,
-            "w": one.box.width,
-            "h": one.box.height,
-            "real": one.real,
+            "item_id": judgement.item_id,
+            "source_uri": judgement.source_uri,
+            "frame_index": judgement.frame_index,
+            "x": judgement.box.x,
+            "y": judgement.box.y,
+            "w": judgement.box.width,
+            "h": judgement.box.height,
+            "real": judgement.real,
         }
-        for one in judged
+        for judgement in judged
     ]
     connection.register("judgements", pa.Table.from_pylist(rows))
     counts: dict[tuple[bool, bool, bool], int] = {

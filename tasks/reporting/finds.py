@@ -40,7 +40,7 @@ class Find:
     @property
     def probability(self) -> float | None:
         """How likely its name is, in [0, 1]; None where it has no clear one."""
-        return next((one.score for one in self.names if one.name == self.name), None)
+        return next((scored.score for scored in self.names if scored.name == self.name), None)
 
 
 def best_finds(tables: Tables, count: int) -> list[Find]:

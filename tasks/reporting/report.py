@@ -153,7 +153,7 @@ def make_report(
         raise UserError(f"Nothing is scanned into {tables.name} yet. Run clipomaly scan first.")
     night = _night(commits, timedelta(hours=hours))
     ended = max(commit.committed for commit in night)
-    sources = [one for commit in night for one in commit.sources if one.outcome is not Outcome.FORGOTTEN]
+    sources = [source for commit in night for source in commit.sources if source.outcome is not Outcome.FORGOTTEN]
     with connect(tables, (Table.INSTANCES, Table.FRAMES)) as connection:
         _mark_night(connection, night)
         drives = _drives(connection)
@@ -204,12 +204,12 @@ def _progress(tables: Tables, commits: Sequence[CommitRecord], night: Sequence[C
         for scan in tables.scans()
     ]
     return PlanProgress(
-        planned=sum(one.planned for one in of_scans),
-        done=sum(one.done for one in of_scans),
-        failed=sum(one.failed for one in of_scans),
-        lost=sum(one.lost for one in of_scans),
-        left=sum(one.left for one in of_scans),
-        shards=tuple(shard for one in of_scans for shard in one.shards),
+        planned=sum(status.planned for status in of_scans),
+        done=sum(status.done for status in of_scans),
+        failed=sum(status.failed for status in of_scans),
+        lost=sum(status.lost for status in of_scans),
+        left=sum(status.left for status in of_scans),
+        shards=tuple(shard for status in of_scans for shard in status.shards),
     )
 
 

@@ -88,8 +88,8 @@ def _same_content(absent: pa.Table, committed: pa.Table, sources: Sources) -> It
     of_a_listed_size = pc.is_in(size_of, pa.array(hexadecimal, pa.string()))
     of_a_listed_etag = pc.is_in(absent["etag"], pc.unique(sources.table["etag"]).cast(pa.string()))
     known = [_Known(**row) for row in absent.filter(pc.or_(of_a_listed_size, of_a_listed_etag)).to_pylist()]
-    sizes = {int(one.fingerprint.split("-")[0], 16) for one in known if one.fingerprint}
-    etags = {one.etag for one in known if one.etag}
+    sizes = {int(source.fingerprint.split("-")[0], 16) for source in known if source.fingerprint}
+    etags = {source.etag for source in known if source.etag}
     table = sources.table
     alike = pc.or_(
         pc.is_in(table["size"], pa.array(sorted(sizes), pa.int64())),
@@ -111,10 +111,10 @@ def _same_content(absent: pa.Table, committed: pa.Table, sources: Sources) -> It
             by_etag[row["etag"]].append(row["uri"])
             if found:
                 by_print.setdefault(found, row["uri"])
-    for one in known:
-        new = by_print.get(one.fingerprint) if one.fingerprint else _by_etag(one, by_etag.get(one.etag, []))
+    for source in known:
+        new = by_print.get(source.fingerprint) if source.fingerprint else _by_etag(source, by_etag.get(source.etag, []))
         if new is not None:
-            yield one.uri, new
+            yield source.uri, new
 
 
 def _by_etag(known: _Known, listed: list[str]) -> str | None:

@@ -134,7 +134,7 @@ def read_progress(tables: Tables, commits: Sequence[CommitRecord], scan_id: str,
     planned = _planned(tables, scan_id)
     planned = planned.filter(pc.greater_equal(pc.fill_null(planned["run"], 0), since))
     done = match_done(planned, done_of(commits))[0]
-    failed = [one.uri for commit in commits for one in commit.sources if one.outcome is Outcome.FAILED]
+    failed = [source.uri for commit in commits for source in commit.sources if source.outcome is Outcome.FAILED]
     of_done = planned.filter(pa.array(done))
     open_ones = planned.filter(pa.array(~done))
     lost = pc.sum(pc.is_valid(open_ones["error"])).as_py() or 0

@@ -69,7 +69,7 @@ class SourceMaps(Generic[T, L]):
 
     def close(self) -> list[Ready[T, L]]:
         """The frames that still wait, when their source is at its end."""
-        ready = [one for camera in self._cameras.values() for one in self._release(camera)]
+        ready = [ready_frame for camera in self._cameras.values() for ready_frame in self._release(camera)]
         self._cameras.clear()
         return ready
 

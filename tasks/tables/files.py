@@ -128,7 +128,9 @@ def damage_error(root: Location, damaged: Sequence[DamagedFile], commits: Sequen
 
 def rows_in(item: SelectedFile, commits: Sequence[CommitRecord]) -> str:
     """Whose rows a file holds, in words: its shard and the sources of that, or its day."""
-    commit = next((one for one in commits if (one.scan_id, one.shard_id) == (item.scan_id, item.shard_id)), None)
+    commit = next(
+        (commit for commit in commits if (commit.scan_id, commit.shard_id) == (item.scan_id, item.shard_id)), None
+    )
     if item.shard_id is None or commit is None:
         return f"rows of {item.day}"
     if not commit.sources:

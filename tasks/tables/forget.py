@@ -39,7 +39,7 @@ def forget_sources(root: Location, wanted: Sequence[str]) -> Forgotten:
     chosen: set[str] = set()
     for name in wanted:
         names = {name, locate(name).url}
-        met = {uri for uri in known if uri in names or any(uri.startswith(f"{one.rstrip('/')}/") for one in names)}
+        met = {uri for uri in known if uri in names or any(uri.startswith(f"{name.rstrip('/')}/") for name in names)}
         if not met:
             raise UsageError(f"No source of these tables is {name} or lies below it. Nothing was forgotten.")
         chosen |= met
@@ -68,5 +68,7 @@ def _days_of(commits: Iterable[CommitRecord], uris: set[str]) -> set[tuple[str, 
 def remove_rows(root: Location, forgotten: Forgotten, grace: timedelta) -> Iterator[DayCompacted]:
     """Write the files of these days again without the rows; the old ones are removed after ``grace``."""
     for scan_id, day in forgotten.days:
-        of_day = [one for one in read_commits(root, scan_id) if any(file_day(file) == day for file in one.files)]
+        of_day = [
+            commit for commit in read_commits(root, scan_id) if any(file_day(file) == day for file in commit.files)
+        ]
         yield compact_day(root, scan_id, day, of_day, grace)

@@ -115,7 +115,9 @@ def run_query(tables: Tables, sql: str, *, unsafe: bool = False) -> Answer:
     with connect(tables, external_access=unsafe) as connection:
         try:
             # The files of the tables may be opened, and with that overwritten: what writes is refused by its kind.
-            if not unsafe and any(one.type == duckdb.StatementType.COPY for one in connection.extract_statements(sql)):
+            if not unsafe and any(
+                statement.type == duckdb.StatementType.COPY for statement in connection.extract_statements(sql)
+            ):
                 raise UsageError("COPY writes files, and query does not. Take --format csv, or allow it by --unsafe.")
             asked = connection.sql(sql)
             if asked is None:

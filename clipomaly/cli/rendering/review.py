@@ -22,23 +22,23 @@ _MOST_NAMES = 15
 def print_items(queued: Sequence[QueuedItem], as_json: bool) -> None:
     """Items, a line each."""
     if as_json:
-        _dump([item_answer(one, has_frames=True) for one in queued])
+        _dump([item_answer(item, has_frames=True) for item in queued])
         return
     _print(
         ("item", "name", "likely", "anomaly", "drive", "captured (UTC)", "state"),
         [
             (
-                one.item.item_id,
-                one.item.name
-                if one.item.is_clear or not one.item.suggestion
-                else f"{one.item.name} ({one.item.suggestion}?)",
-                _share(one.item.name_score),
-                _share(one.item.anomaly_percentile),
-                one.item.drive,
-                f"{one.item.timestamp:%Y-%m-%d %H:%M:%S}" + " (file time)" * (one.item.timestamp_source == "mtime"),
-                _told(one.status),
+                item.item.item_id,
+                item.item.name
+                if item.item.is_clear or not item.item.suggestion
+                else f"{item.item.name} ({item.item.suggestion}?)",
+                _share(item.item.name_score),
+                _share(item.item.anomaly_percentile),
+                item.item.drive,
+                f"{item.item.timestamp:%Y-%m-%d %H:%M:%S}" + " (file time)" * (item.item.timestamp_source == "mtime"),
+                _told(item.status),
             )
-            for one in queued
+            for item in queued
         ],
         "nothing waits",
     )
@@ -89,22 +89,27 @@ def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> No
 def print_decisions(decisions: Sequence[Decision], as_json: bool) -> None:
     """What was recorded."""
     if as_json:
-        _dump([DecisionAnswer.model_validate(one, from_attributes=True) for one in decisions])
+        _dump([DecisionAnswer.model_validate(decision, from_attributes=True) for decision in decisions])
         return
-    for one in decisions:
-        print(f"{one.item_id}: {one.verdict.value}{f', {one.name}' if one.name else ''}")
+    for decision in decisions:
+        print(f"{decision.item_id}: {decision.verdict.value}{f', {decision.name}' if decision.name else ''}")
 
 
 def print_groups(groups: Sequence[Cluster], as_json: bool) -> None:
     """Groups of look-alikes, a line each."""
     if as_json:
-        print(json.dumps([asdict(one) | {"name": one.name, "items": one.items} for one in groups], indent=2))
+        print(json.dumps([asdict(group) | {"name": group.name, "items": group.items} for group in groups], indent=2))
         return
     _print(
         ("cluster", "names", "items", "one of them"),
         [
-            (one.cluster, ", ".join(f"{count} {name}" for name, count in one.names), str(one.items), one.example)
-            for one in groups
+            (
+                group.cluster,
+                ", ".join(f"{count} {name}" for name, count in group.names),
+                str(group.items),
+                group.example,
+            )
+            for group in groups
         ],
         "no look-alikes are waiting",
     )
@@ -115,18 +120,23 @@ def print_names(names: Sequence[KnownName], as_json: bool) -> None:
     if as_json:
         _dump_records(names)
         return
-    for one in names:
-        print(f"{one.name}{' (known class)' if one.known else ''}")
+    for offered in names:
+        print(f"{offered.name}{' (known class)' if offered.known else ''}")
 
 
 def print_reviewers(reviewers: Sequence[Reviewer], as_json: bool) -> None:
     """Who may sign in."""
     if as_json:
-        print(json.dumps([{"name": one.name, "created_at": one.created_at.isoformat()} for one in reviewers], indent=2))
+        print(
+            json.dumps(
+                [{"name": reviewer.name, "created_at": reviewer.created_at.isoformat()} for reviewer in reviewers],
+                indent=2,
+            )
+        )
         return
     _print(
         ("reviewer", "since (UTC)"),
-        [(one.name, f"{one.created_at:%Y-%m-%d %H:%M}") for one in reviewers],
+        [(reviewer.name, f"{reviewer.created_at:%Y-%m-%d %H:%M}") for reviewer in reviewers],
         "there are no reviewers: whoever opens the page on this machine can judge",
     )
 
@@ -134,10 +144,14 @@ def print_reviewers(reviewers: Sequence[Reviewer], as_json: bool) -> None:
 def print_audit(found: Audit, as_json: bool) -> None:
     """What should be looked at before a dataset is built."""
     if as_json:
-        unnamed = [asdict(one.decision) | {"suggestion": one.queued.item.suggestion} for one in found.unnamed]
+        unnamed = [
+            asdict(unnamed.decision) | {"suggestion": unnamed.queued.item.suggestion} for unnamed in found.unnamed
+        ]
         print(
             json.dumps(
-                {"unnamed": unnamed, "spellings": [asdict(one) for one in found.spellings]}, indent=2, default=str
+                {"unnamed": unnamed, "spellings": [asdict(spelling) for spelling in found.spellings]},
+                indent=2,
+                default=str,
             )
         )
         return
@@ -151,12 +165,12 @@ def print_audit(found: Audit, as_json: bool) -> None:
             ("item", "recorded as", "by", "first suggestion"),
             [
                 (
-                    one.decision.item_id,
-                    one.decision.name or "",
-                    one.decision.reviewer,
-                    one.queued.item.suggestion or "-",
+                    unnamed.decision.item_id,
+                    unnamed.decision.name or "",
+                    unnamed.decision.reviewer,
+                    unnamed.queued.item.suggestion or "-",
                 )
-                for one in found.unnamed
+                for unnamed in found.unnamed
             ],
         )
     if found.spellings:
@@ -164,7 +178,10 @@ def print_audit(found: Audit, as_json: bool) -> None:
         print("  clipomaly review names merge NAME… --into NAME")
         _print(
             ("name", "items", "may be", "of which"),
-            [(one.name, f"{one.items:,}", one.likely, f"{one.likely_items:,}") for one in found.spellings],
+            [
+                (spelling.name, f"{spelling.items:,}", spelling.likely, f"{spelling.likely_items:,}")
+                for spelling in found.spellings
+            ],
         )
 
 
@@ -225,10 +242,10 @@ def print_stats(stats: Stats, as_json: bool) -> None:
             f"real unknown objects: {100 * share.share:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f} %, "
             f"from {share.judged} judged item{'' if share.judged == 1 else 's'} drawn at random)"
         )
-    nights = [(one.night, f"{one.items:,}", f"{one.judged:,}") for one in stats.nights[:_MOST_NAMES]]
-    reviewers = [(one.reviewer, f"{one.today:,}", f"{one.judged:,}") for one in stats.reviewers]
-    verdicts = [(one.verdict.value, f"{one.items:,}") for one in stats.verdicts if one.items]
-    names = [(one.name, f"{one.open:,}", f"{one.judged:,}") for one in stats.names[:_MOST_NAMES]]
+    nights = [(night.night, f"{night.items:,}", f"{night.judged:,}") for night in stats.nights[:_MOST_NAMES]]
+    reviewers = [(reviewer.reviewer, f"{reviewer.today:,}", f"{reviewer.judged:,}") for reviewer in stats.reviewers]
+    verdicts = [(verdict.verdict.value, f"{verdict.items:,}") for verdict in stats.verdicts if verdict.items]
+    names = [(used.name, f"{used.open:,}", f"{used.judged:,}") for used in stats.names[:_MOST_NAMES]]
     for columns, rows in (
         (("night", "items", "judged"), nights),
         (("reviewer", "today", "in all"), reviewers),
