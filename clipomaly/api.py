@@ -1,4 +1,4 @@
-"""The verbs of the public API: what the commands of the same names do, as functions. ``clipomaly`` offers them."""
+"""The functions of the public API. Each does what the command of the same name does. ``clipomaly`` offers them."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class ScanOptions(TypedDict, total=False):
 
 
 def scan(archive: PathLike, out: PathLike, **options: Unpack[ScanOptions]) -> "Summary":
-    """Scan an archive of footage into tables. A second call scans only what is new or was cut off.
+    """Scan an archive of footage into tables. A second call scans only what is new or was interrupted.
 
     Args:
         archive: where the footage is: a folder, a file or any fsspec URL.
@@ -55,7 +55,7 @@ def scan(archive: PathLike, out: PathLike, **options: Unpack[ScanOptions]) -> "S
         What was done: counts of frames, instances and names, and each source that could not be read whole.
 
     Raises:
-        UserError: an archive or tables that cannot be reached; UsageError for an option that is wrong.
+        UserError: an archive or tables that cannot be reached; UsageError for a wrong option.
 
     Example:
         >>> import clipomaly
@@ -70,7 +70,7 @@ def scan(archive: PathLike, out: PathLike, **options: Unpack[ScanOptions]) -> "S
 
 
 def status(tables: PathLike) -> "list[ScanStatus]":
-    """What each scan of these tables did, which sources had trouble, and what is left; the oldest scan first.
+    """What each scan into these tables did, which sources failed, and what is left; the oldest scan first.
 
     Raises:
         UserError: tables that cannot be read.
@@ -99,22 +99,22 @@ def search(
     weights: PathLike | None = None,
     device: str = "auto",
 ) -> "SearchResult":
-    """Rank everything that was scanned by a text. No pixel is read.
+    """Rank all scanned objects by how well they fit a text. No pixels are read.
 
     Args:
         tables: where the tables are.
         text: what to look for, in a few words.
-        count: how many hits, one for each object.
-        since: captured on this day (UTC) or later; ``until`` likewise, or earlier.
-        until: see ``since``.
+        count: how many results, one for each object.
+        since: captured on this day (UTC) or later.
+        until: captured on this day (UTC) or earlier.
         drive: only of this drive.
         name: only with this name.
-        model: the model that scanned; the tables say it where this is None.
-        weights: its weights, where the scan had a file or URL of weights.
+        model: the model that scanned; None takes it from the tables.
+        weights: its weights, if the scan used a file or URL of weights.
         device: where the text is embedded.
 
     Raises:
-        UserError: no tables or embeddings there, or another model than the one that scanned.
+        UserError: there are no tables or embeddings, or the model is not the one that scanned.
 
     Example:
         >>> import clipomaly
@@ -143,7 +143,7 @@ def build_dataset(
     skip_missing: bool = False,
     **wanted: "Unpack[Filters]",
 ) -> "Built":
-    """Build a training dataset of what people judged. A build that was cut off goes on when it is called again.
+    """Build a training dataset from decisions. To continue an interrupted build, call it again.
 
     Args:
         queue: the review queue: a file, or ``postgresql://…`` of a database.
@@ -153,12 +153,12 @@ def build_dataset(
         split: shares of train, val and test, by drive.
         seed: of the split.
         near: objects of different splits with at least this cosine, in [0, 1], are reported.
-        blur: ``faces`` and ``plates`` are made unrecognisable where they are found.
-        skip_missing: leave out frames that the archive does not have any more.
+        blur: ``faces`` and ``plates`` make these unrecognisable where a detector finds them.
+        skip_missing: leave out frames that the archive no longer has.
         wanted: which items, by the fields of ``tasks.datasets.wanted.Wanted``, such as ``names=["mattress"]``.
 
     Raises:
-        UserError: tables, footage or a folder that cannot be used; UsageError for an option that is wrong;
+        UserError: tables, footage or a folder that cannot be used; UsageError for a wrong option;
             ReviewError for the queue.
 
     Example:

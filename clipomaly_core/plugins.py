@@ -1,4 +1,4 @@
-"""What other installed packages add, found by their entry points: kinds of source, dataset formats, image towers."""
+"""Plugins: what other installed packages add by entry points (kinds of source, dataset formats, image towers)."""
 
 import logging
 from functools import lru_cache
@@ -13,8 +13,8 @@ logger = logging.getLogger("clipomaly.method")
 def plugins(group: str, kind: type[Plugin]) -> dict[str, Plugin]:
     """What other packages registered in a group of entry points, by name, in alphabetical order.
 
-    A plugin that does not import or is of another kind is left out, and one line says so, once a process. Each process
-    looks for itself, so that workers have what their own environment has.
+    A plugin that does not import, or is not of this kind, is left out, and one line says so, once in each process. Each
+    process looks for itself, so a worker has the plugins of its own environment.
 
     Args:
         group: ``clipomaly.sources``, ``clipomaly.dataset_formats`` or ``clipomaly.image_towers``.
@@ -42,10 +42,10 @@ def _entry_points(group: str) -> tuple[EntryPoint, ...]:
 
 @lru_cache
 def _loaded(point: EntryPoint) -> object:
-    """What an entry point names; None where it does not import."""
+    """The object that an entry point names; None if it does not import."""
     try:
         return point.load()
-    except Exception as error:  # whatever a foreign package raises, ours goes on
+    except Exception as error:  # whatever a foreign package raises, Clipomaly continues
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         _say_once(f"plugin {point.name} of {point.group} is left out: {reason}")
         return None

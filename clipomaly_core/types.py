@@ -1,4 +1,4 @@
-"""What the method hands back: named, masked, scored instances of one frame."""
+"""What the method returns: the named instances of one frame, with masks and scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import numpy.typing as npt
 UNKNOWN_NAME = "unknown object"
 
 Frame = npt.NDArray[np.uint8]
-"""A picture: (H, W, 3) uint8 RGB."""
+"""An image: (H, W, 3) uint8 RGB."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameScore:
-    """A name and its probability in [0, 1] among the candidates it was compared with."""
+    """A name and its probability in [0, 1] among the candidates that it was compared with."""
 
     name: str
     score: float

@@ -32,19 +32,19 @@ EVERYTHING = Filters()
 class Queue(OpenedQueue):
     """A review queue. Made by ``Queue.open``; safe to share between threads.
 
-    Any method may raise UnavailableError when the database stays away; nothing is changed then, and the
-    same call may be made again.
+    Any method may raise UnavailableError if the database does not answer. Then nothing was changed, and you can repeat
+    the same call.
     """
 
     # Into the queue
 
     def enqueue(self, new: Iterable[ReviewItem], *, actor: str = "mine") -> Enqueued:
-        """Hand in items. Those that are there already stay as they are, whatever became of them.
+        """Add items. Items that are in the queue already stay as they are, in every state.
 
-        An item that ``supersedes`` open ones takes their place. Where one of them was judged, or is held by
-        a reviewer, that one stays and the new item becomes its duplicate: no decision is ever erased.
+        An item replaces the open items that it ``supersedes``. If one of them was judged, or a reviewer holds it, that
+        one stays and the new item becomes its duplicate: no decision is ever lost.
 
-        Raises BadInputError, naming the item, before anything of its chunk of 200 is written.
+        Raises BadInputError with the id of the item, before anything of its chunk of 200 is written.
         """
         total = Enqueued()
         for chunk in in_chunks(new):
@@ -56,12 +56,12 @@ class Queue(OpenedQueue):
         return total
 
     def set_vocabulary(self, known: Iterable[str], candidates: Iterable[str] = ()) -> None:
-        """Say which classes are known and which names to offer; names that people typed stay."""
+        """Set the known classes and the names to offer; names that people typed stay."""
         both = tuple(known), tuple(candidates)
         self.database.write(lambda c: enqueue.set_vocabulary(c, *both))
 
     def vocabulary(self) -> tuple[KnownName, ...]:
-        """All names that are offered, in alphabetical order; words that name nothing are not."""
+        """All names that are offered, in alphabetical order, without words that are no name."""
         rows = self.database.read(partial(read_rows, query=select(names).order_by(names.c.name)))
         return tuple(KnownName(row["name"], row["known"]) for row in rows if row["name"].casefold() not in NO_NAMES)
 
@@ -75,10 +75,10 @@ class Queue(OpenedQueue):
         *,
         holding: Sequence[str] = (),
     ) -> tuple[QueuedItem, ...]:
-        """Up to ``count`` items for a reviewer, highest rank first; nobody else gets them while leased.
+        """Lease up to ``count`` items to a reviewer, highest rank first; nobody else gets them meanwhile.
 
-        Items that the reviewer holds already come first, except those in ``holding``, whose leases are
-        renewed. Leases that ran out and snoozes that are over return to the queue here.
+        Items that the reviewer holds already come first, except those in ``holding``: their leases are renewed. This
+        call also returns items to the queue whose lease or snooze is over.
         """
         check_reviewer(reviewer)
         if not 1 <= count <= MOST_AT_ONCE:
@@ -88,11 +88,11 @@ class Queue(OpenedQueue):
         def work(connection: Connection, now: datetime) -> tuple[QueuedItem, ...]:
             return leases.lease(connection, now, now + self.lease_time, reviewer, filters, count, holding, action)
 
-        # A lease lost in a power cut costs nobody anything: the item is in the queue again.
+        # If a power failure loses a lease, nothing is lost: the item is in the queue again.
         return self._write(work, durable=False)
 
     def renew(self, reviewer: str, item_ids: Sequence[str]) -> tuple[str, ...]:
-        """Lengthen leases from now on; the ids that the reviewer still holds. Renewals leave no event."""
+        """Renew leases; returns the ids that the reviewer still holds. A renewal leaves no event."""
 
         def work(connection: Connection, now: datetime) -> tuple[str, ...]:
             leases.renew(connection, now, now + self.lease_time, reviewer, item_ids)
@@ -101,7 +101,7 @@ class Queue(OpenedQueue):
         return self._write(work, durable=False)
 
     def release(self, reviewer: str, item_ids: Sequence[str] | None = None) -> int:
-        """Give leased items back, all of the reviewer's where none are named; how many there were."""
+        """Give leased items back, by default all of the reviewer; returns how many."""
         action = new_action()
         return self._write(lambda c, now: leases.release(c, now, reviewer, item_ids, action), durable=False)
 
@@ -118,14 +118,13 @@ class Queue(OpenedQueue):
     ) -> tuple[Decision, ...]:
         """Judge one item, or several alike: all of them or none.
 
-        ``relabel`` and ``known`` need a name; ``accept`` takes each item's own suggestion (its name, or the
-        likeliest where none is clear), the others none. Calling it the suggested name is an ``accept``, and
-        relabelling to a known class is ``known``. An item need not be leased, but nobody else may hold it. The
-        same ``action_id`` twice decides once.
+        ``relabel`` and ``known`` need a name. ``accept`` takes the suggestion of each item: its name, or the likeliest
+        if none is clear. The other verdicts take no name. A relabel to the suggested name counts as ``accept``, and a
+        relabel to a known class as ``known``. The item need not be leased, but nobody else may hold it. Two calls with
+        the same ``action_id`` decide once.
 
-        Raises UnknownItemError, BadInputError for a name that cannot be taken or where there is none to accept
-        ("unknown object" is no name), and ConflictError when
-        another reviewer holds an item or it is judged already.
+        Raises UnknownItemError; BadInputError for a name that cannot be used, or if there is no suggestion to accept
+        ("unknown object" is not a name); ConflictError if another reviewer holds an item or it is judged already.
         """
         check_reviewer(reviewer)
         wanted, said = unique_ids(item_ids), decisions.check_verdict(verdict, name)
@@ -140,7 +139,7 @@ class Queue(OpenedQueue):
         *,
         action_id: str | None = None,
     ) -> datetime:
-        """Put items away for a time; when they come back. Raises as ``decide`` does."""
+        """Put items away for a time; returns when they come back. Raises the errors of ``decide``."""
         check_reviewer(reviewer)
         wanted = unique_ids(item_ids)
         if not timedelta(0) < length <= timedelta(days=366):
@@ -151,12 +150,12 @@ class Queue(OpenedQueue):
     def undo(
         self, reviewer: str, item_id: str | None = None, *, action_id: str | None = None
     ) -> tuple[QueuedItem, ...]:
-        """Take back the reviewer's last decision or snooze, or their last one on ``item_id``.
+        """Undo the reviewer's last decision or snooze, or their last one on ``item_id``.
 
-        What was decided together is taken back together. The items come back leased to the reviewer.
-        The same ``action_id`` twice takes back once.
+        Items that were decided together are undone together. The reviewer then holds them again. Two calls with the
+        same ``action_id`` undo once.
 
-        Raises ConflictError when there is nothing of theirs to take back.
+        Raises ConflictError if there is nothing to undo.
         """
         check_reviewer(reviewer)
         action = check_action(action_id)
@@ -167,9 +166,9 @@ class Queue(OpenedQueue):
         return self._write(work)
 
     def undo_items(self, reviewer: str, item_ids: Sequence[str]) -> tuple[QueuedItem, ...]:
-        """Take back the reviewer's decisions or snoozes on these items, each with what was decided together with it.
+        """Undo the reviewer's decisions or snoozes on these items, and on all items decided together with them.
 
-        Raises ConflictError when nothing of it is theirs to take back; nothing is taken back then.
+        Raises ConflictError if there is nothing of the reviewer to undo; then nothing is changed.
         """
         check_reviewer(reviewer)
         wanted = unique_ids(item_ids)
@@ -186,26 +185,26 @@ class Queue(OpenedQueue):
         return self._write(work)
 
     def reopen(self, actor: str, item_ids: str | Sequence[str], note: str) -> None:
-        """Put judged items back into the queue, whoever judged them, and say why in ``note``.
+        """Put judged items back into the queue, no matter who judged them; ``note`` is the reason.
 
-        Raises UnknownItemError, ConflictError for what is not judged, and BadInputError without a reason.
+        Raises UnknownItemError, ConflictError for items that are not judged, and BadInputError without a reason.
         """
         check_reviewer(actor)
         wanted, why, action = unique_ids(item_ids), revisions.check_note(note), new_action()
         self._write(lambda c, now: revisions.reopen(c, now, actor, wanted, why, action))
 
     def comment(self, actor: str, item_id: str, note: str) -> None:
-        """Write a remark into an item's history. Raises UnknownItemError and BadInputError."""
+        """Write a comment into the history of an item. Raises UnknownItemError and BadInputError."""
         check_reviewer(actor)
         said, action = revisions.check_note(note), new_action()
         self._write(lambda c, now: revisions.comment(c, now, actor, item_id, said, action))
 
     def rename(self, actor: str, old: Iterable[str], new: str) -> int:
-        """Give the decisions under the names ``old`` the name ``new``, with an event each; how many they were.
+        """Change the name of all decisions with the names ``old`` to ``new``, with an event for each; returns how many.
 
-        The old names are offered no longer. A name that is there keeps its spelling; where ``new`` is a known class
-        the verdicts become ``known``. Raises BadInputError for what is no name, and for an old name that is a known
-        class.
+        The old names are no longer offered. If ``new`` exists already, its spelling is kept. If it is a known class,
+        the verdicts become ``known``. Raises BadInputError for a text that is not a name, and for an old name that is a
+        known class.
         """
         check_reviewer(actor)
         renamed = 0
@@ -222,9 +221,9 @@ class Queue(OpenedQueue):
     # Masks
 
     def flag_mask(self, reviewer: str, item_id: str, state: MaskState | None) -> None:
-        """Say that an item's own mask is right or wrong; None takes back what was said, and any repair.
+        """Say that the mask of an item is right or wrong; None removes this, and any repair.
 
-        Raises UnknownItemError, and BadInputError for ``repaired``, which only ``repair_mask`` gives.
+        Raises UnknownItemError, and BadInputError for ``repaired``, which only ``repair_mask`` sets.
         """
         check_reviewer(reviewer)
         if state is MaskState.REPAIRED:
@@ -233,7 +232,7 @@ class Queue(OpenedQueue):
         self._write(lambda c, now: masks.set_state(c, now, reviewer, item_id, state, action))
 
     def repair_mask(self, reviewer: str, item_id: str, edits: Sequence[Edit]) -> QueuedItem:
-        """Repair the mask that counts by these steps, and keep it beside the scan's; the item as it stands then.
+        """Repair the current mask with these steps, and store it beside the scan's; returns the new item.
 
         Raises UnknownItemError, and BadInputError for steps that cannot be done.
         """
@@ -250,14 +249,14 @@ class Queue(OpenedQueue):
     # Second opinions
 
     def ask_second(self, actor: str, item_ids: str | Sequence[str]) -> int:
-        """Ask for a second opinion on judged items; how many had not been asked for. Raises ConflictError."""
+        """Ask for a second opinion on judged items; returns how many are new. Raises ConflictError."""
         wanted, action = unique_ids(item_ids), new_action()
         return self._write(lambda c, now: opinions.ask(c, now, check_reviewer(actor), wanted, action))
 
     def ask_second_share(self, actor: str, share: float) -> int:
         """Ask for a second opinion on a ``share`` in (0, 1] of all judged items, the same ones each time."""
         if not 0 < share <= 1:
-            raise BadInputError(f"A share lies between 0 and 1, such as 0.1, and not at {share}.")
+            raise BadInputError(f"A share lies between 0 and 1, such as 0.1; {share} does not.")
         asked, after = 0, ""
         while found := self.database.read(partial(opinions.unasked_after, after=after, count=CHUNK)):
             chosen = [item_id for item_id in found if opinions.is_in_share(item_id, share)]
@@ -266,34 +265,34 @@ class Queue(OpenedQueue):
         return asked
 
     def next_second(self, reviewer: str, count: int = 1) -> tuple[QueuedItem, ...]:
-        """Items that wait for this reviewer's opinion, highest rank first. What the first said is not to be shown."""
+        """Items that wait for this reviewer's opinion, highest rank first. Do not show the first decision."""
         return self.database.read(partial(opinions.next_for, reviewer=check_reviewer(reviewer), count=count))
 
     def give_opinion(self, reviewer: str, item_id: str, verdict: Verdict, name: str | None = None) -> Second:
-        """Record a second opinion; whether it agrees with the decision, which stays as it is.
+        """Record a second opinion; returns whether it agrees with the decision, which does not change.
 
-        Raises as ``decide`` does, and ConflictError where nobody asked, or the reviewer judged it already.
+        Raises the errors of ``decide``, and ConflictError if nobody asked, or if the reviewer judged it already.
         """
         check_reviewer(reviewer)
         said, action = decisions.check_verdict(verdict, name), new_action()
         return self._write(lambda c, now: opinions.give(c, now, reviewer, item_id, verdict, said, action))
 
     def settle(self, actor: str, item_id: str, note: str) -> None:
-        """Let a decision stand in spite of another opinion, and say why. Raises ConflictError without one."""
+        """Keep a decision in spite of a different opinion; ``note`` is the reason. Raises ConflictError."""
         check_reviewer(actor)
         why, action = revisions.check_note(note), new_action()
         self._write(lambda c, now: opinions.settle(c, now, actor, item_id, why, action))
 
     def disagreements(self) -> tuple[Disagreement, ...]:
-        """What reviewers disagree on and nobody settled, highest rank first; at most 500."""
+        """Disagreements that nobody settled, highest rank first; at most 500."""
         return self.database.read(opinions.disagreements)
 
     def agreement(self) -> Agreement:
-        """How far reviewers agree on what more than one of them judged."""
+        """How well reviewers agree on items that more than one of them judged."""
         return self.database.read(opinions.agreement)
 
     def mark_exported(self, item_ids: Iterable[str], *, actor: str) -> int:
-        """Note that decided items were handed over; how many of them had not been before."""
+        """Mark decided items as exported; returns how many are new."""
         marked = 0
         for chunk in in_chunks(item_ids):
             marked += self._write(partial(decisions.mark_exported, item_ids=chunk, actor=actor, action=new_action()))
@@ -302,7 +301,7 @@ class Queue(OpenedQueue):
     # Looking
 
     def item(self, item_id: str) -> QueuedItem:
-        """One item as it stands. Raises UnknownItemError."""
+        """One item with its current status. Raises UnknownItemError."""
         found = self.database.read(lambda c: reads.read_items(c, [item_id]))
         if not found:
             raise unknown_item(item_id)
@@ -316,15 +315,15 @@ class Queue(OpenedQueue):
         *,
         skip: int = 0,
     ) -> tuple[QueuedItem, ...]:
-        """Up to ``count`` items in these states, highest rank first, without holding them."""
+        """Up to ``count`` items in these states, highest rank first, without leasing them."""
         return self.database.read(lambda c: reads.list_items(c, filters, states, count, skip))
 
     def walk(
         self, states: Sequence[State], filters: Filters = EVERYTHING, *, with_pictures: bool = True
     ) -> Iterator[QueuedItem]:
-        """All items in these states, in order of their ids, a few hundred in memory at a time.
+        """All items in these states, in order of their ids; a few hundred are in memory at a time.
 
-        Without pictures ``mask_rle`` and ``crop_jpeg`` are empty, and a queue is read many times as fast.
+        Without pictures, ``mask_rle`` and ``crop_jpeg`` are empty, and reading is many times as fast.
         """
         after = ""
         while True:
@@ -336,7 +335,7 @@ class Queue(OpenedQueue):
             after = found[-1].item.item_id
 
     def decisions(self) -> Iterator[Decision]:
-        """Every decision that stands, exported or not, in order of the items' ids."""
+        """Every current decision, exported or not, in order of the items' ids."""
         after = ""
         while True:
             found = self.database.read(partial(reads.decisions_after, after=after))
@@ -346,7 +345,7 @@ class Queue(OpenedQueue):
             after = found[-1].item_id
 
     def events(self, item_id: str) -> tuple[Event, ...]:
-        """All that happened to an item, in order. Raises UnknownItemError."""
+        """The history of an item, in order. Raises UnknownItemError."""
         query = select(events).where(events.c.item_id == item_id).order_by(events.c.event_id)
         rows = self.database.read(partial(read_rows, query=query))
         if not rows:
@@ -362,13 +361,13 @@ class Queue(OpenedQueue):
         return self.database.read(lambda c: reads.clusters(c, filters, limit))
 
     def recent(self, reviewer: str, count: int = 200) -> tuple[QueuedItem, ...]:
-        """The decisions of a reviewer that stand, the latest first, without pictures."""
+        """The current decisions of a reviewer, the latest first, without pictures."""
         return self.database.read(lambda c: reads.recent(c, reviewer, count))
 
     def audit(self) -> Audit:
-        """What would become a wrong class of a dataset: decisions that name nothing, names spelt two ways."""
+        """What would become a wrong class of a dataset: decisions without a real name, and misspelt names."""
         return self.database.read(audit)
 
     def stats(self) -> Stats:
-        """How far the review is: states, nights, reviewers, names, and what the random share says."""
+        """Progress: states, nights, reviewers, names, and the precision from the random share."""
         return self.database.read(lambda c: read_stats(c, self._now(c)))

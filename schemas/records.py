@@ -1,4 +1,4 @@
-"""The typed records that cross rooms. Immutable; everything in them can be written as JSON."""
+"""The typed records that rooms hand to each other. Immutable; everything in them can be written as JSON."""
 
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime
@@ -16,8 +16,8 @@ class TimestampSource(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of a source: ``ok`` found something, ``empty`` found nothing, ``partial`` lost some
-    frames, ``failed`` lost all; ``forgotten`` was removed on request and is not scanned again."""
+    """The result of scanning a source: ``ok`` (finds), ``empty`` (no finds), ``partial`` (some frames lost), ``failed``
+    (all frames lost), ``forgotten`` (removed on request, and not scanned again)."""
 
     OK = "ok"
     EMPTY = "empty"
@@ -35,16 +35,16 @@ class FrameStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing of an archive that holds frames. What kind of thing tells the end of its ``uri``.
+    """One thing in an archive that holds frames: a video, a recording, a tar or a folder of images.
 
-    ``size`` is in bytes; ``etag`` changes when the content does; ``captured`` is the time of the first
-    frame in UTC; ``footage_seconds`` is how much footage it holds (images count as one second each);
-    ``error`` says why it cannot be read, where that is known. ``sidecar`` is the URL of the file that
-    describes it; ``latitude`` and ``longitude`` are in degrees, from there; ``track`` is the URL of a file that
-    tells them moment by moment. ``note`` tells of something odd that costs nothing, such as a wrong clock.
+    The end of ``uri`` says which kind it is. ``size`` is in bytes. ``etag`` changes when the content changes.
+    ``captured`` is the time of the first frame in UTC. ``footage_seconds`` is the length of the footage (an image
+    counts as one second). ``error`` says why the source cannot be read, if that is known. ``sidecar`` is the URL of the
+    file that describes it; ``latitude`` and ``longitude`` come from there, in degrees. ``track`` is the URL of a file
+    with positions over time. ``note`` is about something unusual that lost nothing, such as a wrong clock.
 
-    A listing knows name, size and etag; what ``tasks.footage.opening`` reads from the inside is, until then, a guess
-    (``captured``, ``footage_seconds``) or nothing.
+    A listing gives only name, size and etag. Until ``tasks.footage.opening`` reads the source, ``captured`` and
+    ``footage_seconds`` are estimates, and the fields that come from its content are empty.
     """
 
     uri: str
@@ -77,12 +77,12 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class SourceOutcome:
-    """What became of one source of a shard.
+    """The result of one source of a shard.
 
-    ``etag`` is that of the content that the outcome is of; empty where it could not be looked at for a reason
-    that is none of its own, such as missing permission: it counts as not scanned, and the next scan tries again.
-    ``footage_seconds`` is how much footage it holds, 0 where that could not be told; None in records of old versions.
-    ``fingerprint`` is the size and a hash of both ends of a file; None of a folder and in records of old versions.
+    ``etag`` is the etag of the content that was scanned. It is empty if the source could not be read for a reason
+    outside of it, such as missing permission: then it counts as not scanned, and the next scan tries again.
+    ``footage_seconds`` is the length of its footage, 0 if unknown; None in records of old versions. ``fingerprint`` is
+    the size and a hash of both ends of a file; None for a folder and in records of old versions.
     """
 
     uri: str
@@ -112,8 +112,8 @@ class Stages:
     """Busy seconds of each stage of a shard; stages overlap, so they do not add up to its wall time.
 
     ``scoring`` (dense features and anomaly scores) and ``naming`` (regions and their names) are the parts of
-    ``inferring``; ``segmenting`` (masks at the frame's size) is a part of ``writing``, of ``inferring`` once. 0 in
-    records of before they were counted.
+    ``inferring``. ``segmenting`` (masks at the frame's size) is a part of ``writing``; in old records, a part of
+    ``inferring``. They are 0 in records of versions that did not measure them.
     """
 
     reading: float
@@ -130,11 +130,11 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class CommitRecord:
-    """Written last and create-only: a shard is done when, and only when, its record exists.
+    """A shard is done exactly when its commit record exists. It is written last, and never overwritten.
 
-    ``notes`` tell, a line each, what went otherwise than planned and cost nothing. ``run`` is the number of the run
-    that wrote it, 0 in records of old versions: of two commits of a source that of the later run is newer, whatever
-    the clocks of their machines said.
+    ``notes`` are lines about things that did not go as planned but lost nothing. ``run`` is the number of the run that
+    wrote the record, 0 in records of old versions. Of two commits of a source, the one of the later run is newer,
+    independent of the clocks of the machines.
     """
 
     scan_id: str
@@ -149,11 +149,12 @@ class CommitRecord:
 
 @dataclass(frozen=True, slots=True)
 class CompactionRecord:
-    """The rows of a generation's capture day in merged files; create-only. Of a day the greatest ``number`` counts.
+    """The merged files of one capture day of a generation. Never overwritten; the highest ``number`` of a day counts.
 
-    ``shards`` are those whose rows of that day are in ``files``, all three tables: a reader takes ``files`` instead
-    of theirs. Whoever opened the tables before ``compacted`` may still read what was there before. ``forgotten`` counts
-    the sources that were forgotten before, by shard, where there are any: their rows are not in the files.
+    ``files`` hold the rows of that day of these ``shards``, for all three tables: a reader takes ``files`` instead of
+    the files of the shards. A reader that opened the tables before ``compacted`` may still read the older files.
+    ``forgotten`` counts, for each shard, the sources that were forgotten before the merge: ``files`` do not hold their
+    rows.
     """
 
     scan_id: str
@@ -167,8 +168,8 @@ class CompactionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceNote:
-    """The reference of the ordinary that a scan used: its id, where it was, and how many frames, sampled at ``fps``
-    frames a second, it rests on."""
+    """The reference of ordinary footage that a scan used: its id, its place, and how many frames it was made from,
+    sampled at ``fps`` frames a second."""
 
     reference_id: str
     url: str
@@ -180,11 +181,11 @@ class ReferenceNote:
 class ScanRecord:
     """One generation of rows: everything that can change a row, and the ``scan_id`` hashed from it.
 
-    ``options`` are the method's options by name; ``vocabulary_sha256`` covers every known class, candidate
-    name and synonym. ``keyframes`` says that only those were sampled. Of ``reference`` the id is hashed.
-    ``created``, ``code_version`` and ``code_commit`` (None where the code is no checkout) are told, not hashed.
-    ``run`` is the number of the run: in the tables that of the first with this record, in a worker that of the run it
-    works for; 0 in old records.
+    ``options`` are the method's options by name. ``vocabulary_sha256`` covers every known class, candidate name and
+    synonym. ``keyframes`` says that only key frames were sampled. The hash includes the id of ``reference``. It does
+    not include ``created``, ``code_version`` and ``code_commit`` (None if the code is not a checkout). ``run`` is the
+    number of a run: in the tables, of the first run with this record; in a worker, of the run that it works for; 0 in
+    old records.
     """
 
     scan_id: str
@@ -215,7 +216,7 @@ class NameCount:
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What ``scan_shard`` hands back to the flow: small enough for thousands of them."""
+    """What ``scan_shard`` returns to the flow: small, because there are thousands of them."""
 
     shard_id: str
     frames: int

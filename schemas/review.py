@@ -1,4 +1,4 @@
-"""The records of the review queue that cross rooms: what mining hands in, what people decided, what was done."""
+"""The records of the review queue: items that mining adds, decisions of people, and events."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,11 +7,11 @@ from enum import StrEnum
 from schemas.geometry import Box as Box
 
 UNKNOWN_NAME = "unknown object"
-"""The name of an item that has no clear one. It is never a name that a person gave."""
+"""The name of an item without a clear name. A person never gives this name."""
 
 
 class State(StrEnum):
-    """Where an item of the queue stands."""
+    """The state of an item in the queue."""
 
     PENDING = "pending"
     LEASED = "leased"
@@ -27,7 +27,7 @@ class State(StrEnum):
 
     @property
     def is_judged(self) -> bool:
-        """Whether a decision stands, handed over or not."""
+        """Whether it has a decision, exported or not."""
         return self in (State.DECIDED, State.EXPORTED)
 
 
@@ -36,10 +36,10 @@ JUDGED = tuple(state for state in State if state.is_judged)
 
 
 class Verdict(StrEnum):
-    """What a person said of an item.
+    """What a person decided about an item.
 
-    ``accept`` the suggested name is right; ``relabel`` it is another unknown thing, with a name; ``known``
-    it is of a class of the known vocabulary; ``not an object`` it is nothing; ``unsure`` cannot be told.
+    ``accept``: the suggested name is right. ``relabel``: it is another unknown object, with a name. ``known``: it is
+    of a known class. ``not an object``: there is no object. ``unsure``: the person cannot tell.
     """
 
     ACCEPT = "accept"
@@ -50,7 +50,7 @@ class Verdict(StrEnum):
 
     @property
     def is_real(self) -> bool:
-        """Whether it is an unknown object: what the scan is for, and what precision counts as found."""
+        """Whether it is an unknown object: what a scan looks for, and what counts as correct in precision."""
         return self in (Verdict.ACCEPT, Verdict.RELABEL)
 
     @property
@@ -60,14 +60,14 @@ class Verdict(StrEnum):
 
 
 class Unclear(StrEnum):
-    """Why the model gave no name: the best two are too alike (``margin``), or no name is near (``distance``)."""
+    """Why the model gave no name: the two best are too close (``margin``), or none is close enough (``distance``)."""
 
     MARGIN = "margin"
     DISTANCE = "distance"
 
 
 class MaskState(StrEnum):
-    """What people said of a mask: it fits, it is wrong, or somebody repaired it. Nobody vouched for any other."""
+    """What people said of a mask: it is right, it is wrong, or somebody repaired it."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -75,12 +75,12 @@ class MaskState(StrEnum):
 
     @property
     def is_vouched(self) -> bool:
-        """Whether a person answers for the mask."""
+        """Whether a person called the mask right or repaired it."""
         return self in (MaskState.RIGHT, MaskState.REPAIRED)
 
 
 class Second(StrEnum):
-    """Where the second opinion on an item stands: asked for, the same as the first, another, or settled by a person."""
+    """The state of a second opinion: asked for, the same as the first, different, or settled by a person."""
 
     WANTED = "wanted"
     AGREED = "agreed"
@@ -107,22 +107,22 @@ class TrackFrame:
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """One object for a person to judge, with all that is needed to judge it when the archive is gone.
+    """One object for a person to judge, with everything needed to judge it without the archive.
 
-    ``item_id`` is 1 to 64 of ``A-Z a-z 0-9 _ -`` and stays the same when the same object is handed in again.
-    ``rank`` orders the queue, highest first; ``score`` is the anomaly score in [0, 1], the greatest of its track;
-    ``anomaly_percentile`` is the share of the fleet's objects with no greater one, in [0, 1]. ``box`` is the object
-    on the frame and ``mask_rle`` its mask: COCO compressed run lengths of the whole frame
+    ``item_id`` is 1 to 64 of ``A-Z a-z 0-9 _ -`` and stays the same if the same object is added again.
+    ``rank`` orders the queue, highest first; ``score`` is the anomaly score in [0, 1], the highest of its track;
+    ``anomaly_percentile`` is the share of the fleet's objects whose score is not higher, in [0, 1]. ``box`` is the
+    object on the frame and ``mask_rle`` its mask: COCO compressed run lengths of the whole frame
     (``frame_height`` x ``frame_width``). ``crop_jpeg`` shows ``crop_box`` of the frame, at any resolution.
     ``track`` lists the frames of the object in order of time, the item's own included. ``embedding`` is a
     vector of little-endian float16, or None. ``cluster`` is shared by look-alikes. ``drawn_at_random`` marks
-    the share that was not chosen by rank, from which precision is estimated.
+    the items that were not chosen by rank; precision is estimated from them.
 
-    ``duplicate_of`` names the item that shows the same object already. ``supersedes`` names items of older
-    scans that this one replaces as long as nobody judged or holds them.
+    ``duplicate_of`` is the item that already shows the same object. ``supersedes`` are items of older scans that this
+    item replaces, unless somebody judged or holds them.
 
-    ``unclear`` says why ``name`` is "unknown object", where that is known. ``timestamp_source`` says where the time
-    comes from: a ``TimestampSource``, or None where that is not recorded.
+    ``unclear`` says why ``name`` is "unknown object", if that is known. ``timestamp_source`` says where the time comes
+    from: a ``TimestampSource``, or None if it is not recorded.
     """
 
     item_id: str
@@ -156,19 +156,19 @@ class ReviewItem:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the model committed to a name."""
+        """Whether the model gave a name."""
         return self.name != UNKNOWN_NAME
 
     @property
     def suggestion(self) -> str | None:
-        """The name that accepting it records: its own, or the likeliest where none is clear. None: there is none."""
+        """The name that accepting records: its own, or the likeliest if none is clear; None if there is none."""
         if self.is_clear:
             return self.name
         return next((guess.name for guess in self.names if guess.name != UNKNOWN_NAME), None)
 
     @property
     def frames_per_second(self) -> float | None:
-        """Of its footage, by the frames on which it was seen; None where that was only one."""
+        """The frame rate of its footage, from the frames of its track; None if there is only one."""
         if not self.track or self.track[-1].frame_index <= self.track[0].frame_index:
             return None
         seconds = (self.track[-1].timestamp - self.track[0].timestamp).total_seconds()
@@ -184,9 +184,8 @@ class ReviewItem:
 class ItemStatus:
     """The part of an item that changes.
 
-    ``holder`` has the item until ``until`` while it is leased; ``until`` of a snoozed item is when it comes
-    back. ``verdict``, ``name``, ``decided_by`` and ``decided_at`` belong to decided and exported items;
-    ``name`` is None where the verdict names nothing.
+    A leased item belongs to ``holder`` until ``until``; a snoozed item comes back at ``until``. ``verdict``, ``name``,
+    ``decided_by`` and ``decided_at`` are set for decided and exported items; ``name`` is None if the verdict has none.
     """
 
     state: State
@@ -201,10 +200,10 @@ class ItemStatus:
 
 @dataclass(frozen=True, slots=True)
 class QueuedItem:
-    """An item as it stands in the queue.
+    """An item with its current status.
 
-    ``mask_state`` is what people said of its mask, ``repaired`` the mask that takes the place of the item's, and
-    ``second`` where a second opinion stands.
+    ``mask_state`` is what people said of its mask, ``repaired`` the mask that replaces the one of the item, and
+    ``second`` the state of a second opinion.
     """
 
     item: ReviewItem
@@ -215,13 +214,13 @@ class QueuedItem:
 
     @property
     def mask_rle(self) -> bytes:
-        """The mask that counts: the repaired one, or that of the scan."""
+        """The mask in force: the repaired one, or else the one of the scan."""
         return self.repaired.mask_rle if self.repaired else self.item.mask_rle
 
 
 @dataclass(frozen=True, slots=True)
 class RepairedMask:
-    """A mask that a person repaired, as ``ReviewItem.mask_rle``; ``edits`` are the steps, in words, by which."""
+    """A mask that a person repaired, in the form of ``ReviewItem.mask_rle``; ``edits`` are the steps, in words."""
 
     mask_rle: bytes
     edits: tuple[str, ...]
@@ -231,7 +230,7 @@ class RepairedMask:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided. ``name`` is None where the verdict names nothing."""
+    """A decision of a person. ``name`` is None if the verdict has none."""
 
     item_id: str
     verdict: Verdict
@@ -262,17 +261,16 @@ class EventKind(StrEnum):
 
     @property
     def is_of_leases(self) -> bool:
-        """Whether it only tells who held the item: noise to whoever reads what was decided."""
+        """Whether it is only about leases, which a reader of decisions does not need."""
         return self in (EventKind.LEASED, EventKind.RELEASED, EventKind.EXPIRED, EventKind.WOKEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Who changed an item, when, from what to what.
+    """A change of an item: who, when, and its status before and after.
 
-    The events of one call share an ``action_id``. ``undoes`` is the ``event_id`` that an undo takes back. ``note`` is
-    a comment, or what a mask or a second opinion became.
-    ``before`` is None for the first event of an item.
+    The events of one call share an ``action_id``. ``undoes`` is the ``event_id`` that an undo reverses. ``note`` is a
+    comment, or the new state of a mask or a second opinion. ``before`` is None for the first event of an item.
     """
 
     event_id: int
@@ -289,7 +287,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What a second reviewer said of an item, without having been told what the first did."""
+    """A second opinion on an item, given without knowing the first decision."""
 
     item_id: str
     reviewer: str

@@ -92,29 +92,30 @@ def embeddings_schema(dimension: int) -> pa.Schema:
 
 
 _WHERE = {
-    "source_uri": "the clip, recording, tar or folder of images it was seen in; opens again where the archive is",
+    "source_uri": "the clip, recording, tar or folder of images; `read_frame` reads the frame from it",
     "drive": "the first folder below the archive's root",
-    "frame_index": "number of the frame in the video, from 0; of images, among those of the source",
+    "frame_index": "number of the frame in the video, or of the image in the source, from 0",
     "timestamp": "capture time of the frame",
     "timestamp_source": "where that time comes from: `inventory`, `sidecar`, `container`, `filename` or `mtime`",
-    "latitude": "degrees, where a position is known",
-    "longitude": "degrees, where a position is known",
-    "camera": "the topic of a recording (MCAP); null where a source has one camera",
+    "latitude": "degrees; null if no position is known",
+    "longitude": "degrees; null if no position is known",
+    "camera": "the topic of a recording (MCAP), or the track of a video; null if the source has one camera",
 }
 
 DESCRIPTIONS: dict[Table, dict[str, str]] = {
     Table.INSTANCES: _WHERE
     | {
-        "instance_id": "20 hex digits; the same instance of the same scan has the same id whoever finds it",
-        "track_id": "the same object on several frames of a camera shares it; null where tracks are not followed",
-        "name": "the best name, or `unknown object` where the best two are too close",
+        "instance_id": "20 hex digits; the same instance of the same scan always gets the same id",
+        "track_id": "the same for all instances of an object on neighbouring frames of a camera; null if objects "
+        "were not tracked",
+        "name": "the best name, or `unknown object` if no name is clear (see `name_reason`)",
         "name_score": "probability of that name among the candidates, in [0, 1]",
         "names": "the five best names with their probabilities, best first",
-        "track_name": "the name that all sightings of the track vote for, large and sharp ones more; `unknown object` "
-        "where none is clear",
-        "track_name_score": "probability of the track's best name, in [0, 1]",
+        "track_name": "the name that the instances of the track vote for (large and sharp ones count more); "
+        "`unknown object` if none is clear",
+        "track_name_score": "probability of the best name of the track, in [0, 1]",
         "name_reason": "why the name is `unknown object`: `margin` (the best two are too close), `distance` (all are "
-        "too far) or `candidates` (there are none); null where there is a name",
+        "too far) or `candidates` (there are none); null if there is a name",
         "name_source": "where the name comes from, such as the dictionary",
         "anomaly_score": "mean anomaly score over the mask, in [0, 1]",
         "anomaly_score_max": "largest anomaly score in the mask, in [0, 1]",
@@ -125,16 +126,16 @@ DESCRIPTIONS: dict[Table, dict[str, str]] = {
         "area": "pixels of the mask",
         "frame_height": "pixels",
         "frame_width": "pixels",
-        "mask_rle": "COCO compressed run lengths over the whole frame; `tasks.masks.decode_mask` opens them",
+        "mask_rle": "COCO compressed run lengths over the whole frame; `clipomaly.decode_mask` decodes them",
     },
     Table.FRAMES: _WHERE
     | {
-        "frame_height": "pixels; null where the frame could not be read",
-        "frame_width": "pixels; null where the frame could not be read",
+        "frame_height": "pixels; null if the frame could not be read",
+        "frame_width": "pixels; null if the frame could not be read",
         "status": "`ok` or `failed`",
         "error": "why it could not be read",
         "instance_count": "rows of `instances` for this frame",
-        "anomaly_fraction": "share of the frame's pixels given to names outside the known vocabulary, in [0, 1]",
+        "anomaly_fraction": "share of the frame's pixels with a name outside of the known classes, in [0, 1]",
         "anomaly_score_max": "largest anomaly score in the frame, in [0, 1]",
     },
     Table.EMBEDDINGS: {

@@ -8,12 +8,12 @@ from typing import Any, TypedDict, Unpack
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which judged items a dataset takes; an empty tuple or None asks nothing.
+    """Which judged items a dataset takes; an empty tuple or None means no condition.
 
     ``names`` are the decided names; ``first_day`` and ``last_day`` are capture dates in UTC, both included;
-    ``agreement`` is the least share of judged look-alikes that must have been judged the same; ``best`` is how
-    many frames of a track are taken, the surest ones and always the one that was judged. ``vouched_masks`` takes only
-    the judged frames whose mask a person called right or repaired.
+    ``agreement`` is the smallest share of judged look-alikes with the same verdict. ``best`` is how many frames of a
+    track are taken: those with the highest score, and always the judged one. ``vouched_masks`` takes only the judged
+    frames whose mask a person called right or repaired.
     """
 
     names: tuple[str, ...] = ()

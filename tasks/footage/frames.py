@@ -1,4 +1,4 @@
-"""Frames of a source of any kind → RGB arrays with their times, one by one."""
+"""Read the frames of a source of any kind: RGB arrays with their times, one by one."""
 
 import os
 from collections.abc import Iterator

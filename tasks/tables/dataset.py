@@ -31,8 +31,8 @@ def open_rows(root: Location, table: str, scan_id: str | None = None) -> ds.Data
 class LocalFiles:
     """Parquet files on a local disk, absolute paths, and a condition in SQL for the rows in them that count.
 
-    ``schema`` is that of ``open_table``: ``scan`` and ``dt`` are told by the folders of a file, and files that are not
-    of one schema version lack what was added later.
+    ``schema`` is that of ``open_table``: ``scan`` and ``dt`` come from the folders of a file, and files of an older
+    schema version lack the newer columns.
     """
 
     paths: tuple[str, ...]
@@ -42,8 +42,8 @@ class LocalFiles:
 
 
 def local_files(root: Location, table: str) -> LocalFiles | None:
-    """What ``open_rows`` would give, for an engine that reads Parquet itself; None where it must be asked: tables that
-    are not on a local disk or are empty, and embeddings, whose type differs.
+    """The rows of ``open_rows`` as files, for an engine that reads Parquet itself. None if it cannot read them itself:
+    tables that are not on a local disk or are empty, and embeddings, whose type differs.
 
     Raises UserError as ``open_table`` does.
     """
@@ -82,6 +82,6 @@ def _dataset(root: Location, selection: Selection) -> ds.Dataset:
 
 
 def _known_of(item: SelectedFile) -> ds.Expression:
-    """What is known of the rows of a file without reading it."""
+    """What is known about the rows of a file without reading it."""
     known = (ds.field("scan") == item.scan_id) & (ds.field("dt") == pa.scalar(item.day))
     return known if item.shard_id is None else known & (ds.field("shard") == item.shard_id)

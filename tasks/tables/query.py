@@ -15,12 +15,12 @@ from tasks.tables.tables import Tables
 
 _GLOB = frozenset("*?[{")  # DuckDB takes a path with one of these for a pattern
 
-# The last two folders alone: those above the tables may be named ``drive=…`` or ``scan=…`` as well.
+# Only the last two folders: folders above the tables may also be named ``drive=…`` or ``scan=…``.
 _FOLDERS = "/scan=([^/]*)/dt=([^/]*)/([^/]*)[.]parquet$"
 _FROM_PATH = {
     "scan": f"regexp_extract(filename, '{_FOLDERS}', 1)",
     "dt": f"CAST(regexp_extract(filename, '{_FOLDERS}', 2) AS DATE)",
-    # Files of schema versions before 3 lack it; each of those holds one shard, and has its name.
+    # Files of schema versions before 3 lack it. Each of them holds one shard and has its name.
     "shard": f"coalesce(shard, regexp_extract(filename, '{_FOLDERS}', 3))",
 }
 
@@ -32,12 +32,12 @@ Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 def connect(
     tables: str | os.PathLike[str] | Tables, wanted: Iterable[Table] = Table, *, external_access: bool = True
 ) -> Connection:
-    """A DuckDB connection with the views ``instances``, ``frames`` and ``embeddings``, or those that are wanted:
-    committed rows, the newest generation of each source.
+    """A DuckDB connection with the views ``instances``, ``frames`` and ``embeddings`` (or only the wanted ones): the
+    committed rows, of each source the newest generation.
 
-    Where DuckDB can read the files itself it does: it then takes the columns of a row only once it knows that the row
-    is wanted, which Arrow does not. Without ``external_access`` SQL reads nothing but these tables, writes no file and
-    cannot change that.
+    If possible, DuckDB reads the files itself: unlike Arrow, it then reads the other columns of a row only when it
+    knows that the row is wanted. Without ``external_access``, SQL can only read these tables. It can write no file, and
+    it cannot change this.
 
     Raises:
         UserError: no tables there.
@@ -93,7 +93,7 @@ def _view(connection: Connection, table: Table, files: LocalFiles) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query answers: the names of its columns, which of them are numbers, and its rows as Python values."""
+    """The answer of a query: the names of its columns, which of them are numbers, and its rows as Python values."""
 
     columns: tuple[str, ...]
     numbers: tuple[bool, ...]
@@ -104,17 +104,16 @@ _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*
 
 
 def run_query(tables: Tables, sql: str, *, unsafe: bool = False) -> Answer:
-    """Run one SQL statement over the tables.
-
-    It reads the tables alone and writes no file, unless it is ``unsafe``: then it may do what DuckDB can.
+    """Run one SQL statement over the tables. It can only read the tables, unless it is ``unsafe``: then it can do
+    everything that DuckDB can.
 
     Raises:
         UserError: no tables there, or a query that fails.
-        UsageError: SQL that DuckDB does not take, with DuckDB's reason, or that reaches beyond the tables.
+        UsageError: SQL that DuckDB refuses, with DuckDB's reason, or that reaches outside of the tables.
     """
     with connect(tables, external_access=unsafe) as connection:
         try:
-            # The files of the tables may be opened, and with that overwritten: what writes is refused by its kind.
+            # DuckDB may open the files of the tables, so it could overwrite them: statements that write are refused.
             if not unsafe and any(
                 statement.type == duckdb.StatementType.COPY for statement in connection.extract_statements(sql)
             ):

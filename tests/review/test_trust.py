@@ -43,7 +43,7 @@ def test_a_group_is_accepted_by_each_items_own_name(queue: Queue) -> None:
 @pytest.mark.parametrize("verdict", [Verdict.RELABEL, Verdict.KNOWN])
 def test_words_that_name_nothing_are_no_names(queue: Queue, name: str, verdict: Verdict) -> None:
     queue.enqueue([make_item(0)])
-    with pytest.raises(BadInputError, match=r"no name|a verdict"):
+    with pytest.raises(BadInputError, match=r"not the name|a verdict"):
         queue.decide("ann", "item000000", verdict, name)
 
 
