@@ -42,6 +42,8 @@ def _of_scan(tables: Tables, scan_id: str, tracks: Collection[str]) -> Sightings
     of_track: dict[str, list[int]] = defaultdict(list)
     for index, track in enumerate(pc.coalesce(rows["track_id"], rows["instance_id"]).to_pylist()):
         of_track[track].append(index)
+    if not of_track:  # the tables no longer hold these objects
+        return {}
     chosen = {
         track: sorted({own[round(at)] for at in np.linspace(0, len(own) - 1, _MOST)}) for track, own in of_track.items()
     }
