@@ -82,14 +82,14 @@ def test_promotion_is_shown_first_and_written_when_asked(
     assert (again.code, again.err.count("\n")) == (1, 1) and "never changed" in again.err
     nothing = clipomaly("vocabulary", "promote", "--queue", judged, "--tables", tables, "--vocabulary", words)
     assert nothing.code == 0 and "nothing was decided often enough" in nothing.out
-    assert nothing.out.count("not changed") == 2
+    assert nothing.out.count("not changed") == 3  # the name, its exemplars, and the suppression
 
 
 def test_what_promotion_leaves_out(clipomaly: Run, judged: Path, tables: Path) -> None:
     ran = clipomaly("vocabulary", "promote", "--queue", judged)
     assert ran.code == 0 and "without --tables nothing is suppressed" in ran.out and "suppression" not in ran.out
     ran = clipomaly("vocabulary", "promote", "--queue", judged, "--tables", tables, "--leave-out", "Parade dragons")
-    assert "+ suppression" in ran.out and "dragon" not in ran.out
+    assert "+ suppression" in ran.out and "+ name" not in ran.out and "it is left out, as asked" in ran.out
     ran = clipomaly("vocabulary", "promote", "--queue", judged, "--tables", tables, "--at-least", 5)
     assert "+ name parade dragon" in ran.out and "+ suppression" not in ran.out
 
