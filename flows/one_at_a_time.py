@@ -46,7 +46,7 @@ def one_at_a_time(parameters: ScanParameters) -> Iterator[None]:
     """
     what = "\n".join((parameters.archive, parameters.tables, *parameters.prefixes))
     hold = _Hold(f"clipomaly_{hashlib.sha256(what.encode()).hexdigest()[:12]}")
-    if not _asked("other runs of this archive are not looked for", hold.take):
+    if not _asked("it is not known whether another run scans this archive", hold.take):
         raise Busy(f"another run scans {parameters.archive} into {parameters.tables}")
     ended = Event()
     beats = Thread(target=copy_context().run, args=(hold.keep, ended), name="one-at-a-time", daemon=True)
@@ -60,13 +60,13 @@ def one_at_a_time(parameters: ScanParameters) -> Iterator[None]:
 
 
 def _asked(otherwise: str, ask: Callable[[], bool]) -> bool:
-    """What the server answers; True where it is away."""
+    """What the server answers; True if it cannot be reached."""
     try:
         return ask()
     except Exception as error:
         if not server_is_away(error):
             raise
-        log.warning("the Prefect server is away: %s (%s)", otherwise, one_line(error))
+        log.warning("the Prefect server cannot be reached: %s (%s)", otherwise, one_line(error))
         return True
 
 

@@ -10,7 +10,7 @@ from clipomaly.cli.arguments import Format, Tables
 def query(
     tables: Tables,
     sql: Annotated[str, typer.Argument(help="SQL over the tables instances, frames and embeddings.")],
-    output: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    output: Annotated[Format, typer.Option("--format", help="Format of the output.")] = Format.TABLE,
     raw: Annotated[
         bool, typer.Option("--raw", help="CSV: leave text that a spreadsheet would take for a formula as it is.")
     ] = False,
