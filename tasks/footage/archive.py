@@ -14,14 +14,15 @@ import pyarrow as pa
 from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
 from tasks.errors import UsageError
-from tasks.footage.capture_time import is_ahead, time_in_name
+from tasks.footage.capture_time import is_ahead, time_in_folders, time_in_name
 from tasks.footage.image_files import IMAGE_SUFFIXES, folder_etag, image_members, is_image
 from tasks.footage.inventory import read_inventory
 from tasks.footage.kinds import KINDS, is_source
+from tasks.footage.layouts import event_beside, is_of_tesla, is_read_with_footage
 from tasks.footage.leftovers import is_left_by_systems, is_thumbnail
 from tasks.footage.opening import open_source
-from tasks.footage.positions import TRACK_SUFFIXES
 from tasks.footage.sources import SOURCES, Sources
+from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, Part, of_inventory, walk
 from tasks.names import printable
 from tasks.storage import Entry, Location, cannot_read, entry, is_local, locate
@@ -156,7 +157,7 @@ def _sort_out(listed: Iterable[Listed]) -> _Sorted:
             found.append(item)
         elif is_left_by_systems(item.name) or is_thumbnail(item.name):
             left_over += 1
-        elif posixpath.dirname(item.name).endswith(LABEL_FOLDER_SUFFIX):
+        elif posixpath.dirname(item.name).endswith(LABEL_FOLDER_SUFFIX) or is_read_with_footage(item.name):
             continue
         elif item.name.endswith("/"):
             ignored.add(item.name)
@@ -170,7 +171,9 @@ def _sort_out(listed: Iterable[Listed]) -> _Sorted:
             ignored.add(item.name)
 
     def of(name: str, *suffixes: str) -> Entry | None:
-        stems = (name.lower(), posixpath.splitext(name.lower())[0])
+        stems = [name.lower(), posixpath.splitext(name.lower())[0]]
+        if is_of_tesla(name):
+            stems.append(event_beside(name))
         return next((beside[stem + end] for end in suffixes for stem in stems if stem + end in beside), None)
 
     for item in files:
@@ -181,6 +184,8 @@ def _sort_out(listed: Iterable[Listed]) -> _Sorted:
         described = {folder.lower() for folder in images}
         for item in (*files, *(member for members in images.values() for member in members)):
             described |= {item.name.lower(), posixpath.splitext(item.name.lower())[0]}
+            if is_of_tesla(item.name):
+                described.add(event_beside(item.name))
         ignored |= {item.name for name, item in beside.items() if posixpath.splitext(name)[0] not in described}
     return _Sorted(found, ignored, left_over)
 
@@ -240,4 +245,6 @@ def _captured(found: Found) -> tuple[datetime, TimestampSource]:
     named = time_in_name(posixpath.basename(found.entry.name.rstrip("/"))) or time_in_name(posixpath.basename(first))
     if named and not is_ahead(named, found.entry.modified):
         return named, TimestampSource.FILENAME
+    if by_folder := time_in_folders(found.entry.name, found.entry.modified):
+        return by_folder, TimestampSource.FILENAME
     return found.entry.modified, TimestampSource.MTIME

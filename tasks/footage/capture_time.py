@@ -1,6 +1,7 @@
 """When something was recorded: from a file's name, its container's header, or the sidecar beside it."""
 
 import json
+import posixpath
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,8 +31,25 @@ _SINCE_1970 = re.compile(
     r"(?<![a-zA-Z0-9.])(1[4-9]\d{8}|[23]\d{9})(?:[.](\d{1,9}))?(?=$|[^a-zA-Z0-9.]|[.](?!\d))"
     r"|(?<!\d)(\d{13}|\d{16}|\d{19})(?!\d)"
 )
+# Segments of comma.ai's devices, of a minute each: DEVICE|DATE--TIME/SEGMENT/ or DATE--TIME--SEGMENT/.
+_SEGMENT = re.compile(r"(20\d\d-\d\d-\d\d--\d\d-\d\d-\d\d)(?:--|/)(\d{1,3})$")
+_FOLDERS = 2  # above a file, that may name its time
+_AT_EVENT = timedelta(minutes=2)
 _FARTHEST_OFFSET = 14 * 60  # minutes
 _DAY_FIRST = re.compile(r"^20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What Tesla's ``event.json`` says of an event: ``timestamp`` in local time, and why the clips were saved."""
+
+    timestamp: datetime | None
+    reason: str
+
+    def tells_place(self, captured: datetime) -> bool:
+        """Whether a clip that begins at ``captured`` was recorded where the event was: near it in time, or parked."""
+        moment = plausible(self.timestamp)
+        return self.reason.startswith("sentry") or (moment is not None and abs(moment - captured) <= _AT_EVENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,7 @@ class Sidecar:
     latitude: Annotated[float, Field(ge=-90, le=90)] | None = None
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
     track: list[object] | None = None
+    event: Event | None = None
 
 
 _SIDECAR = TypeAdapter(Sidecar)
@@ -64,6 +83,8 @@ def read_sidecar(data: bytes) -> Sidecar | None:
         told = json.loads(data)
         if isinstance(told, dict):
             told = {_OTHER_NAMES.get(name, name): value for name, value in told.items() if value is not None}
+            if {"latitude", "longitude", "reason", "timestamp"} <= told.keys():
+                told["event"] = {"timestamp": told["timestamp"], "reason": told["reason"]}
             captured = told.get("captured")
             if isinstance(captured, int | float) and not isinstance(captured, bool):
                 told["captured"] = moment_of(captured)
@@ -92,6 +113,19 @@ def time_in_name(name: str) -> datetime | None:
         except ValueError:  # digits that are no date
             return None
     return next((moment for moment, _ in counts if moment), None)
+
+
+def time_in_folders(path: str, written: datetime) -> datetime | None:
+    """The UTC time that the folders of a file name: that of the first file in them. None where the file was ``written``
+    within a day of that, which then says more of this one.
+    """
+    folder = posixpath.dirname(path.rstrip("/"))
+    if segment := _SEGMENT.search(folder):
+        start = time_in_name(segment[1])
+        return start and start + timedelta(minutes=int(segment[2]))
+    names = [name for name in folder.split("/") if name][-_FOLDERS:]
+    named = next((moment for name in reversed(names) if (moment := time_in_name(name))), None)
+    return named if named and abs(written - named) > _AHEAD and not is_ahead(named, written) else None
 
 
 def _date(match: re.Match[str]) -> datetime | None:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import DeniedError, SourceError
-from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_name
+from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_folders, time_in_name
 from tasks.footage.kinds import kind_of
+from tasks.footage.layouts import comma_moments, described_elsewhere
 from tasks.footage.source_kind import GONE, Inside
 from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import is_denied, is_missing, is_out_of_reach, storage_errors
@@ -30,7 +31,8 @@ def open_source(source: Source) -> Source:
     place = locate(source.uri)
     try:
         inside = kind_of(source.uri).look_inside(place, source)
-        sidecar = _read_sidecar(locate(source.sidecar)) if source.sidecar else None
+        beside = locate(source.sidecar) if source.sidecar else described_elsewhere(place)
+        sidecar = _read_sidecar(beside) if beside else None
     except DeniedError:
         return source
     except SourceError as error:
@@ -43,7 +45,9 @@ def open_source(source: Source) -> Source:
         gone = is_missing(error) and not place.fs.lexists(place.path)  # a link to nothing is there
         return replace(source, error=GONE if gone else f"cannot be opened: {reason(error)}")
     captured, captured_from, clock = _captured(source, inside, sidecar)
-    unread = f"{source.sidecar} cannot be read as a sidecar: not used" if source.sidecar and not sidecar else None
+    unread = f"{beside.url} cannot be read as a sidecar: not used" if beside and not sidecar else None
+    if sidecar and sidecar.event and not sidecar.event.tells_place(captured):
+        sidecar = replace(sidecar, latitude=None, longitude=None)
     return replace(
         source,
         captured=captured,
@@ -51,7 +55,7 @@ def open_source(source: Source) -> Source:
         footage_seconds=inside.seconds,
         latitude=sidecar.latitude if sidecar else None,
         longitude=sidecar.longitude if sidecar else None,
-        track=source.track or (source.sidecar if sidecar and sidecar.track else None),
+        track=source.track or (beside.url if beside and sidecar and sidecar.track else None),
         note="; ".join(note for note in (clock, unread, inside.note) if note) or None,
     )
 
@@ -74,6 +78,7 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
         return sidecar.captured, TimestampSource.SIDECAR, None
     name = posixpath.basename(source.uri.rstrip("/"))
     by_camera = (
+        (next(iter(comma_moments(locate(source.uri))), None), TimestampSource.SIDECAR),
         (inside.container_time, TimestampSource.CONTAINER),
         (time_in_name(name) or time_in_name(posixpath.basename(inside.first_name)), TimestampSource.FILENAME),
     )
@@ -85,4 +90,6 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
             note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not used"
     # A file is written last when its recording ends. One of 1970 or so tells no time at all.
     lasted = timedelta(seconds=inside.lasts if plausible(inside.modified) else 0)
-    return inside.modified - lasted, TimestampSource.MTIME, note
+    began = inside.modified - lasted
+    by_folder = time_in_folders(source.uri, began)
+    return (by_folder, TimestampSource.FILENAME, note) if by_folder else (began, TimestampSource.MTIME, note)

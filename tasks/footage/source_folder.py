@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
 from tasks.footage.capture_time import is_ahead, time_in_name
+from tasks.footage.image_exif import HEAD, told_by_exif
 from tasks.footage.image_files import folder_etag, image_members
-from tasks.footage.images import BadImage, check_size, image_at
-from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored
+from tasks.footage.images import BadImage, check_size, decode_image
+from tasks.footage.layouts import kitti_fixes, told_of_images
+from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored, Told
 from tasks.names import printable
-from tasks.storage import Location, reason
+from tasks.storage import Entry, Location, reason
 from tasks.storage_errors import is_out_of_reach, storage_errors
 
 _READERS = 4
@@ -25,33 +28,60 @@ def _look_inside(folder: Location, source: Source) -> Inside:
     members = image_members(folder)
     if folder_etag(members) != source.etag:
         raise SourceError(CHANGED)
-    return Inside(members[0].modified, float(len(members)), first_name=members[0].name)
+    first = members[0]
+    told = told_of_images(folder, [first.name]).get(first.name, Told())
+    if told.moment is None:
+        told = told_by_exif(_head(folder.child(first.name)))
+    return Inside(first.modified, float(len(members)), told.moment, first_name=first.name)
+
+
+def _head(image: Location) -> bytes:
+    try:
+        return bytes(image.fs.cat_file(image.path, start=0, end=HEAD))
+    except storage_errors() as error:
+        if is_out_of_reach(error):
+            raise
+        return b""  # whoever reads the image tells
 
 
 def _frames(folder: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
-    # A sidecar or the folder's name says more of the day than when the files were last copied.
-    told = source.captured_from is not TimestampSource.MTIME
+    members = image_members(folder)
+    layout = told_of_images(folder, [member.name for member in members])
     found, refused = False, None
-    for index, member in enumerate(image_members(folder)):
-        named = time_in_name(member.name)
-        if named and not is_ahead(named, member.modified):
-            moment, origin = named, TimestampSource.FILENAME
-        elif told:
-            moment, origin = source.captured, source.captured_from
-        else:
-            moment, origin = member.modified, TimestampSource.MTIME
-        image, error = None, None
+    for index, member in enumerate(members):
+        image, error, told = None, None, layout.get(member.name, Told())
         try:
-            image = image_at(folder.child(member.name), member.size)
+            check_size(member.size)
+            data = folder.fs.cat_file(folder.child(member.name).path)
+            told = told.or_else(told_by_exif(data))
+            image = decode_image(data)
         except storage_errors(BadImage) as bad:
             if is_out_of_reach(bad):
                 raise
             error = f"{printable(member.name)}: {reason(bad)}"
             refused = bad if isinstance(bad, PermissionError) else refused
+        moment, origin = _when(source, member, layout.get(member.name, Told()).moment, told.moment)
         found = found or image is not None
-        yield Frame(index, moment, origin, image, error)
+        yield Frame(index, moment, origin, image, error, None, told.latitude, told.longitude)
     if refused and not found:
         raise refused  # all of it: the folder counts as one that may not be read
+
+
+def _when(
+    source: Source, member: Entry, by_layout: datetime | None, by_exif: datetime | None
+) -> tuple[datetime, TimestampSource]:
+    by_camera = (
+        (by_layout, TimestampSource.SIDECAR),
+        (by_exif, TimestampSource.CONTAINER),
+        (time_in_name(member.name), TimestampSource.FILENAME),
+    )
+    for moment, origin in by_camera:
+        if moment and not is_ahead(moment, member.modified):
+            return moment, origin
+    # A sidecar or the folder's name says more of the day than when the files were last copied.
+    if source.captured_from in (TimestampSource.MTIME, TimestampSource.CONTAINER):
+        return member.modified, TimestampSource.MTIME
+    return source.captured, source.captured_from
 
 
 def _pictures(folder: Location, indices: Sequence[int]) -> Iterator[Stored]:
@@ -72,4 +102,4 @@ def _pictures(folder: Location, indices: Sequence[int]) -> Iterator[Stored]:
             yield from pool.map(read, indices[start : start + _AHEAD])
 
 
-FOLDER = SourceKind(_look_inside, _frames, _pictures, _etag)
+FOLDER = SourceKind(_look_inside, _frames, _pictures, _etag, lambda folder, source: kitti_fixes(folder))

@@ -39,7 +39,7 @@ class Frame:
 
     ``index`` is its number in the video, from 0 (images: among the images of the source); ``timestamp`` in UTC;
     ``camera`` is its topic in a recording; ``image`` is (H, W, 3) uint8 RGB, upright, or None where it could not
-    be read, and then ``error`` says why.
+    be read, and then ``error`` says why. ``latitude`` and ``longitude`` are in degrees, where the image itself tells.
     """
 
     index: int
@@ -48,6 +48,22 @@ class Frame:
     image: Rgb | None
     error: str | None = None
     camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """When (UTC) and where (degrees, WGS 84) an image was taken, as far as something tells."""
+
+    moment: datetime | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+    def or_else(self, other: "Told") -> "Told":
+        """With what it does not tell from another."""
+        place = self if self.latitude is not None else other
+        return Told(self.moment or other.moment, place.latitude, place.longitude)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +73,10 @@ class Fix:
     moment: datetime
     latitude: float
     longitude: float
+
+
+class BadTrack(Exception):
+    """Where the car was cannot be told from this. One line that says why."""
 
 
 Stored = bytes | Rgb | BadImage
@@ -75,7 +95,8 @@ class SourceKind:
     (``open_header`` does). ``frames`` gives them in order, holding one at a time; it gets the frames a second of the
     scan, and whether it takes key frames alone. ``pictures`` gives those of ascending numbers, one for each, as
     ``frames`` counted them. ``etag`` is the one that a listing made now would give. ``fixes`` are where the car was,
-    if it tells. ``sampled``: the frames a second count; of other kinds each image is a frame, and a second of footage.
+    if it tells; BadTrack says that it cannot be understood. ``sampled``: the frames a second count; of other kinds each
+    image is a frame, and a second of footage.
     A kind whose packages are missing raises MissingExtraError.
     """
 

@@ -17,9 +17,10 @@ import zstandard
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
 from tasks.footage.capture_time import time_in_name
+from tasks.footage.image_exif import told_by_exif
 from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, check_size, decode_image
-from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, open_header
+from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, Told, open_header
 from tasks.names import printable
 from tasks.storage import Location, reason
 
@@ -98,15 +99,26 @@ def _next_archive(file: Any, start: int) -> int | None:
 
 def _look_inside(place: Location, source: Source) -> Inside:
     names: list[str] = []
-    with open_header(place, source) as (file, now), _unpacked(file, place.path) as tar:
+    told = Told()
+    with open_header(place, source) as (file, now), _unpacked(file, place.path) as unpacked:
         try:
-            names.extend(member.name for _, member in _members(tar))
+            for tar, member in _members(unpacked):
+                if not names:
+                    told = _told(tar, member)
+                names.append(member.name)
         except SourceError:
             if not names:
                 raise
     if not names:
         raise SourceError("no images in the tar")
-    return Inside(now.modified, float(len(names)), first_name=names[0])
+    return Inside(now.modified, float(len(names)), told.moment, first_name=names[0])
+
+
+def _told(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Told:
+    try:
+        return told_by_exif(_read(tar, member))
+    except (BadImage, *_NOT_READ):  # whoever reads the image tells
+        return Told()
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
@@ -116,14 +128,19 @@ def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Ite
 
 
 def _frame(tar: tarfile.TarFile, member: tarfile.TarInfo, index: int, source: Source) -> Frame:
-    named = time_in_name(posixpath.basename(member.name))
-    moment = named or source.captured
-    origin = TimestampSource.FILENAME if named else source.captured_from
+    told, error = Told(), None
     try:
-        image = decode_image(_read(tar, member))
+        data = _read(tar, member)
+        told = told_by_exif(data)
+        image = decode_image(data)
     except (BadImage, *_NOT_READ) as bad:
-        return Frame(index, moment, origin, None, f"{printable(member.name)}: {reason(bad)}")
-    return Frame(index, moment, origin, image)
+        image, error = None, f"{printable(member.name)}: {reason(bad)}"
+    moment, origin = source.captured, source.captured_from
+    if told.moment:
+        moment, origin = told.moment, TimestampSource.CONTAINER
+    elif named := time_in_name(posixpath.basename(member.name)):
+        moment, origin = named, TimestampSource.FILENAME
+    return Frame(index, moment, origin, image, error, None, told.latitude, told.longitude)
 
 
 def _pictures(place: Location, indices: Sequence[int]) -> Iterator[Stored]:

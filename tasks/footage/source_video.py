@@ -13,10 +13,12 @@ from pymediainfo import MediaInfo
 from schemas.records import Source
 from tasks.errors import SourceError, UserError
 from tasks.footage.capture_time import time_in_header
+from tasks.footage.layouts import comma_moments
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, open_header
 from tasks.footage.video import sample_video, video_frames
 from tasks.footage.video_container import camera_streams, open_video
 from tasks.footage.video_indexing import read_index, told_seconds
+from tasks.footage.video_positions import video_fixes
 from tasks.storage import Location, is_local
 from tasks.storage_errors import is_full
 from tasks.temporary import temporary_folder
@@ -52,11 +54,12 @@ def look_into(file: BinaryIO, modified: datetime) -> Inside:
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
-    found = False
+    found, moments = False, comma_moments(place)
     with _local_file(place) as path:
         for frame in sample_video(path, fps, keyframes):
             found = found or frame.image is not None
-            moment = source.captured + timedelta(seconds=frame.seconds)
+            told = moments[frame.index] if frame.index < len(moments) else None
+            moment = told or source.captured + timedelta(seconds=frame.seconds)
             yield Frame(frame.index, moment, source.captured_from, frame.image, frame.error, frame.camera)
     if not found:
         raise SourceError("no frame of the video can be decoded")
@@ -88,4 +91,4 @@ def _local_file(place: Location) -> Iterator[str]:
         yield copy
 
 
-VIDEO = SourceKind(_look_inside, _frames, _pictures, sampled=True)
+VIDEO = SourceKind(_look_inside, _frames, _pictures, fixes=video_fixes, sampled=True)

@@ -19,7 +19,7 @@ from clipomaly_core.errors import UserError
 from tasks.errors import UsageError
 from tasks.footage.image_files import follow
 from tasks.footage.leftovers import is_left_by_systems
-from tasks.footage.positions import TRACK_SUFFIXES
+from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.storage import Entry, Location, entry, is_object_store, reason
 
 _THREADS = 8

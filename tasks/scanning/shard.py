@@ -292,7 +292,7 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
                 tally.notes.append(source.note)
             track = _track(source, tally)
             for frame in read_frames(source, record.fps, record.keyframes):
-                position = track.at(frame.timestamp) if track else _standing(source)
+                position = _own(frame) or (track.at(frame.timestamp) if track else _standing(source))
                 busy.seconds += time.perf_counter() - started
                 yield _Read(tally, frame, position)
                 started = time.perf_counter()
@@ -348,8 +348,14 @@ def _track(source: Source, tally: _Tally) -> Track | None:
     try:
         return read_track(source)
     except BadTrack as error:
-        tally.notes.append(f"positions in {source.track} not used: {error}")
+        tally.notes.append(f"positions in {source.track or source.uri} not used: {error}")
         return None
+
+
+def _own(frame: Frame) -> Position | None:
+    if frame.latitude is None or frame.longitude is None:
+        return None
+    return Position(frame.latitude, frame.longitude)
 
 
 def _standing(source: Source) -> Position | None:
