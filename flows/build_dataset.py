@@ -1,4 +1,4 @@
-"""Build a dataset of what the reviewers of a queue decided."""
+"""Build a dataset from the decisions in a queue."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tasks.datasets.build import Built, DatasetOptions, build_dataset
 
 @dataclass(frozen=True, slots=True)
 class DatasetRequest:
-    """What to build of which queue, and where."""
+    """Which dataset to build, from which queue, and where."""
 
     queue: str
     out: str
@@ -21,7 +21,8 @@ class DatasetRequest:
 
 
 def build_from_queue(request: DatasetRequest, progress: Callable[[int, int], None] = lambda done, total: None) -> Built:
-    """Build a dataset of the judged items of a queue. ``progress`` gets frames done and all, now and then.
+    """Build a dataset of the judged items of a queue. ``progress`` gets the number of frames done and of all frames
+    from time to time.
 
     Raises:
         UserError: as ``tasks.datasets.build.build_dataset``; ReviewError for a queue that cannot be read.

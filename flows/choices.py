@@ -1,4 +1,4 @@
-"""Words to choose from among the options of a scan, for the command's help: imports nothing."""
+"""The values of some options of a scan, for the command's help. Imports nothing heavy."""
 
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ class Partial(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """From which level up log lines go to stderr."""
+    """The lowest level of log lines that go to stderr."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -20,7 +20,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How log lines look."""
+    """The form of log lines."""
 
     TEXT = "text"
     JSON = "json"

@@ -1,4 +1,4 @@
-"""What a night does once its shards are scanned: records, mining, report, message, numbers. Each is a step."""
+"""The steps of a night after its shards are scanned: records, mining, report, message, metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from tasks.tables import Tables
 
 @dataclass(slots=True)
 class Told:
-    """What the morning is told beside the counts: where the report is, and which names are new."""
+    """Results for the message beside the counts: where the report is, and which names are new."""
 
     report: str | None = None
     gist: str | None = None
@@ -22,7 +22,7 @@ class Told:
 
 
 def close_night(parameters: ScanParameters, night: Night, summary: Summary, metrics: MetricsFile) -> Told:
-    """Do what was asked for beside the scan, and note in the summary how each of it went."""
+    """Run the steps that were asked for beside the scan, and note in the summary how each ended."""
     told = Told()
     summary.steps.append(run_step("records", lambda: _records(parameters, night, summary)))
     if parameters.queue is not None:
@@ -38,7 +38,7 @@ def close_night(parameters: ScanParameters, night: Night, summary: Summary, metr
 
 
 def send_failure(parameters: ScanParameters, reason: str) -> None:
-    """Tell of a night that could not begin, or broke off."""
+    """Send the message of a night that could not begin, or was interrupted."""
     from flows.notify import failure_message, send
 
     if urls := whom_to_tell(parameters):
@@ -46,7 +46,7 @@ def send_failure(parameters: ScanParameters, reason: str) -> None:
 
 
 def _records(parameters: ScanParameters, night: Night, summary: Summary) -> str:
-    """Leave records that are quick to read, and say there why shards are left."""
+    """Fold the commit records so that they are fast to read, and record why shards are left."""
     Tables.at(parameters.tables).fold(night.record.scan_id)
     if misfit := calibration_misfit(night.record, summary.frames, summary.instances):
         summary.notes.append(misfit)
@@ -55,7 +55,7 @@ def _records(parameters: ScanParameters, night: Night, summary: Summary) -> str:
     return "commit records folded"
 
 
-# What comes after a scan is loaded after it, and only where it is wanted: it would be a tenth of the start.
+# The steps import what they need when they run: at the start it would be a tenth of the start time.
 
 
 def _mine(parameters: ScanParameters) -> str:

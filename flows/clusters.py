@@ -1,4 +1,4 @@
-"""Dask and Ray, on this box or as a running cluster, as runners of shards: Prefect's own integrations."""
+"""Dask and Ray as runners of shards, on this machine or on a running cluster, by Prefect's own integrations."""
 
 import logging
 import os
@@ -26,10 +26,9 @@ T = TypeVar("T")
 
 @contextmanager
 def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: bool) -> Iterator[Engine]:
-    """Dask: the scheduler at the address, else ``workers`` processes of this box with ``threads`` threads each.
-
-    A scheduler that has no workers is waited for, and ``again``, where it was there before, one that does not answer.
-    Workers that cannot scan get no shard.
+    """Dask: the scheduler at the address, else ``workers`` processes of this machine with ``threads`` threads each. It
+    waits for a scheduler without workers. ``again`` means that the scheduler was there before: then it also waits for
+    one that does not answer. Workers that cannot scan get no shard.
 
     Raises:
         UserError: Dask is not installed, the scheduler does not answer at first, or no worker can scan.
@@ -74,7 +73,7 @@ def _knock(client: Callable[..., Any], address: str) -> None:
 
 
 def _fit_dask_workers(client: Any, parameters: ScanParameters) -> list[str] | None:
-    """The workers that can scan; None where all of them can, and such as come later may too."""
+    """The workers that can scan; None if all can, and workers that come later may be used too."""
 
     def some() -> list[str]:
         there = list(client.scheduler_info(n_workers=-1)["workers"])
@@ -92,16 +91,15 @@ def _fit_dask_workers(client: Any, parameters: ScanParameters) -> list[str] | No
 
 @contextmanager
 def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bool) -> Iterator[Engine]:
-    """Ray: the cluster at the address, else ``workers`` processes of this box with ``threads`` threads each.
-
-    Where the cluster has accelerators, each shard gets one of its own. ``again``, where it was there before, a cluster
-    that does not answer is waited for.
+    """Ray: the cluster at the address, else ``workers`` processes of this machine with ``threads`` threads each. If the
+    cluster has accelerators, each shard gets one of its own. ``again`` means that the cluster was there before: then it
+    waits for one that does not answer.
 
     Raises:
         UserError: Ray is not installed, the cluster does not answer at first, or no node can scan.
         EngineGone: the cluster does not answer again for ten minutes.
     """
-    # Ray would start a cluster of its own at the first call after the one it was told of is gone.
+    # If the cluster is gone, Ray would start one of its own at the next call.
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     try:
         import ray
@@ -146,7 +144,7 @@ def _check_ray_nodes(ray: Any, parameters: ScanParameters) -> None:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What lies behind a cluster's error: a package that is missing comes as the last line of a longer text."""
+    """The cause of a cluster's error: a missing package is the last line of a longer text."""
     last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
     return ImportError(last.partition(": ")[2]) if "ModuleNotFoundError" in last else error
 
@@ -162,7 +160,8 @@ def _warn_of_unfit(states: dict[str, WorkerState | BaseException]) -> dict[str, 
 
 
 def _patiently(what: str, call: Callable[[], T], again: bool) -> T:
-    """What a call gives once it raises no OSError or the like: ``again``, a line after a minute, an end after ten."""
+    """The result of a call, repeated while it raises OSError or the like. With ``again``, a line after a minute, and
+    the end after ten."""
     began = time.monotonic()
     told = False
     while True:
@@ -185,7 +184,7 @@ def _patiently(what: str, call: Callable[[], T], again: bool) -> T:
 
 @contextmanager
 def _entered(runner: Any, enter: Callable[[Callable[[], Any]], Any] = lambda call: call()) -> Iterator[None]:
-    """Enter a runner, and leave it whatever its cluster's absence makes of that."""
+    """Enter a runner, and leave it even if its cluster is gone."""
     enter(runner.__enter__)
     try:
         yield

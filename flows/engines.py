@@ -1,4 +1,4 @@
-"""What shards run in, and how to tell that it is gone."""
+"""The engine that runs shards, and how to find out that it is gone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ _SERVER_ERROR = 500
 
 
 class EngineGone(UserError):
-    """A scheduler, cluster or server that shards run in went away: what was under way can be run again."""
+    """The scheduler, cluster or server that runs shards went away. The running shards can be run again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A started task runner. ``is_there`` asks whether what it hands tasks to can still be reached, ``gone`` are the
-    errors of tasks that were lost with that."""
+    """A started task runner. ``is_there`` tests whether its engine can still be reached; ``gone`` are the errors of
+    tasks that were lost with it."""
 
     runner: TaskRunner[Any]
     is_there: Callable[[], bool] = lambda: True
@@ -28,7 +28,7 @@ class Engine:
 
 
 def server_is_away(error: BaseException) -> bool:
-    """Whether an error tells of a Prefect server that does not answer, not of what was asked."""
+    """Whether an error means that the Prefect server does not answer, rather than that the request was wrong."""
     if isinstance(error, PrefectHTTPStatusError):
         return error.response.status_code >= _SERVER_ERROR
     return isinstance(error, httpx.TransportError)

@@ -1,4 +1,4 @@
-"""Hand shards to a task runner: a window of them at a time, and in sub-flows when they are many."""
+"""Hand shards to a task runner: a window at a time, and in sub-flows if there are many."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ from tasks.model_settings import ModelSettings
 
 log = logging.getLogger("clipomaly.night")
 
-# A server grows slow over flows of more than 2,000 task runs. Half of that, so that shards that are lost with a
+# A server gets slow with flows of more than 2,000 task runs. This is half of it, so that shards that are lost with a
 # worker can be submitted again in the same flow.
 SHARDS_A_FLOW = 1000
 
@@ -40,12 +40,12 @@ Done = Callable[[Shard, ShardResult | BaseException], None]
 
 
 class WorkerLost(UserError):
-    """A shard that no worker survives."""
+    """A shard that was given up because its workers died."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What every shard of a scan needs, wherever it runs. ``begin`` writes and gives the record of the scan; it is
+    """What every shard of a scan needs, wherever it runs. ``begin`` writes and returns the record of the scan; it is
     called when the first shard can begin."""
 
     parameters: ScanParameters
@@ -54,10 +54,10 @@ class Job:
 
 
 def fan_out(job: Job, shards: Sequence[Shard], done: Done) -> None:
-    """Run shards as Prefect tasks and tell ``done`` of each once, as it ends; called within a flow.
+    """Run shards as Prefect tasks and call ``done`` once for each when it ends; call it within a flow.
 
-    Up to ``SHARDS_A_FLOW`` run in the calling flow, more in sub-flows of so many, one after another. What ``done``
-    raises is raised, and is no shard's trouble.
+    Up to ``SHARDS_A_FLOW`` run in the calling flow, more run in sub-flows of this size, one after another. An error in
+    ``done`` is raised and does not count as the error of a shard.
     """
     job = replace(job, begin=cache(job.begin))
     parts = [shards[first : first + SHARDS_A_FLOW] for first in range(0, len(shards), SHARDS_A_FLOW)]
@@ -70,7 +70,7 @@ def fan_out(job: Job, shards: Sequence[Shard], done: Done) -> None:
 
 
 def _run_in_flow(work: "_Part", number: int, parts: int) -> None:
-    """Run a part as a flow of its own. A Prefect server that is away for long is done without."""
+    """Run a part as a flow of its own. If the Prefect server cannot be reached for long, it runs without the server."""
     give_up = time.monotonic() + _SERVER_PATIENCE_SECONDS
     token = _work.set(work.run)
     try:
@@ -90,23 +90,25 @@ def _run_in_flow(work: "_Part", number: int, parts: int) -> None:
         _work.reset(token)
 
 
-# The shards of a part reach their flow beside its parameters: those Prefect stores on its server and sends to workers.
+# The shards of a part are not parameters of its flow, because Prefect stores parameters on its server and sends them to
+# workers.
 _work: ContextVar[Callable[[], None]] = ContextVar("work")
 
 
 @flow(name="scan-part", flow_run_name="part {number} of {parts}", persist_result=False)
 def scan_part(number: int, parts: int) -> None:
-    """One part of a scan that has more shards than one flow should hold."""
+    """One part of a scan with more shards than one flow should hold."""
     _current_work()()
 
 
 def _current_work() -> Callable[[], None]:
-    # A function, because flows are sent to workers with the objects that they name, which a context variable cannot be.
+    # A function, because flows are pickled for workers with the objects that they name, and a context variable cannot
+    # be pickled.
     return _work.get()
 
 
 class _Part:
-    """Shards that run in one flow, whatever happens to the workers and their engine."""
+    """Runs shards in one flow, also when workers or their engine fail."""
 
     def __init__(self, job: Job, shards: Sequence[Shard], done: Done) -> None:
         self._job, self._done = job, done
@@ -119,17 +121,17 @@ class _Part:
 
     @property
     def unfinished(self) -> bool:
-        """Whether any shard was not told of."""
+        """Whether the result of any shard is still missing."""
         return bool(self._left or self._suspects)
 
     def run(self) -> None:
-        """Run what is left until all is told.
+        """Run the remaining shards until the result of each is known.
 
         Raises:
-            EngineGone: the engine went away and did not come back: what is left can be run again.
+            EngineGone: the engine went away and did not come back. The remaining shards can be run again.
         """
         started = False
-        barren = 0  # pools lost in a row, without one shard that was finished between them
+        barren = 0  # pools lost in a row without a finished shard between them
         while self.unfinished:
             before = self._finished
             with start_engine(self._job.parameters, self._job.settings, again=started) as engine:
@@ -147,7 +149,7 @@ class _Part:
                 self._left.clear()
 
     def _run_until_broken(self, engine: Engine, record: ScanRecord, shards: deque[Shard], window: int) -> bool:
-        """Take shards and run them until none is left or their engine broke: whether it did."""
+        """Take shards and run them until none is left or their engine breaks; returns whether it broke."""
         broken = False
 
         def taken() -> Iterator[Shard]:
@@ -183,11 +185,11 @@ class _Part:
 
 
 def _outcome(engine: Engine, future: PrefectFuture[ShardResult] | BaseException) -> ShardResult | BaseException:
-    """What became of a shard: its result, its own error, or the loss of what it ran in."""
+    """The outcome of a shard: its result, its own error, or the loss of its engine."""
     if isinstance(future, BaseException):
         return future
     try:
-        # The error of a shard is returned. What is raised is the engine's.
+        # The error of a shard is returned. An error of the engine is raised.
         outcome: ShardResult | BaseException = future.result(raise_on_failure=False)
     except BrokenExecutor as error:
         return error
@@ -206,9 +208,8 @@ def in_windows(
     window: int,
     is_there: Callable[[], bool] = lambda: True,
 ) -> Iterator[tuple[Shard, PrefectFuture[ShardResult] | BaseException]]:
-    """Submit shards in order, at most ``window`` of them under way at a time, and yield each as it is done.
-
-    Where the engine that they were submitted to is there no more, those under way are yielded with an EngineGone.
+    """Submit shards in order, at most ``window`` at a time, and yield each when it is done. If their engine is gone,
+    the running ones are yielded with an EngineGone.
     """
     left = iter(shards)
     under_way: dict[PrefectFuture[ShardResult], Shard] = {}

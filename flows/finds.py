@@ -1,4 +1,4 @@
-"""The tables behind the review page: more finds like one, finds by words, and finds that become items."""
+"""The tables behind the review page: similar finds, finds by words, and finds that become items."""
 
 import threading
 from collections import OrderedDict
@@ -34,7 +34,7 @@ _BOX = ("bbox_x", "bbox_y", "bbox_width", "bbox_height")
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where an instance is seen."""
+    """The place of an instance: source, frame and box."""
 
     source_uri: str
     frame_index: int
@@ -44,7 +44,7 @@ class _Place:
 class TableFinds:
     """Searches tables for the review page; ``frames`` reads the pictures.
 
-    ``weights`` is the weights file of the scan, where it had one: the words of a search are embedded with it.
+    ``weights`` is the weights file of the scan, if it used one: it embeds the words of a search.
     """
 
     def __init__(self, tables: str, frames: FrameSource, weights: str | None = None) -> None:
@@ -97,7 +97,7 @@ class TableFinds:
                 for number, track in enumerate(candidates.track_ids)
                 if track in cosine
             ]
-            # A rank among these few would say nothing of the fleet.
+            # A rank among these few would say nothing about the fleet.
             made = [
                 replace(item, anomaly_percentile=None)
                 for item in make_items(self._tables, candidates, chosen, lost)
@@ -134,7 +134,7 @@ class TableFinds:
 
 
 def _is_sound(item: ReviewItem) -> bool:
-    """Whether the queue takes it: one that it does not must not cost its neighbours."""
+    """Whether the queue accepts it: a refused item must not affect the others."""
     try:
         check_item(item)
     except BadInputError:

@@ -21,8 +21,8 @@ _NOTICES = "clipomaly.method"
 def set_up_logging(level: LogLevel | None, form: LogFormat) -> None:
     """Log to stderr from ``level`` up, and in a flow or task run also to Prefect, from INFO up.
 
-    With no level only notices of the method go to stderr, each as a plain line: a plugin that is left out, an option
-    with an old name. Where CLIPOMALY_DEBUG is set, everything goes there. Called again it starts afresh.
+    Without a level, only notices of the method go to stderr, each as a plain line: a plugin that is left out, an option
+    with an old name. With CLIPOMALY_DEBUG, everything goes there. A second call replaces the first.
     """
     if level is None and os.environ.get("CLIPOMALY_DEBUG"):
         level = LogLevel.DEBUG
@@ -49,7 +49,7 @@ def _in_a_run(_: logging.LogRecord) -> bool:
 
 
 def _make_safe(record: logging.LogRecord) -> bool:
-    """Hide secrets, and keep names from forging lines."""
+    """Hide secrets, and make sure that a name cannot forge a log line."""
     record.msg, record.args = printable(masked(record.getMessage())), None
     if record.exc_info:
         record.exc_text = masked(logging.Formatter().formatException(record.exc_info))

@@ -1,4 +1,4 @@
-"""A night in numbers for Prometheus: gauges in OpenMetrics text, in a file of node-exporter's textfile collector."""
+"""Metrics of a night for Prometheus: gauges as OpenMetrics text, in a file for node-exporter's textfile collector."""
 
 import os
 import time
@@ -22,7 +22,7 @@ _EVERY_SECONDS = 10.0
 def metrics_text(tables: str, summary: Summary, verdict: Verdict | None) -> bytes:
     """The numbers of a scan as OpenMetrics text; ``verdict`` is None while it runs.
 
-    All are gauges, whose text older readers of Prometheus' own format take as well.
+    All are gauges: older readers of Prometheus' own format can read their text too.
     """
     registry = CollectorRegistry()
 
@@ -57,21 +57,22 @@ def _steps(summary: Summary, what: str) -> dict[str, float]:
 
 
 class MetricsFile:
-    """The file of a scan's numbers, written anew now and then while it runs, and at its end. Nowhere without a path."""
+    """The metrics file of a scan, written from time to time while it runs, and at its end. Without a path, nothing is
+    written."""
 
     def __init__(self, path: str | None, tables: str) -> None:
         self._path, self._tables = path, tables
         self._written = -_EVERY_SECONDS
 
     def update(self, summary: Summary) -> None:
-        """Write the numbers so far, unless that was a moment ago. Where it fails, the end will tell."""
+        """Write the numbers so far, unless that was a moment ago. An error is reported only at the end."""
         if self._path and time.monotonic() - self._written >= _EVERY_SECONDS:
             self._written = time.monotonic()
             with suppress(UserError):
                 self._write(summary, None)
 
     def end(self, summary: Summary, verdict: Verdict) -> str:
-        """Write the numbers of the whole scan: where they are. Raises UserError when they cannot be written."""
+        """Write the numbers of the whole scan; returns the path. Raises UserError if they cannot be written."""
         self._write(summary, verdict)
         return f"{self._path}"
 
@@ -81,7 +82,7 @@ class MetricsFile:
 
 
 class _FileCollector(Collector):
-    """What stands in a metrics file, whenever it is asked for; nothing before the first scan."""
+    """The current content of a metrics file; empty before the first scan."""
 
     def __init__(self, path: str) -> None:
         self._path = path

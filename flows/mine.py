@@ -1,4 +1,4 @@
-"""Mining: what the scans found and the queue does not hold yet → the items that a reviewer should see next."""
+"""Mining: choose the finds that a reviewer should see next, among those that the queue does not hold yet."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from tasks.tables import Tables
 
 @dataclass(frozen=True, slots=True)
 class MiningSummary:
-    """What mining did. ``lost`` items could not be cut from the archive, the first for ``reason``.
+    """What mining did. ``lost`` items could not be read from the archive; ``reason`` is that of the first.
 
-    ``candidates`` objects are in the tables, ``there`` of them were in the queue and ``judged`` were judged as items
-    of an older scan. ``warning`` tells of finds that cannot be compared.
+    ``candidates`` objects are in the tables, ``there`` of them were in the queue and ``judged`` were judged as items of
+    an older scan. ``warning`` is about finds that cannot be compared.
     """
 
     candidates: int
@@ -33,10 +33,10 @@ class MiningSummary:
 
 
 def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSummary:
-    """Mine the tables into the queue, which is made where there is none; what ``clipomaly mine`` does.
+    """Mine the tables into the queue, which is created if missing; what ``clipomaly mine`` does.
 
     Raises:
-        UserError: no tables, no embeddings, or not one chosen item can be cut from the archive.
+        UserError: no tables, no embeddings, or no chosen item can be read from the archive.
         ReviewError: a queue that cannot be opened or written.
     """
     candidates = read_candidates(Tables.at(tables))
@@ -62,7 +62,7 @@ def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSumma
 
 
 def _checked(items: Iterable[ReviewItem], lost: Lost) -> Iterator[ReviewItem]:
-    """Those that the queue takes: one that it does not must not cost its neighbours."""
+    """Those that the queue accepts: a refused item must not affect the others."""
     for item in items:
         try:
             check_item(item)

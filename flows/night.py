@@ -1,4 +1,4 @@
-"""A night: what is to be scanned, and what became of it."""
+"""A night: what is to be scanned, and the result."""
 
 import logging
 import traceback
@@ -37,7 +37,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """A planned scan: what there is, what of it is done, the shards that are left, the model, and what to say of its
+    """A planned scan: the sources, what is done already, the shards that are left, the model, and a note on its
     calibration."""
 
     record: ScanRecord
@@ -55,8 +55,7 @@ class Night:
 @dataclass(slots=True)
 class Summary:
     """What a scan did. ``planned`` shards were to be scanned and ``finished`` are; ``lost`` ended in an error, by the
-    id of each; ``steps`` are what was done beside the shards, ``notes`` what else the morning should know, a line
-    each."""
+    id of each; ``steps`` are the other steps of the night, ``notes`` are further lines for the morning."""
 
     scan_id: str
     run: int = 0
@@ -104,7 +103,7 @@ class Summary:
 
     @property
     def succeeded(self) -> bool:
-        """Whether nothing was lost but parts of sources."""
+        """Whether nothing was lost, apart from parts of sources."""
         return self.verdict(strict=False) is Verdict.DONE
 
     def verdict(self, *, strict: bool) -> Verdict:
@@ -144,9 +143,9 @@ def prepare(parameters: ScanParameters) -> Night:
 
 
 def begin(parameters: ScanParameters, night: Night) -> ScanRecord:
-    """Write into the tables what the scan is and what it is to do: the record, with the number of this run.
+    """Write the record of the scan into the tables, with its plan and the number of this run.
 
-    Called when the first shard can begin: a scan that never began leaves nothing behind.
+    Called when the first shard can begin, so that a scan that never began writes nothing.
 
     Raises:
         UserError: tables that cannot be written.
@@ -166,12 +165,12 @@ def note_losses(parameters: ScanParameters, night: Night, summary: Summary) -> N
 
 
 def _what(parameters: ScanParameters) -> str:
-    """What of an archive a scan covers: of each, the last plan is kept."""
+    """Which part of an archive a scan covers: for each part, the last plan is kept."""
     return "\n".join((parameters.archive, *parameters.prefixes, parameters.inventory or "")).rstrip("\n")
 
 
 def summary_of(night: Night) -> Summary:
-    """The summary of a night of which nothing is done yet."""
+    """The summary at the start of a night."""
     sources, shards = len(night.listing.sources), len(night.shards)
     return Summary(
         night.record.scan_id,

@@ -1,4 +1,4 @@
-"""The nightly scan: list, plan, scan every shard, tell what was done.
+"""The nightly scan: list, plan, scan every shard, report the result.
 
 ``run_scan`` does it without Prefect (runner ``inline``) or through the flow ``nightly_scan``; both run the same
 shards with the same function and write the same rows.
@@ -38,7 +38,7 @@ from tasks.tables import Tables
 log = logging.getLogger("clipomaly.night")
 
 Scanning = Callable[[Night, Begin, Done], None]
-"""Scans the shards of a night: says when the first of them can begin, and of each what became of it."""
+"""Scans the shards of a night. It calls back when the first can begin, and with the result of each."""
 
 # Who is told of the summary: Prefect keeps no results, and its own end of a run may fail where its server is away.
 _told: ContextVar[list[Summary] | None] = ContextVar("told", default=None)
@@ -48,7 +48,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
     """Scan an archive; what the command ``clipomaly scan`` does.
 
     Raises:
-        UserError: nothing could be begun: the message says why and what to do.
+        UserError: the scan could not begin; the message says why and what to do.
     """
     if parameters.runner is Runner.INLINE:
         set_up_logging(parameters.log_level, parameters.log_format)
@@ -70,7 +70,7 @@ def run_scan(parameters: ScanParameters) -> Summary:
     if state is not None and state.is_cancelled():
         raise UserError(f"{state.message}: wait until it has ended, and run this again.")
     if state is not None and not told:
-        state.result()  # raises what ended the flow
+        state.result()  # raises the error that ended the flow
     return told[0]
 
 
@@ -91,7 +91,7 @@ def nightly_scan(parameters: ScanParameters) -> State:
                 artifact.update(100.0)
     except Busy as busy:
         return Cancelled(name="Skipped", message=str(busy))
-    except UserError as error:  # in one line: raised, it would be logged with its trace
+    except UserError as error:  # in one line: if it were raised, Prefect would log its traceback
         log.error("the night could not begin: %s", one_line(error))
         return Failed(message=one_line(error), data=error)
     if artifact.shown:
@@ -123,7 +123,7 @@ def _final_state(parameters: ScanParameters, summary: Summary) -> State:
 
 
 def _scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summary, Told]:
-    """A whole night, whoever runs its shards. Raises UserError when it could not be begun."""
+    """A whole night, with any runner. Raises UserError if it could not begin."""
     try:
         night = prepare(parameters)
         summary = summary_of(night)
@@ -165,7 +165,7 @@ def _one_by_one(parameters: ScanParameters, night: Night, start: Begin, done: Do
     for shard in night.shards:
         try:
             outcome: ShardResult | Exception = scan_shard(shard, record, tables, model, frames)
-        except Exception as error:  # one shard's trouble is not the night's
+        except Exception as error:  # the error of one shard does not end the night
             outcome = error
         done(shard, outcome)
 

@@ -1,4 +1,4 @@
-"""One message a night to those who want to know, by Apprise: mail, Slack, Teams, webhooks and a hundred more."""
+"""One message a night, by Apprise: mail, Slack, Teams, webhooks and a hundred more."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,15 +42,15 @@ def night_message(
 
 
 def failure_message(archive: str, reason: str) -> Message:
-    """The message of a night that could not begin, or broke off."""
+    """The message of a night that could not begin, or was interrupted."""
     return Message(f"Clipomaly: night failed: {archive}", reason, Verdict.FAILED)
 
 
 def send(urls: Sequence[str], message: Message) -> str:
-    """Send a message to every URL: one line of what was done.
+    """Send a message to every URL; returns one line that says what was done.
 
     Raises:
-        UserError: a URL that is none of Apprise's, or a message that was not taken. It names no secret.
+        UserError: Apprise does not know a URL, or a message was refused. The error names no secret.
     """
     from apprise import Apprise, NotifyFormat, NotifyType
 

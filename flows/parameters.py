@@ -1,4 +1,4 @@
-"""What a scan is asked to do: the parameters of the flow and the options of the command."""
+"""The parameters of a scan: of the flow and of the command."""
 
 import os
 from difflib import get_close_matches
@@ -84,7 +84,7 @@ class ScanParameters(BaseModel):
     @field_validator("method", mode="before")
     @classmethod
     def _present_names(cls, method: object) -> object:
-        """Options may have the names of earlier versions, and lists of numbers."""
+        """Accept option names of earlier versions, and lists of numbers."""
         return present_options(method) if isinstance(method, dict) else method
 
     def model_settings(self) -> ModelSettings:

@@ -1,4 +1,4 @@
-"""Secrets of a night that runs under Prefect, whose server shows the parameters of runs to whoever asks it."""
+"""Keep secrets out of the parameters of a flow run: Prefect's server shows these to everybody who can reach it."""
 
 import os
 
@@ -10,7 +10,7 @@ _NOTIFY = "CLIPOMALY_NOTIFY"
 
 
 def keep_private(parameters: ScanParameters) -> ScanParameters:
-    """The parameters without the addresses of messages, which go into this process's environment instead.
+    """The parameters without the addresses for messages, which are put into the environment of this process.
 
     Raises:
         UsageError: any other secret among the parameters.

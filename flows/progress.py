@@ -1,4 +1,4 @@
-"""How far a scan is, on the terminal: a bar for people, plain lines for logs."""
+"""The progress of a scan on the terminal: a bar for people, plain lines for logs."""
 
 import sys
 import time
@@ -14,23 +14,23 @@ _LINE_SECONDS = 10.0  # a plain line so often
 
 
 class Reporter(Protocol):
-    """Somebody who wants to know how far a scan is."""
+    """Receives the progress of a scan."""
 
     def begin(self, frames: int, shards: int) -> None:
-        """So many frames (an estimate from the footage) in so many shards are to be scanned."""
+        """The scan has this many frames (estimated from the footage) in this many shards."""
 
     def begin_reference(self, frames: int) -> None:
-        """A reference is to be made from so many frames."""
+        """A reference will be made from this many frames."""
 
     def frames(self, count: int) -> None:
-        """So many more frames are done."""
+        """This many more frames are done."""
 
     def shard(self) -> None:
         """One more shard is done, or lost."""
 
 
 class Silent:
-    """Tells nobody: for flows that nobody watches on a terminal."""
+    """Ignores progress: for flows without a terminal."""
 
     def begin(self, frames: int, shards: int) -> None:
         """See Reporter."""
@@ -50,18 +50,15 @@ _reporter: ContextVar[Reporter] = ContextVar("reporter", default=_SILENT)
 
 
 def current_reporter() -> Reporter:
-    """Who watches the scan that runs in this context.
-
-    A function, because Prefect sends flows to worker processes with the objects that they name, and a context
-    variable cannot be sent.
+    """The reporter of the scan in this context. A function, because Prefect pickles flows for worker processes with the
+    objects that they name, and a context variable cannot be pickled.
     """
     return _reporter.get()
 
 
 class TerminalProgress:
-    """A rich bar with frames a second and time left where stderr is a terminal, else a line now and then.
-
-    ``plain`` where other lines go to stderr as well, which a bar would be torn by.
+    """A rich bar with frames a second and the time left if stderr is a terminal, else a line from time to time.
+    ``plain`` always prints lines: use it if other lines go to stderr too, because they would break the bar.
     """
 
     def __init__(self, plain: bool = False) -> None:
@@ -115,7 +112,7 @@ class TerminalProgress:
         now = time.monotonic()
         self._done += count
         self._total = max(self._total, self._done)
-        if self._warm is None:  # until here models were loaded: that tells nothing of the speed
+        if self._warm is None:  # models were loaded until here, so this says nothing about the speed
             self._warm = now, self._done
             self._bar.update(self._task, completed=self._done, total=self._total)
             return
@@ -133,7 +130,7 @@ class TerminalProgress:
         self._shards_done += 1
 
     def so_far(self) -> str:
-        """What is done, in a sentence for the one who stops it."""
+        """What is done, in a sentence for the person who stops the scan."""
         if not self._shards:
             return "stopped before the first shard; the same command begins again"
         return (

@@ -1,4 +1,4 @@
-"""What a queue decided → a proposal for the next version of a vocabulary."""
+"""Turn the decisions of a queue into a proposal for the next version of a vocabulary."""
 
 from collections.abc import Sequence
 from functools import partial

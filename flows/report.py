@@ -41,7 +41,7 @@ def write_report(
 
 
 def place_report(report: Report, out: str, review_url: str | None) -> str:
-    """Write a report into the folder ``out``: the URL of its file. Raises UserError when it cannot be written."""
+    """Write a report into the folder ``out``; returns the URL of its file. Raises UserError if it cannot be written."""
     place = locate(out).child(f"night-{report.ended:%Y-%m-%d}.html")
     replace_file(place, render_report(report, review_url).encode())
     return place.path if is_local(place.fs) else place.url
@@ -83,7 +83,7 @@ def link_to(url: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Names come from a vocabulary file: none of their characters is markup."""
+    """Names come from a vocabulary file, so their characters are escaped: they are not markup."""
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]()<>#+-.!|" else letter for letter in text)
 
 

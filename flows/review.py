@@ -1,4 +1,4 @@
-"""The review queue with the archive behind it: what ``clipomaly review`` and scripts put together."""
+"""The review queue together with the archive, for ``clipomaly review`` and for scripts."""
 
 import os
 import re
@@ -19,13 +19,12 @@ from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.storage import is_local, locate
 
-_MOST_ENCODED = 5  # times that a name may be percent-encoded over
+_MOST_ENCODED = 5  # how often a name may be percent-encoded again
 
 
 class ArchiveFrames:
-    """Reads the frames of items again, where their sources lie.
-
-    Only below ``archives`` (folders or any fsspec URL), where any are named.
+    """Reads the frames of items again from their sources. If ``archives`` (folders or any fsspec URLs) are given, only
+    below these.
     """
 
     def __init__(self, archives: Sequence[str] = ()) -> None:
@@ -46,7 +45,7 @@ class ArchiveFrames:
 
 
 def _lies_below(uri: str, roots: Sequence[str]) -> bool:
-    """Whether a source lies in one of the archives: by its name, however its dots are written."""
+    """Whether a source is in one of the archives, by its name, also if its dots are percent-encoded."""
     for root in roots:
         if uri != root and not uri.startswith(f"{root}/"):
             continue
@@ -91,7 +90,7 @@ def serve_page(
 
 
 def _finds(tables: str, frames: ArchiveFrames, weights: str | None) -> FindSource:
-    from flows.finds import TableFinds  # the model's libraries, which a page without tables does without
+    from flows.finds import TableFinds  # the libraries of the model, which a page without tables does not need
 
     return TableFinds(tables, frames, weights)
 
@@ -129,7 +128,7 @@ def take_back(queue: Queue, tool: str, path: Path, reviewer: str) -> Imported:
 def write_pictures(queue: Queue, item_id: str, folder: Path, archives: Sequence[str] = ()) -> list[str]:
     """Write what the page shows of an item into ``folder``: crop, mask, whole frame and track.
 
-    Returns one line for each picture that the archive has no more. Raises ReviewError and UserError.
+    Returns one line for each picture that the archive no longer has. Raises ReviewError and UserError.
     """
     pictures = Pictures(queue, ArchiveFrames(archives))
     item = queue.item(item_id).item

@@ -1,4 +1,4 @@
-"""Who runs the shards: Prefect's task runners, on this box or on a cluster."""
+"""The runners of shards: Prefect's task runners, on this machine or on a cluster."""
 
 import os
 import threading
@@ -24,11 +24,11 @@ _AHEAD_ON_CLUSTERS = 512  # whose size is theirs to know
 def start_engine(parameters: ScanParameters, settings: ModelSettings, again: bool = False) -> Iterator[Engine]:
     """A started Prefect task runner. Processes load the model before their first shard, others with it.
 
-    ``again``: it was there before, and is waited for. It serves one flow run: Prefect's process pool books all its
-    tasks on the run that used it first.
+    ``again`` means that it was there before: then it is waited for. Use it for one flow run only: Prefect's process
+    pool assigns all its tasks to the run that used it first.
 
     Raises:
-        UserError: a runner that is not installed, a cluster whose workers cannot scan.
+        UserError: a runner that is not installed, or a cluster whose workers cannot scan.
         EngineGone: a cluster that cannot be reached.
     """
     workers = workers_of(parameters)
@@ -63,8 +63,8 @@ def _processes(workers: int, settings: ModelSettings, threads: int) -> Iterator[
 
 
 def workers_of(parameters: ScanParameters) -> int:
-    """How many shards are scanned at a time on this box, unless told: two in threads, so that one decodes while
-    the other infers; else a process an accelerator, or two on a CPU."""
+    """How many shards are scanned at a time on this machine by default: two with threads, so that one decodes while the
+    other infers; else one process for each accelerator, or two on a CPU."""
     if parameters.workers:
         return parameters.workers
     if parameters.runner is not Runner.THREADS and torch.accelerator.is_available():
@@ -86,7 +86,7 @@ def _prepare(settings: ModelSettings, threads: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker as soon as the process that started it is gone, whatever ended that."""
+    """End this worker as soon as the process that started it is gone, however it ended."""
     parent = parent_process()
     if parent is None:
         return

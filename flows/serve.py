@@ -1,4 +1,4 @@
-"""The nightly scan on a schedule, served by one box: registers a deployment and runs what is due."""
+"""The nightly scan on a schedule, on one machine: registers a deployment and runs it when it is due."""
 
 import asyncio
 import signal
@@ -29,15 +29,12 @@ _PATIENCE = 30
 def serve_scan(
     parameters: ScanParameters, name: str, cron: str, timezone: str, metrics_port: int | None = None
 ) -> None:
-    """Register ``nightly-scan/<name>`` and run it when it is due, one night at a time, until this process is ended.
-
-    At the configured Prefect server, else at one that lasts as long as this process.
+    """Register ``nightly-scan/<name>`` and run it when it is due, one night at a time, until this process ends. It uses
+    the configured Prefect server, or else starts one for the life of this process.
 
     Args:
-        parameters: those of the scan; the Prefect page offers them to whoever runs it by hand.
-        name: of the deployment.
-        cron: when, as five fields of cron.
-        timezone: of these fields, as an IANA name such as ``Europe/Berlin``.
+        parameters: those of the scan; the Prefect page offers them for runs by hand. name: of the deployment. cron:
+        when, as five fields of cron. timezone: of these fields, as an IANA name such as ``Europe/Berlin``.
         metrics_port: where the numbers of the last scan are served on 127.0.0.1, also while it runs; nowhere if None.
 
     Raises:
@@ -87,9 +84,10 @@ class _Server(Runner):
         await super().start(*args, **options)
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
-        """End as Ctrl-C does, by being cancelled: that pauses the schedule first, and Prefect's own handler leaves it
-        to nobody. Not by the signal of Ctrl-C, which what a script runs in the background ignores."""
-        # What waits for a scan that ends at this moment may swallow that: then it is interrupted, as often as it takes.
+        """End as with Ctrl-C, by cancelling: this pauses the schedule first, which Prefect's own handler does not do.
+        It does not send the signal of Ctrl-C, because a process in the background of a script ignores it."""
+        # Code that waits for a scan that ends at this moment may swallow the cancellation: so it is repeated until it
+        # works.
         signal.signal(signal.SIGALRM, signal.default_int_handler)
         signal.setitimer(signal.ITIMER_REAL, _PATIENCE, _PATIENCE)
         if self._served_by is not None:

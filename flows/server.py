@@ -1,4 +1,4 @@
-"""The one Prefect server that a run needs when none is configured. It ends with the process that started it."""
+"""The Prefect server that a run needs if none is configured. It ends with the process that started it."""
 
 import os
 import socket
@@ -46,7 +46,7 @@ def prefect_server(parameters: ScanParameters) -> Iterator[None]:
         try:
             yield
         finally:
-            # What Prefect still has to tell this server: else it keeps trying after the server is gone.
+            # Send what Prefect still holds for this server: otherwise it keeps trying after the server is gone.
             for worker in (EventsWorker, APILogWorker):
                 worker.drain_all(timeout=_DRAIN_SECONDS, at_exit=False)
 
@@ -56,12 +56,12 @@ def _started() -> Iterator[str]:
     """A server process; the URL of its API."""
     port = _free_port()
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    # The pipe is never written to: that it closes tells the server of this process's end, whatever ends it.
+    # Nothing is written to the pipe. When it closes, the server knows that this process ended, however it ended.
     with subprocess.Popen(
         [sys.executable, "-m", "flows.server", str(port)],
         stdin=subprocess.PIPE,
         env=os.environ | settings,
-        start_new_session=True,  # Ctrl-C is for the scan, which has things to tell the server after it
+        start_new_session=True,  # Ctrl-C must not reach the server: the scan still needs it afterwards
     ) as process:
         try:
             url = f"http://127.0.0.1:{port}/api"
@@ -114,7 +114,7 @@ def _serve(port: int) -> None:
         sys.stdin.buffer.read()
         server.should_exit = True
         time.sleep(_STOP_SECONDS)
-        os._exit(0)  # connections that stay open keep it from ending well
+        os._exit(0)  # open connections would keep it from ending cleanly
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     server.run()

@@ -1,4 +1,4 @@
-"""What a night does beside its shards, and whether it went well: records, mining, report, messages."""
+"""The steps of a night beside its shards, and how each ended: records, mining, report, messages."""
 
 import logging
 import time
@@ -14,7 +14,7 @@ log = logging.getLogger("clipomaly.night")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was asked for: whether it was done, in one line what came of it, and how long it took."""
+    """One step: whether it succeeded, its result in one line, and how long it took."""
 
     name: str
     ok: bool
@@ -23,7 +23,7 @@ class Step:
 
 
 def run_step(name: str, work: Callable[[], str]) -> Step:
-    """Do the work, which returns one line of what came of it. An error is the step's, never the night's."""
+    """Do the work, which returns its result in one line. An error fails the step, never the night."""
     started = time.perf_counter()
     try:
         detail, ok = work(), True
@@ -37,7 +37,7 @@ def run_step(name: str, work: Callable[[], str]) -> Step:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, for people, without secrets."""
+    """The text of an error, for people, without secrets."""
     known = isinstance(error, UserError | ReviewError)
     text = str(error) if known else f"{type(error).__name__}: {error}"
     lines = text.strip().splitlines()

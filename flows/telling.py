@@ -1,4 +1,4 @@
-"""Telling Prefect how far a night is. It never costs the night anything: what cannot be told now is told later."""
+"""Report the progress of a night to Prefect. It never disturbs the night: what cannot be sent now is sent later."""
 
 import logging
 from collections.abc import Iterable
@@ -35,7 +35,8 @@ _PATIENCE_SECONDS = 60.0  # at the end, for a server that is away
 
 
 class ProgressArtifact:
-    """Prefect's progress artifact of a flow run, kept by a thread of its own, which a server that is away may stop."""
+    """Prefect's progress artifact of a flow run, updated by a thread of its own, so that only this thread waits for a
+    server that does not answer."""
 
     def __init__(self, description: str) -> None:
         self._description = masked(description)
@@ -48,7 +49,7 @@ class ProgressArtifact:
         self._thread.start()
 
     def update(self, percent: float) -> None:
-        """Have this shown soon. Returns at once."""
+        """Show this value soon. Returns at once."""
         self._percent = percent
         self._changed.set()
 
@@ -58,14 +59,14 @@ class ProgressArtifact:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait until the last value is shown, or the server's absence has lasted for too long."""
+        """Wait until the last value is shown, or until the server has not answered for too long."""
         self._ended.set()
         self._changed.set()
         self._thread.join(_PATIENCE_SECONDS)
 
     @property
     def shown(self) -> bool:
-        """Whether the server knows the last value, once this is left."""
+        """Whether the server got the last value; valid after the end."""
         return self._shown == self._percent
 
     def _keep(self) -> None:
@@ -110,7 +111,7 @@ def tell_night(parameters: ScanParameters, night: Night, summary: Summary, told:
         if told.report and told.gist:
             create_link_artifact(link_to(told.report), link_text=f"Report of {parameters.tables}", key="scan-report")
             create_markdown_artifact(told.gist, key="scan-night", description=f"Report of {parameters.tables}")
-    except Exception as error:  # the night is done all the same
+    except Exception as error:  # the night is done anyway
         log.warning("the result of the night cannot be sent to the Prefect server: %s", one_line(error))
 
 

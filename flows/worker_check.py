@@ -1,4 +1,4 @@
-"""What a worker of a cluster must have before the first shard goes there."""
+"""Check that a worker of a cluster can scan before the first shard is sent there."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from tasks.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """The version of Clipomaly that a worker has, and what it cannot see of what a scan needs, a line each."""
+    """The version of Clipomaly on a worker, and one line for each thing that it cannot find."""
 
     version: str
     missing: tuple[str, ...]
 
 
 def look(archive: str, tables: str, weights: str | None) -> WorkerState:
-    """Runs on the worker: import what a shard needs, and look whether archive, tables and weights are there."""
+    """Runs on the worker: import what a shard needs, and check that archive, tables and weights are there."""
     from flows import shard_task  # noqa: F401 (that it can be imported is what is asked)
     from tasks.storage import exists, locate
 
@@ -38,7 +38,7 @@ def what_to_look_at(parameters: ScanParameters) -> tuple[str, str, str | None]:
 
 
 def unfit(states: Mapping[str, WorkerState | BaseException]) -> dict[str, str]:
-    """Of workers by their names, those that cannot scan, with the reason in one line."""
+    """The workers that cannot scan, by name, with the reason in one line."""
     own = version("clipomaly")
     reasons = {}
     for name, state in sorted(states.items()):
