@@ -83,6 +83,8 @@ class SourceOutcome:
     outside of it, such as missing permission: then it counts as not scanned, and the next scan tries again.
     ``footage_seconds`` is the length of its footage, 0 if unknown; None in records of old versions. ``fingerprint`` is
     the size and a hash of both ends of a file; None for a folder and in records of old versions.
+    ``fetched_bytes`` is how much of a video was fetched from a store, with its header; None if nothing was counted, as
+    for a local file.
     """
 
     uri: str
@@ -94,6 +96,7 @@ class SourceOutcome:
     instances: int
     footage_seconds: float | None = None
     fingerprint: str | None = None
+    fetched_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
+from tasks.footage.fetched import add_fetched
 from tasks.footage.images import BadImage, Rgb
-from tasks.storage import Entry, Location, entry
+from tasks.storage import Entry, Location, entry, is_object_store
 
 # Headers are read in small pieces: the 5 MB blocks that object stores default to would read whole clips.
 _HEADER_BLOCK = 256 * 1024
@@ -83,7 +84,8 @@ Stored = bytes | Rgb | BadImage
 """A picture as its source holds it: an image file, (H, W, 3) uint8 RGB where it is none, or why it cannot be had."""
 
 
-def _file_etag(file: Location) -> str:
+def file_etag(file: Location) -> str:
+    """The etag that a listing made now would give."""
     return entry("", file.fs.info(file.path)).etag
 
 
@@ -103,7 +105,7 @@ class SourceKind:
     look_inside: Callable[[Location, Source], Inside]
     frames: Callable[[Location, Source, float, bool], Iterator[Frame]]
     pictures: Callable[[Location, Sequence[int]], Iterator[Stored]]
-    etag: Callable[[Location], str] = _file_etag
+    etag: Callable[[Location], str] = file_etag
     fixes: Callable[[Location, Source], Iterable[Fix]] = lambda place, source: ()
     sampled: bool = False
 
@@ -120,4 +122,7 @@ def open_header(place: Location, source: Source, block: int = _HEADER_BLOCK) -> 
     with place.fs.open(place.path, "rb", block_size=block) as file:
         if now.size == 0:
             raise SourceError("the file is empty")
-        yield file, now
+        try:
+            yield file, now
+        finally:
+            add_fetched(file.cache.total_requested_bytes if is_object_store(place.fs) else 0)

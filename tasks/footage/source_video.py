@@ -1,27 +1,22 @@
 """Video files: what their headers tell, and their frames, from a local file."""
 
-import os
-import posixpath
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from pymediainfo import MediaInfo
 
 from schemas.records import Source
-from tasks.errors import SourceError, UserError
+from tasks.errors import SourceError
 from tasks.footage.capture_time import time_in_header
 from tasks.footage.layouts import comma_moments
-from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, open_header
+from tasks.footage.remote_video import RemoteVideo, stored_video
+from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored, file_etag, open_header
 from tasks.footage.video import sample_video, video_frames
 from tasks.footage.video_container import camera_streams, open_video
 from tasks.footage.video_indexing import read_index, told_seconds
 from tasks.footage.video_positions import video_fixes
-from tasks.storage import Location, is_local
-from tasks.storage_errors import is_full
-from tasks.temporary import temporary_folder
+from tasks.storage import Location
 
 VIDEO_SUFFIXES = (
     ".mp4", ".mov", ".mkv", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv",
@@ -55,40 +50,21 @@ def look_into(file: BinaryIO, modified: datetime) -> Inside:
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
     found, moments = False, comma_moments(place)
-    with _local_file(place) as path:
-        for frame in sample_video(path, fps, keyframes):
+    with stored_video(place) as video:
+        for frame in sample_video(video, fps, keyframes):
             found = found or frame.image is not None
             told = moments[frame.index] if frame.index < len(moments) else None
             moment = told or source.captured + timedelta(seconds=frame.seconds)
             yield Frame(frame.index, moment, source.captured_from, frame.image, frame.error, frame.camera)
+        if isinstance(video, RemoteVideo) and file_etag(place) != source.etag:
+            raise SourceError(CHANGED)
     if not found:
         raise SourceError("no frame of the video can be decoded")
 
 
 def _pictures(place: Location, indices: Sequence[int]) -> Iterator[Stored]:
-    with _local_file(place) as path:
-        yield from video_frames(path, indices)
-
-
-@contextmanager
-def _local_file(place: Location) -> Iterator[str]:
-    """The path of a local file, or of a copy that is gone afterwards."""
-    if is_local(place.fs):
-        place.fs.open(place.path, "rb").close()  # decoders do not say why a file cannot be opened
-        yield place.path
-        return
-    with temporary_folder() as folder:
-        copy = os.path.join(folder, f"video{posixpath.splitext(place.path)[1]}")
-        try:
-            place.fs.get_file(place.path, copy)
-        except OSError as error:
-            if is_full(error):
-                raise UserError(
-                    f"No space left in {tempfile.gettempdir()} for a copy of {place.url}. "
-                    "Free some, or set TMPDIR to another disk."
-                ) from error
-            raise
-        yield copy
+    with stored_video(place) as video:
+        yield from video_frames(video, indices)
 
 
 VIDEO = SourceKind(_look_inside, _frames, _pictures, fixes=video_fixes, sampled=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 
 from tasks.errors import SourceError
 from tasks.footage.images import BadImage, Rgb
+from tasks.footage.video_container import Video
 from tasks.footage.video_decoder import counted_key_frames, decode_frames
 from tasks.footage.video_index import VideoTrack
 from tasks.footage.video_indexing import read_index
@@ -29,7 +29,7 @@ class VideoFrame:
     camera: str | None = None
 
 
-def sample_video(file: str | BinaryIO, fps: float, keyframes: bool = False) -> Iterator[VideoFrame]:
+def sample_video(video: Video, fps: float, keyframes: bool = False) -> Iterator[VideoFrame]:
     """Yield the frames that are on screen at t = 0, 1/fps, … below the length of the video.
 
     On screen at t is the last frame whose presentation time is not after t; one on screen at several t comes
@@ -39,14 +39,14 @@ def sample_video(file: str | BinaryIO, fps: float, keyframes: bool = False) -> I
     Tracks come one after the other, each sampled from its own first frame. The frames of a further track are numbered
     on from those before.
 
-    Raises SourceError when the file cannot be opened as a video or has no frames, and at the end where one of its
+    Raises SourceError when it cannot be opened as a video or has no frames, and at the end where one of its
     tracks cannot be decoded.
     """
-    tracks = read_index(file)
+    tracks = read_index(video)
     for track, first in zip(tracks, _first_numbers(tracks), strict=True):
         if track.error:
             continue
-        for number, image in _sampled(file, track, fps, keyframes):
+        for number, image in _sampled(video, track, fps, keyframes):
             error = None if image is not None else _LOST
             yield VideoFrame(first + number, track.start + float(track.seconds[number]), image, error, track.camera)
         for number, seconds in track.missing_at(fps):
@@ -56,31 +56,31 @@ def sample_video(file: str | BinaryIO, fps: float, keyframes: bool = False) -> I
         raise SourceError(errors[0])
 
 
-def video_frames(file: str | BinaryIO, indices: Sequence[int]) -> Iterator[Rgb | BadImage]:
+def video_frames(video: Video, indices: Sequence[int]) -> Iterator[Rgb | BadImage]:
     """The frames of these ascending numbers, (H, W, 3) uint8 RGB or why there is none.
 
     Raises SourceError when the video cannot be opened.
     """
-    tracks = read_index(file)
+    tracks = read_index(video)
     firsts = _first_numbers(tracks)
     belongs = np.searchsorted(firsts, indices, "right") - 1
     for which, (track, first) in enumerate(zip(tracks, firsts, strict=True)):
         numbers = [index - first for index, of in zip(indices, belongs, strict=True) if of == which]
         there = [number for number in numbers if 0 <= number < len(track) and not track.error]
-        images = decode_frames(file, track, there)
+        images = decode_frames(video, track, there)
         for number in numbers:
             image = next(images)[1] if number in there else None
             why = "it cannot be decoded any more" if number in there else "the video does not show it any more"
             yield BadImage(why) if image is None else image
 
 
-def _sampled(file: str | BinaryIO, track: VideoTrack, fps: float, keyframes: bool) -> Iterator[tuple[int, Rgb | None]]:
+def _sampled(video: Video, track: VideoTrack, fps: float, keyframes: bool) -> Iterator[tuple[int, Rgb | None]]:
     if not keyframes:
-        return decode_frames(file, track, track.shown_at(fps).tolist())
-    keys = counted_key_frames(file, track) if track.counted else track.key_frames
+        return decode_frames(video, track, track.shown_at(fps).tolist())
+    keys = counted_key_frames(video, track) if track.counted else track.key_frames
     if not len(keys):
         raise SourceError("the video has no key frames")
-    return decode_frames(file, track, track.shown_at(fps, keys).tolist())
+    return decode_frames(video, track, track.shown_at(fps, keys).tolist())
 
 
 def _first_numbers(tracks: Sequence[VideoTrack]) -> list[int]:

@@ -7,6 +7,7 @@ import av
 from av.stream import Disposition
 
 from tasks.errors import SourceError
+from tasks.footage.remote_video import RemoteVideo
 
 NOT_OPENED = "cannot be opened as a video: damaged, or of an unknown format"
 
@@ -14,10 +15,14 @@ NOT_OPENED = "cannot be opened as a video: damaged, or of an unknown format"
 _MOST_DAMAGED_PACKETS = 1000
 
 
-def open_video(file: str | BinaryIO) -> Any:
+Video = str | BinaryIO | RemoteVideo
+"""A path, a file at its beginning, or parts of a file in a store."""
+
+
+def open_video(video: Video) -> Any:
     """A container, to be used in ``with``. Raises SourceError when it is none."""
     try:
-        return av.open(file, metadata_errors="replace")
+        return av.open(video.reader() if isinstance(video, RemoteVideo) else video, metadata_errors="replace")
     except (av.FFmpegError, UnicodeError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise

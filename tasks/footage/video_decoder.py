@@ -7,32 +7,34 @@ parts may be another thing each time.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, groupby
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
+from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
 from tasks.footage.images import Rgb
+from tasks.footage.remote_video import GAP, RemoteVideo, Span
 from tasks.footage.upright import upright
-from tasks.footage.video_container import decode, open_video, whole_packets
+from tasks.footage.video_container import Video, decode, open_video, whole_packets
 from tasks.footage.video_index import Ints, VideoTrack
 
-# A gap of so many bytes is read through; a longer one is jumped over.
-_JUMPED = 256 * 1024
 _TRIES = 3
 _TRIED_PACKETS = 300  # behind a jump, before one is met that is in the index
 # What nothing refers to need not be decoded. Not H.265: there other layers may refer to it.
 _KNOWS_UNREFERENCED = frozenset({"h264", "mpeg4", "mpeg2video"})
 
 
-def decode_frames(file: str | BinaryIO, track: VideoTrack, numbers: Sequence[int]) -> Iterator[tuple[int, Rgb | None]]:
+def decode_frames(video: Video, track: VideoTrack, numbers: Sequence[int]) -> Iterator[tuple[int, Rgb | None]]:
     """The frames of these ascending numbers: (H, W, 3) uint8 RGB, upright, None where the decoder gives none."""
-    return _counted(file, track, numbers) if track.counted else _Groups(file, track).frames(numbers)
+    return _counted(video, track, numbers) if track.counted else _Groups(video, track).frames(numbers)
 
 
-def counted_key_frames(file: str | BinaryIO, track: VideoTrack) -> Ints:
+def counted_key_frames(video: Video, track: VideoTrack) -> Ints:
     """The numbers of the key frames of a track that is counted: all of it is decoded."""
-    with _Packets(file, track) as packets:
+    if isinstance(video, RemoteVideo):
+        video.copy()
+    with _Packets(video, track) as packets:
         frames = zip(range(len(track)), packets.decoded(), strict=False)
         return np.array([number for number, frame in frames if frame.key_frame], np.int64)
 
@@ -48,9 +50,11 @@ class _Converter:
 _Numbered = Iterator[tuple[int, Any]]
 
 
-def _counted(file: str | BinaryIO, track: VideoTrack, numbers: Sequence[int]) -> _Numbered:
+def _counted(video: Video, track: VideoTrack, numbers: Sequence[int]) -> _Numbered:
     """By counting what the decoder gives, from the beginning."""
-    with _Packets(file, track) as packets:
+    if isinstance(video, RemoteVideo):
+        video.copy()
+    with _Packets(video, track) as packets:
         convert = _Converter()
         for number, frame in _pick(numbers, enumerate(packets.decoded())):
             yield number, frame and convert(frame)
@@ -72,15 +76,24 @@ def _pick(numbers: Sequence[int], frames: _Numbered) -> _Numbered:
 class _Groups:
     """Frames by their presentation times, a group of pictures after the other."""
 
-    def __init__(self, file: str | BinaryIO, track: VideoTrack) -> None:
-        self._file, self._track, self._convert = file, track, _Converter()
+    def __init__(self, video: Video, track: VideoTrack) -> None:
+        self._video, self._track, self._convert = video, track, _Converter()
         self._numbers = {int(track.packets.pts[place]): number for number, place in enumerate(track.order)}
 
     def frames(self, numbers: Sequence[int]) -> _Numbered:
         """The frames of these ascending numbers."""
-        with _Packets(self._file, self._track) as packets:
-            for key, group in groupby(numbers, self._key_before):
-                yield from self._group(packets, key, list(group))
+        groups = [(key, list(group)) for key, group in groupby(numbers, self._key_before)]
+        if isinstance(self._video, RemoteVideo):
+            self._video.plan([self._span(key, wanted) for key, wanted in groups])
+        with _Packets(self._video, self._track) as packets:
+            for key, wanted in groups:
+                yield from self._group(packets, key, wanted)
+
+    def _span(self, key: int, numbers: list[int]) -> Span:
+        """The bytes of the packets that are decoded for these frames."""
+        behind = int(self._track.order[numbers].max()) + 1
+        first = self._track.packets.place[key:behind]
+        return int(first.min()), int((first + self._track.packets.size[key:behind]).max())
 
     def _key_before(self, number: int) -> int:
         """The place of the key frame from which a frame is decoded: 0 where only the beginning is left."""
@@ -109,7 +122,7 @@ class _Groups:
         if not numbers or before < 0:
             yield from ((number, None) for number in numbers)
             return
-        with _Packets(self._file, self._track) as packets:
+        with _Packets(self._video, self._track) as packets:
             for number, frame in _pick(numbers, self._needed(packets, int(self._track.keys[before]), numbers)):
                 yield number, frame and self._convert(frame)
 
@@ -133,8 +146,8 @@ class _Groups:
 class _Packets:
     """The packets of a track with their places in its index, read on or, over a long gap, jumped to."""
 
-    def __init__(self, file: str | BinaryIO, track: VideoTrack) -> None:
-        self._file, self._table, self._stream = file, track.packets, track.stream
+    def __init__(self, video: Video, track: VideoTrack) -> None:
+        self._file, self._table, self._stream = video, track.packets, track.stream
         self._opened = ExitStack()
         self._open()
 
@@ -148,6 +161,9 @@ class _Packets:
         self._opened.close()
         self._container = self._opened.enter_context(open_video(self._file))
         self._video = self._container.streams[self._stream]
+        for other in self._container.streams:
+            if other.index != self._stream:
+                other.discard = Discard.all
         self.codec = self._video.codec_context
         self._continue(0, whole_packets(self._container, self._video))
 
@@ -159,7 +175,7 @@ class _Packets:
 
     def between(self, first: int, last: int) -> Iterator[tuple[int, Any]]:
         """The packets from one place to another."""
-        if first < self._at or self._table.size[self._at : first].sum() > _JUMPED:
+        if first < self._at or self._table.size[self._at : first].sum() > GAP:
             self._jump(first)
         for place, packet in self._coming:
             if place >= first:

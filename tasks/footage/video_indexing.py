@@ -4,16 +4,18 @@ middle of a group of pictures, or is interlaced."""
 import re
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from tasks.errors import SourceError
-from tasks.footage.video_container import camera_streams, decode, open_video, whole_packets
+from tasks.footage.remote_video import RemoteVideo
+from tasks.footage.video_container import Video, camera_streams, decode, open_video, whole_packets
 from tasks.footage.video_index import NO_TIME, Floats, Ints, PacketTable, VideoTrack
 
 UNKNOWN_CODEC = "its video cannot be decoded: damaged, or of an unknown codec"
@@ -22,6 +24,8 @@ _LONGEST = 30 * 24 * 3600.0  # seconds: a longer video has damaged times
 # H.264 and the like in these: presentation times are those of decoding, which is wrong where frames are reordered.
 _WITHOUT_PRESENTATION_TIMES = frozenset({"avi", "h264", "hevc"})
 _REORDERED = frozenset({"h264", "hevc", "vvc"})
+# What is to be known of these packets is in the index of an MP4, but for which are key frames, which it lists.
+_TOLD_OUTSIDE = frozenset({"h264", "hevc", "libdav1d", "av1"})
 _PROGRESSIVE = 1  # of the field orders of FFmpeg: 0 is unknown, all others interlaced
 _PROBED = 32  # packets
 _NOT_CODED = 8  # bytes: so small an MPEG-4 packet says that the picture before it stays
@@ -31,13 +35,13 @@ _GUESSED_RATE = 25.0
 _NO_TITLE = re.compile(r"(?i)\W*|.*(video|handler|media).*")
 
 
-def read_index(file: str | BinaryIO) -> list[VideoTrack]:
+def read_index(video: Video) -> list[VideoTrack]:
     """The video tracks of a file, cover art left out, in the order of the file.
 
     Raises SourceError when it is no video or none of them has frames.
     """
-    with open_video(file) as container:
-        gathered = {stream.index: _Gathered.of(stream) for stream in camera_streams(container)}
+    with open_video(video) as container, _payload_left_out(video, container) as left_out:
+        gathered = {stream.index: _Gathered.of(stream, left_out) for stream in camera_streams(container)}
         if not gathered:
             raise SourceError("no video in it")
         end = 0.0
@@ -50,11 +54,25 @@ def read_index(file: str | BinaryIO) -> list[VideoTrack]:
         promised = _container_seconds(container)
     # Where another stream fills the time that the container tells, nothing of this one is missing.
     promised = promised if promised > end + 1 else 0.0
-    tracks = [_track(file, one, promised) for one in gathered.values() if one.pts]
+    tracks = [_track(video, one, promised) for one in gathered.values() if one.pts]
     tracks = [track for track in tracks if len(track)]
     if not tracks:
         raise SourceError("the video has no frames")
     return tracks if len(tracks) == 1 else _as_cameras(tracks, gathered)
+
+
+@contextmanager
+def _payload_left_out(video: Video, container: Any) -> Iterator[bool]:
+    """Meanwhile nothing is fetched of the pictures of a remote video, where its packets tell as much without: whether
+    that is so."""
+    if not isinstance(video, RemoteVideo) or video.copied:
+        yield False
+    elif {stream.codec_context and stream.codec_context.name for stream in camera_streams(container)} <= _TOLD_OUTSIDE:
+        with video.payload_left_out():
+            yield True
+    else:
+        video.copy()
+        yield False
 
 
 def told_seconds(container: Any) -> list[float]:
@@ -65,7 +83,8 @@ def told_seconds(container: Any) -> list[float]:
 
 @dataclass(slots=True)
 class _Gathered:
-    """A stream: what the header tells of it, and its packets, as they come."""
+    """A stream: what the header tells of it, and its packets, as they come. ``listed_keys`` are where the key frames
+    begin that the header lists, None where the packets themselves tell."""
 
     stream: int
     codec: str
@@ -76,6 +95,7 @@ class _Gathered:
     title: str
     timed: bool
     interlaced: bool
+    listed_keys: frozenset[int] | None
     pts: "array[int]" = field(default_factory=partial(array, "q"))
     dts: "array[int]" = field(default_factory=partial(array, "q"))
     place: "array[int]" = field(default_factory=partial(array, "q"))
@@ -84,7 +104,7 @@ class _Gathered:
     flags: "array[int]" = field(default_factory=partial(array, "b"))
 
     @classmethod
-    def of(cls, stream: Any) -> "_Gathered":
+    def of(cls, stream: Any, payload_left_out: bool) -> "_Gathered":
         codec = stream.codec_context
         name = codec.name if codec else ""
         without = stream.container.format.name in _WITHOUT_PRESENTATION_TIMES
@@ -101,6 +121,9 @@ class _Gathered:
             _title(stream),
             timed=not (without and name in _REORDERED and codec.has_b_frames),
             interlaced=bool(codec) and int(codec.field_order) > _PROGRESSIVE,
+            listed_keys=frozenset(entry.pos for entry in stream.index_entries if entry.is_keyframe)
+            if payload_left_out
+            else None,
         )
 
     def add(self, packet: Any) -> None:
@@ -109,7 +132,8 @@ class _Gathered:
         self.place.append(-1 if packet.pos is None else packet.pos)
         self.size.append(packet.size)
         self.duration.append(packet.duration or 0)
-        self.flags.append(bool(packet.is_keyframe) + 2 * self._is_shown(packet))
+        key = packet.is_keyframe if self.listed_keys is None else packet.pos in self.listed_keys
+        self.flags.append(bool(key) + 2 * self._is_shown(packet))
 
     def _is_shown(self, packet: Any) -> bool:
         if packet.is_discard:
@@ -130,12 +154,12 @@ class _Gathered:
         return PacketTable(pts, dts, place, size, duration, key, shown)
 
 
-def _track(file: str | BinaryIO, gathered: _Gathered, promised: float) -> VideoTrack:
+def _track(video: Video, gathered: _Gathered, promised: float) -> VideoTrack:
     table, base = gathered.table(), float(gathered.base)
     timed = gathered.timed and bool(table.key.any()) and gathered.codec != ""
     if timed:
-        _hide_lost_leading(file, gathered, table)
-        timed = not (gathered.interlaced and _fields_are_packets(file, gathered, table))
+        _hide_lost_leading(video, gathered, table)
+        timed = not (gathered.interlaced and _fields_are_packets(video, gathered, table))
     order = _order(table, base) if timed else np.empty(0, np.int64)
     if len(order):
         seconds = (table.pts[order] - table.pts[order[0]]) * base
@@ -183,25 +207,25 @@ def _counted_seconds(table: PacketTable, base: float, rate: float) -> Floats:
     return np.arange(len(times)) / rate
 
 
-def _hide_lost_leading(file: str | BinaryIO, gathered: _Gathered, table: PacketTable) -> None:
+def _hide_lost_leading(video: Video, gathered: _Gathered, table: PacketTable) -> None:
     """Hide the frames before the first key frame that are coded behind it and build on what was cut away."""
     first = int(table.key.argmax())
     leading = np.flatnonzero(table.shown & (table.pts < table.pts[first]) & (table.pts != NO_TIME))
     if len(leading):
-        given = _times_given(file, gathered.stream, int(leading.max()) + 1)
+        given = _times_given(video, gathered.stream, int(leading.max()) + 1)
         table.shown[leading] = np.isin(table.pts[leading], given)
 
 
-def _fields_are_packets(file: str | BinaryIO, gathered: _Gathered, table: PacketTable) -> bool:
+def _fields_are_packets(video: Video, gathered: _Gathered, table: PacketTable) -> bool:
     """Whether two packets make a frame, so that the times of every second one say nothing."""
     probed = table.shown[:_PROBED].sum()
-    given = _times_given(file, gathered.stream, _PROBED)
+    given = _times_given(video, gathered.stream, _PROBED)
     return bool(np.isin(table.pts[:_PROBED][table.shown[:_PROBED]], given).sum() < 0.75 * probed)
 
 
-def _times_given(file: str | BinaryIO, stream: int, packets: int) -> list[int]:
+def _times_given(video: Video, stream: int, packets: int) -> list[int]:
     """The times of the frames that a decoder gives for the first packets of a stream."""
-    with open_video(file) as container:
+    with open_video(video) as container:
         codec, times = container.streams[stream].codec_context, []
         for number, packet in enumerate(whole_packets(container, container.streams[stream])):
             if number >= packets:

@@ -26,6 +26,7 @@ from schemas.records import (
     Stages,
 )
 from tasks.errors import DeniedError, SourceError, UserError
+from tasks.footage.fetched import Fetched, count_fetched
 from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
 from tasks.footage.opening import open_source
@@ -140,14 +141,15 @@ def _result(commit: CommitRecord, names: tuple[NameCount, ...], already_committe
 
 @dataclass(slots=True)
 class _Tally:
-    """What has become of a source so far. The reader sets ``error``, ``denied``, ``footage_seconds``, ``fingerprint``
-    and ``notes``; the rest is counted as rows are made."""
+    """What has become of a source so far. The reader sets ``error``, ``denied``, ``footage_seconds``, ``fingerprint``,
+    ``fetched`` and ``notes``; the rest is counted as rows are made."""
 
     source: Source
     error: str | None = None
     denied: bool = False
     footage_seconds: float = 0.0
     fingerprint: str | None = None
+    fetched: Fetched = field(default_factory=Fetched)
     notes: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     first_bad_frame: str | None = None
@@ -176,6 +178,7 @@ class _Tally:
             self.counts["instances"],
             self.footage_seconds,
             self.fingerprint,
+            self.fetched.bytes or None,
         )
 
 
@@ -285,6 +288,7 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
     for tally in tallies:
         started = time.perf_counter()
         try:
+<<<<<<< HEAD
             source = open_source(tally.source)
             tally.footage_seconds = source.footage_seconds
             tally.fingerprint = fingerprint(source.uri, source.size)
@@ -296,6 +300,20 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
                 busy.seconds += time.perf_counter() - started
                 yield _Read(tally, frame, position)
                 started = time.perf_counter()
+=======
+            with count_fetched() as tally.fetched:
+                source = open_source(tally.source)
+                tally.footage_seconds = source.footage_seconds
+                tally.fingerprint = fingerprint(source.uri, source.size)
+                if source.note:
+                    tally.notes.append(source.note)
+                track = _track(source, tally)
+                for frame in read_frames(source, record.fps, record.keyframes):
+                    position = track.at(frame.timestamp) if track else _standing(source)
+                    busy += time.perf_counter() - started
+                    read.put(_Read(tally, frame, position))
+                    started = time.perf_counter()
+>>>>>>> 6e28509 (Fetch of a video in an object store only what is needed, and record how much that was)
         except SourceError as error:
             tally.error, tally.denied = str(error), isinstance(error, DeniedError)
         except (UserError, MemoryError):

@@ -34,7 +34,7 @@ class ScanStatus:
     nothing was found in any. ``frames_per_second`` is what one worker does: frames by the seconds of the slowest
     stage, as stages overlap; None before there is any. ``damaged`` has a line for each file that is gone or has another
     size than was written. ``reference`` is the id of what the scan was calibrated on, and ``misfit`` says that it found
-    far more or less than that promised.
+    far more or less than that promised. ``fetched_bytes`` is how much of videos was fetched from a store.
     """
 
     scan_id: str
@@ -53,6 +53,7 @@ class ScanStatus:
     damaged: tuple[str, ...] = ()
     reference: str | None = None
     misfit: str | None = None
+    fetched_bytes: int = 0
 
 
 def read_status(tables: Tables) -> list[ScanStatus]:
@@ -70,7 +71,7 @@ def scan_status(tables: Tables, record: ScanRecord) -> ScanStatus:
     sources = pa.Table.from_struct_array(pc.list_flatten(commits["sources"]))
     shards = np.repeat(np.arange(len(commits)), pc.list_value_length(commits["sources"]).to_numpy())
     outcomes = pc.value_counts(sources["outcome"]).to_pylist()
-    frames, instances = (pc.sum(sources[name]).as_py() or 0 for name in ("frames", "instances"))
+    frames, instances = (_total(sources, name) for name in ("frames", "instances"))
     stages = (pc.sum(pc.struct_field(commits["seconds"], stage.name)).as_py() or 0 for stage in fields(Stages))
     seconds = Stages(*stages)
     slowest = max(seconds.reading, seconds.inferring, seconds.writing)
@@ -91,7 +92,12 @@ def scan_status(tables: Tables, record: ScanRecord) -> ScanStatus:
         damaged=tuple(tables.missing_files(record.scan_id, commits)),
         reference=record.reference.reference_id if record.reference else None,
         misfit=calibration_misfit(record, frames, instances),
+        fetched_bytes=_total(sources, "fetched_bytes"),
     )
+
+
+def _total(sources: pa.Table, column: str) -> int:
+    return int(pc.sum(sources[column]).as_py() or 0)
 
 
 def _shard_outcomes(outcomes: pa.ChunkedArray, shards: npt.NDArray[np.int64], count: int) -> Counter[Outcome]:

@@ -65,6 +65,7 @@ COMMITS = pa.schema(
                         ("instances", pa.int64()),
                         ("footage_seconds", pa.float64()),
                         ("fingerprint", pa.string()),
+                        ("fetched_bytes", pa.int64()),
                     ]
                 )
             ),

@@ -29,6 +29,8 @@ def print_status(scans: Sequence[ScanStatus], tables: str, verbose: bool = False
             f"{scan.seconds.reading:.1f}, inferring {scan.seconds.inferring:.1f}, "
             f"writing {scan.seconds.writing:.1f}"
         )
+        if scan.fetched_bytes:
+            console.print(f"  {scan.fetched_bytes / 1e6:,.1f} MB of videos fetched from the store")
         _list(
             console,
             [

@@ -1,0 +1,34 @@
+"""How many bytes reading a source took from a store, for whoever wants to know."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Bytes so far."""
+
+    bytes: int = 0
+
+
+_counting: ContextVar[Fetched | None] = ContextVar("fetched", default=None)
+
+
+@contextmanager
+def count_fetched() -> Iterator[Fetched]:
+    """Add up what this thread fetches within this block: the files of videos in a store, and headers."""
+    fetched = Fetched()
+    token = _counting.set(fetched)
+    try:
+        yield fetched
+    finally:
+        _counting.reset(token)
+
+
+def add_fetched(count: int) -> None:
+    """So many bytes came from a store."""
+    fetched = _counting.get()
+    if fetched is not None:
+        fetched.bytes += count
