@@ -21,7 +21,7 @@ from tasks.footage.video_index import Ints, VideoTrack
 
 _TRIES = 3
 _TRIED_PACKETS = 300  # behind a jump, before one is met that is in the index
-# What nothing refers to need not be decoded. Not H.265: there other layers may refer to it.
+_LAYERS = 21  # byte of the header that counts temporal layers, ISO/IEC 14496-15
 _KNOWS_UNREFERENCED = frozenset({"h264", "mpeg4", "mpeg2video"})
 
 
@@ -130,7 +130,7 @@ class _Groups:
         """The frames of these numbers, and others that must be decoded for them."""
         places = self._track.order[numbers]
         wanted, codec = set(places.tolist()), packets.codec
-        skips = codec.name in _KNOWS_UNREFERENCED
+        skips = _knows_unreferenced(codec)
         codec.flush_buffers()
         for place, packet in packets.between(key, int(places.max())):
             if skips:
@@ -141,6 +141,14 @@ class _Groups:
 
     def _numbered(self, frames: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         return ((self._numbers[frame.pts], frame) for frame in frames if frame.pts in self._numbers)
+
+
+def _knows_unreferenced(codec: Any) -> bool:
+    """Whether a decoder knows what nothing refers to, which need not be decoded. In H.265 higher temporal layers may
+    refer to such pictures: only where its header (hvcC) says that there is one layer, nothing does."""
+    header = codec.extradata or b""
+    one_layer = codec.name == "hevc" and len(header) > _LAYERS and header[:1] == b"\1"
+    return codec.name in _KNOWS_UNREFERENCED or (one_layer and header[_LAYERS] >> 3 & 7 == 1)
 
 
 class _Packets:

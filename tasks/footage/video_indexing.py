@@ -44,13 +44,15 @@ def read_index(video: Video) -> list[VideoTrack]:
         gathered = {stream.index: _Gathered.of(stream, left_out) for stream in camera_streams(container)}
         if not gathered:
             raise SourceError("no video in it")
-        end = 0.0
+        ends = [0] * len(container.streams)
         for packet in whole_packets(container):
-            ticks = packet.dts if packet.pts is None else packet.pts
-            if ticks is not None and packet.time_base:
-                end = max(end, float((ticks + (packet.duration or 0)) * packet.time_base))
-            if packet.stream.index in gathered:
-                gathered[packet.stream.index].add(packet)
+            stream, ticks = packet.stream_index, packet.dts if packet.pts is None else packet.pts
+            if ticks is not None:
+                ends[stream] = max(ends[stream], ticks + (packet.duration or 0))
+            if stream in gathered:
+                gathered[stream].add(packet)
+        bases = [stream.time_base or 0 for stream in container.streams]
+        end = max(float(ticks * base) for ticks, base in zip(ends, bases, strict=True))
         promised = _container_seconds(container)
     # Where another stream fills the time that the container tells, nothing of this one is missing.
     promised = promised if promised > end + 1 else 0.0
