@@ -20,11 +20,12 @@ _counting: ContextVar[Fetched | None] = ContextVar("fetched", default=None)
 def count_fetched() -> Iterator[Fetched]:
     """Add up what this thread fetches within this block: the files of videos in a store, and headers."""
     fetched = Fetched()
-    token = _counting.set(fetched)
+    before = _counting.get()
+    _counting.set(fetched)
     try:
         yield fetched
     finally:
-        _counting.reset(token)
+        _counting.set(before)  # not by a token: a generator that holds this open may be closed by another thread
 
 
 def add_fetched(count: int) -> None:

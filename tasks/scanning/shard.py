@@ -288,19 +288,6 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
     for tally in tallies:
         started = time.perf_counter()
         try:
-<<<<<<< HEAD
-            source = open_source(tally.source)
-            tally.footage_seconds = source.footage_seconds
-            tally.fingerprint = fingerprint(source.uri, source.size)
-            if source.note:
-                tally.notes.append(source.note)
-            track = _track(source, tally)
-            for frame in read_frames(source, record.fps, record.keyframes):
-                position = _own(frame) or (track.at(frame.timestamp) if track else _standing(source))
-                busy.seconds += time.perf_counter() - started
-                yield _Read(tally, frame, position)
-                started = time.perf_counter()
-=======
             with count_fetched() as tally.fetched:
                 source = open_source(tally.source)
                 tally.footage_seconds = source.footage_seconds
@@ -309,11 +296,10 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
                     tally.notes.append(source.note)
                 track = _track(source, tally)
                 for frame in read_frames(source, record.fps, record.keyframes):
-                    position = track.at(frame.timestamp) if track else _standing(source)
-                    busy += time.perf_counter() - started
-                    read.put(_Read(tally, frame, position))
+                    position = _own(frame) or (track.at(frame.timestamp) if track else _standing(source))
+                    busy.seconds += time.perf_counter() - started
+                    yield _Read(tally, frame, position)
                     started = time.perf_counter()
->>>>>>> 6e28509 (Fetch of a video in an object store only what is needed, and record how much that was)
         except SourceError as error:
             tally.error, tally.denied = str(error), isinstance(error, DeniedError)
         except (UserError, MemoryError):

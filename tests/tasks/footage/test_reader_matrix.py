@@ -46,6 +46,7 @@ CONTAINERS: dict[str, tuple[str, ...]] = {
     "a.h264": ("h264",),
     "a.hevc": ("hevc",),
 }
+WITH_INDEX = ("a.mp4", "a.mov")
 ALL = [(name, codec) for name, fitting in CONTAINERS.items() for codec in CODECS if codec.split()[0] in fitting]
 FEW = {
     ("a.mp4", "h264 without B-frames"), ("a.mov", "mjpeg"), ("a.mkv", "hevc layers"), ("a.webm", "vp9"),
@@ -68,12 +69,12 @@ def lost(data: bytes, first: int, behind: int) -> bytes:
     return data[:first] + data[behind:]
 
 
-def cut(data: bytes, first: int, behind: int) -> bytes:
+def cut_off(data: bytes, first: int, behind: int) -> bytes:
     return data[: (first + behind) // 2]
 
 
 DAMAGE: dict[str, Callable[[bytes, int, int], bytes]] = {
-    one.__name__: one for one in (flipped, blanked, lost, cut)
+    one.__name__: one for one in (flipped, blanked, lost, cut_off)
 }  # fmt: skip
 
 
@@ -104,27 +105,34 @@ def test_scanned_is_read_back(tmp_path: Path, name: str, codec: str) -> None:
     video = write_numbered(tmp_path / name, encoder, options, pixels=pixels)
     everything = plain(video)
     assert len(everything) == 60
+    # What refreshes bit by bit is right, but not to the last bit, where decoding begins in the middle.
+    exact = codec != "h264 refreshed"
     for step in (1, 4, 13):
         some = list(range(step - 1, 60, step))
         for number, picture in zip(some, video_frames(str(video), some), strict=True):
-            assert number_of(picture) == number and np.array_equal(picture, everything[number])
-    for frame in scanned(listed(video)):
-        assert np.array_equal(frame.image, everything[frame.index])  # type: ignore[arg-type]
+            assert number_of(picture) == number  # type: ignore[arg-type]
+            assert np.array_equal(picture, everything[number]) or not exact
+    source = listed(video)
+    for frame in scanned(source):
+        assert np.array_equal(frame.image, read_frame(source.uri, frame.index))  # type: ignore[arg-type]
+        assert number_of(frame.image) == frame.index
 
 
 @pytest.mark.parametrize(
     ("name", "codec", "kind"),
     [
-        pytest.param(*one, kind, marks=() if place == n % 8 and one in FEW else pytest.mark.slow)
+        pytest.param(*one, kind, marks=() if place == n % 4 and one in FEW else pytest.mark.slow)
         for n, one in enumerate(ALL)
         for place, kind in enumerate(DAMAGE)
+        if kind != "lost" or one[0] not in WITH_INDEX  # where packets have moved, an index leads nowhere
     ],
 )
 def test_damage_moves_nothing(tmp_path: Path, name: str, codec: str, kind: str) -> None:
     """The middle third of a file is damaged: what is before it stays, and nothing comes back as another picture."""
     encoder, options = CODECS[codec]
     pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-    video = write_numbered(tmp_path / name, encoder, options, pixels=pixels)
+    index_first = {"movflags": "faststart"} if name in WITH_INDEX else {}
+    video = write_numbered(tmp_path / name, encoder, options, pixels=pixels, container=index_first)
     everything, [track] = plain(video), read_index(str(video))
     size = video.stat().st_size
     first, behind = (size // 3, size // 2) if (track.packets.place < 0).any() else (
