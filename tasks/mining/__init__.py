@@ -1,1 +1,1 @@
-"""The parts of mining: candidates, how alike they are, what was there before, and items for the queue."""
+"""The parts of mining: candidates, their similarity, what the queue holds already, and new items for it."""

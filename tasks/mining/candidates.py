@@ -1,4 +1,4 @@
-"""Instances of the tables → one candidate an object: its track, shown by its best frame."""
+"""Make one candidate for each object from the instances of the tables: its track, shown by its best frame."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ _COLUMNS = (
     "instance_id", "track_id", "source_uri", "frame_index", "timestamp", "name", "anomaly_score", "area",
     "bbox_x", "bbox_y", "bbox_width", "bbox_height", "frame_height", "frame_width", "latitude", "longitude", "names",
 )  # fmt: skip
-_CUT = 0.5  # what a sight at the frame's edge, where the object may be cut off, counts against a whole one
+_CUT = 0.5  # weight of an instance at the frame's edge, where the object may be cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """What N objects may be: ``name`` (N, K) are indices into ``names``, ``probability`` (N, K) is theirs, 0 where an
-    object has fewer. What is missing to 1 is of names that are not told."""
+    """The possible names of N objects: ``name`` (N, K) are indices into ``names``, with their ``probability`` (N, K), 0
+    if an object has fewer names. The rest to 1 belongs to names that are not listed."""
 
     names: tuple[str, ...]
     name: npt.NDArray[np.int64]
@@ -77,7 +77,7 @@ class Candidates:
         return len(self.track_ids)
 
     def row(self, candidate: int) -> Best:
-        """The best sight of a candidate."""
+        """The best instance of a candidate."""
         [row] = self.rows.slice(int(self.best[candidate]), 1).to_pylist()
         return Best(
             scan_id=row["scan"],
@@ -111,8 +111,8 @@ def _time(value: object) -> datetime:
 def read_candidates(tables: Tables, condition: ds.Expression | None = None) -> Candidates:
     """Read the tables: the objects whose instances meet ``condition``.
 
-    Of tables that hold the finds of several models, those of the one that found any last; ``warning`` says so then.
-    An instance of a scan from before there were tracks is a track of its own.
+    If the tables hold finds of several models, only those of the newest model are used, and ``warning`` says so. An
+    instance of an old scan without tracks is a track of its own.
 
     Raises UserError when there are no tables or the embeddings are missing.
     """
@@ -124,7 +124,7 @@ def read_candidates(tables: Tables, condition: ds.Expression | None = None) -> C
     sights = np.diff(np.append(first, len(rows)))
     score, share, cut = _quality(rows)
     quality = score * np.sqrt(share) * np.where(cut, _CUT, 1.0)
-    # Stable: of equals the earliest is shown.
+    # A stable sort: among equals, the earliest is shown.
     order = np.lexsort((-quality, codes))
     best = order[first]
     shown = rows.take(pa.array(best))
@@ -150,7 +150,7 @@ def _by_track(found: OneModel) -> pa.Table:
     rows = found.rows
     tracks = pc.coalesce(rows["track_id"], rows["instance_id"])
     rows = rows.set_column(rows.schema.get_field_index("track_id"), "track_id", tracks)
-    # Addresses and names come again and again: a million of them must fit beside their embeddings.
+    # Addresses and names repeat: a million of them must fit in memory beside the embeddings.
     for name in ("source_uri", "name", "scan"):
         column = rows[name].dictionary_encode().unify_dictionaries()
         rows = rows.set_column(rows.schema.get_field_index(name), name, column)
@@ -185,7 +185,7 @@ def _quality(rows: pa.Table) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.fl
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What of an instance only showing it needs: the rest of its row."""
+    """The columns of an instance that are only needed to show it."""
 
     instance_id: str
     drive: str
@@ -195,7 +195,7 @@ class Shown:
 
 
 def read_shown(tables: Tables, instance_ids: list[str]) -> dict[str, Shown]:
-    """What only showing a few instances needs, by their ids."""
+    """The columns that are only needed to show instances, for a few ids."""
     table = tables.open(Table.INSTANCES).to_table(
         columns=["instance_id", "drive", "names", "mask_rle", "timestamp_source"],
         filter=ds.field("instance_id").isin(pa.array(instance_ids, pa.string())),

@@ -1,4 +1,4 @@
-"""Chosen candidates → items of the review queue, with their crops cut from the archive."""
+"""Make items of the review queue from the chosen candidates, with crops from the archive."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class Lost:
 def make_items(tables: Tables, candidates: Candidates, chosen: Sequence[Chosen], lost: Lost) -> Iterator[ReviewItem]:
     """The items in this order, one crop in memory at a time.
 
-    What cannot be cut from the archive any more is left out and told in ``lost``, with what points to it.
+    Items whose footage can no longer be read are left out and counted in ``lost``, with the items that refer to them.
     """
     percentiles = _percentiles(candidates.score)
     margins = {scan.scan_id: scan.options.get("margin") for scan in candidates.scans}
@@ -102,12 +102,12 @@ def _crop(frame: Rgb, box: Box) -> tuple[Box, bytes]:
 
 
 def _percentiles(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """For each of the fleet's objects the share of them whose anomaly score is no greater: (N,) float64 in (0, 1]."""
+    """For each object of the fleet, the share of objects whose anomaly score is not higher: (N,) float64 in (0, 1]."""
     return np.searchsorted(np.sort(scores), scores, side="right") / max(len(scores), 1)
 
 
 def _why_unclear(name: str, names: Sequence[tuple[str, float]], margin: object) -> Unclear | None:
-    """Which rule of naming left an object without a name; None where it has one, or the scan does not tell."""
+    """Which naming rule left an object without a name; None if it has one, or if the scan does not say."""
     if name != UNKNOWN_NAME or not names or not isinstance(margin, int | float):
         return None
     close = len(names) > 1 and names[0][1] - names[1][1] < margin

@@ -16,10 +16,10 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
-_NEIGHBOURS = 5  # the distance to so many nearest finds says how rare a find is
-_SHORTLIST = 5_000  # the diverse items are chosen among at least so many candidates
-_SHORTLIST_TIMES = 20  # and at least so many times the wanted number
-_SAME_NAME = 1.5  # two finds of one name are one object up to so many times the usual distance
+_NEIGHBOURS = 5  # a find is rare if this many nearest finds are far away
+_SHORTLIST = 5_000  # the diverse items are chosen among at least this many candidates
+_SHORTLIST_TIMES = 20  # and at least this many times the wanted number
+_SAME_NAME = 1.5  # two finds with the same name are one object up to this many times the usual distance
 _LEAST_NOVELTY = 0.1  # of an object whose name the queue holds: the name may be wrong
 _EARTH = 6_371_000.0  # metres
 _CHUNK = 8_192
@@ -100,7 +100,7 @@ def mine(candidates: Candidates, queue: QueueIndex, options: MiningOptions) -> M
     left[drawn] = False
 
     item_index, item_distance = _nearest_item(candidates.vectors, queue.vectors, distances)
-    item_distance[again] = 1.0  # what they look like is what they replace
+    item_distance[again] = 1.0  # they look like the items that they replace
     unmet = np.array([queue.unmet.get(name, 1.0) for name in candidates.guesses.names])
     novelty = item_distance * np.maximum(_new_names(candidates.guesses, unmet), _LEAST_NOVELTY)
     novelty[again] = 1.0
@@ -133,7 +133,7 @@ def _mask(length: int, indices: Iterable[int]) -> Bools:
 
 
 def _draw(ids: Sequence[str], left: Bools, count: int, seed: int) -> Indices:
-    """Draw ``count`` of those left by the hash of their ids: random, but the same every time."""
+    """Draw ``count`` of the remaining ones by the hash of their ids: random, but always the same."""
     pool = np.flatnonzero(left)
     hashes = [hashlib.sha256(f"{seed} {ids[index]}".encode()).digest() for index in pool.tolist()]
     order = sorted(range(len(pool)), key=hashes.__getitem__)[:count]
@@ -153,7 +153,8 @@ def _value(candidates: Candidates, novelty: Floats, distances: Distances, option
 
 
 def _quantiles(values: Floats) -> Floats:
-    """The share of values that are not greater, in (0, 1]. Raw scores will not do: those of most models lie near 1."""
+    """The share of values that are not higher, in (0, 1]. Raw scores are not usable: those of most models lie near
+    1."""
     return np.searchsorted(np.sort(values), values, side="right") / max(len(values), 1)
 
 
@@ -237,7 +238,7 @@ def _pick(
         strike_out(index)
     waiting = drawn.tolist()
     length = count + len(drawn)
-    # Drawn items lie evenly among the others, so that both are judged at the same pace.
+    # Drawn items are spread evenly among the others, so that both are judged at the same rate.
     places = {length * (2 * place + 1) // (2 * len(drawn)) for place in range(len(drawn))}
     picked: list[int] = []
     ranks: list[float] = []

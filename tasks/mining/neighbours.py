@@ -1,7 +1,7 @@
-"""How far apart finds are by their looks, for a million of them on a small machine.
+"""How different finds look, for a million finds on a small machine.
 
-Cosines of one model all lie near 0.8, those of another near 0.2. So distances are told in units of what two finds
-drawn at random have: 0 is the same look, 1 nothing in common, whatever the model.
+Cosines of one model all lie near 0.8, those of another near 0.2. So distances are relative to the distance between two
+random finds: 0 is the same look, 1 is nothing in common, for every model.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ from tasks.tables.embeddings import Vectors
 
 Floats = npt.NDArray[np.float32]
 
-_PAIRS = 4096  # drawn to learn the usual distance
-_STRANGERS = 0.75  # quantile of theirs: where one kind is most of what there is, the median is of look-alikes
-_EXACT = 20_000  # up to so many, every pair is compared
+_PAIRS = 4096  # finds drawn to measure the usual distance
+_STRANGERS = (
+    0.75  # quantile of their distances: if most finds are of one kind, the median is a distance between look-alikes
+)
+_EXACT = 20_000  # up to this many, every pair is compared
 _PROBED = 8  # of the lists of look-alikes
 _TRAINING = 40  # vectors a list
 _CHUNK = 16_384
@@ -49,7 +51,7 @@ def learn_distances(vectors: Vectors) -> Distances:
 
 
 def nearest(vectors: Vectors, count: int) -> Floats:
-    """Cosines (N, count) to the ``count`` nearest others, nearest first; -1 where there are not so many.
+    """Cosines (N, count) to the ``count`` nearest others, nearest first; -1 if there are fewer.
 
     Exact up to 20,000 vectors. Beyond, faiss compares each with those in the eight lists of look-alikes nearest to
     it, at half precision: a neighbour may be missed, memory stays at twice the vectors.
@@ -74,7 +76,9 @@ def nearest(vectors: Vectors, count: int) -> Floats:
     for start in range(0, size, _CHUNK):
         cosines, ids = index.search(vectors[start : start + _CHUNK].astype(np.float32), count + 1)
         own = ids == np.arange(start, start + len(ids))[:, None]
-        own[~own.any(axis=1), -1] = True  # a twin came first, and itself not at all: the last gives way
+        own[~own.any(axis=1), -1] = (
+            True  # an identical vector came first and the find itself is missing: drop the last one
+        )
         others = np.where(ids < 0, -1, cosines)[~own].reshape(len(ids), count)
         found[start : start + len(ids)] = np.maximum(others, -1)
     return found

@@ -12,12 +12,12 @@ from schemas.review import QueuedItem, State
 from tasks.mining.candidates import Candidates
 from tasks.tables.embeddings import Vectors
 
-_SAME_OBJECT = 0.5  # from this IoU of their boxes on one frame on, the finds of two scans are one object
+_SAME_OBJECT = 0.5  # at this IoU of their boxes on one frame or more, finds of two scans are one object
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An item that is no duplicate: the boxes of its object by frame, and whether a person judged it."""
+    """An item that is not a duplicate: the boxes of its object by frame, and whether a person judged it."""
 
     item_id: str
     scan_id: str

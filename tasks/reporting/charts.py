@@ -17,7 +17,7 @@ from matplotlib.ticker import PercentFormatter
 
 from tasks.reporting.report import SCORE_BINS, NameLine, Position
 
-# matplotlib knows no variables of a page: these stand for them and are replaced in what it draws.
+# matplotlib does not know the CSS variables of a page: these colours stand for them and are replaced in its SVG.
 _INK, _SOFT, _LINE, _ACCENT, _QUIET, _MARK = "#010101", "#010102", "#010103", "#010104", "#010105", "#010106"
 _VARIABLES = {
     _INK: "currentColor",
@@ -111,7 +111,7 @@ def positions_chart(scanned: Sequence[Position], found: Sequence[Position]) -> M
 
 
 def _scale_bar(figure: Figure, axes: Axes, latitude: float) -> None:
-    figure.draw_without_rendering()  # only now are the limits those of the aspect
+    figure.draw_without_rendering()  # the limits follow the aspect only from here on
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
     metres = (right - left) * _METRES_PER_DEGREE * max(cos(radians(latitude)), 0.01)
@@ -147,7 +147,7 @@ def _svg(figure: Figure, key: str, title: str) -> Markup:
     drawn = drawn[drawn.index("<svg") :]
     for colour, variable in _VARIABLES.items():
         drawn = drawn.replace(colour, variable)
-    # Two charts in one page would share these; nothing refers to them.
+    # Two charts on one page would share these ids, and nothing refers to them.
     drawn = re.sub(r'<g id="[a-z]+[\w.]*_\d+">', "<g>", drawn)
     head = f'<svg role="img" aria-label="{title}"'
     return Markup(drawn.replace("<svg", head, 1))

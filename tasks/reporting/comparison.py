@@ -19,7 +19,7 @@ _SAME_OBJECT = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What people said of an object on one of its frames: ``real`` when it is an unknown object."""
+    """The verdict of people on an object, on one of its frames: ``real`` if it is an unknown object."""
 
     item_id: str
     source_uri: str
@@ -30,7 +30,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class NameChange:
-    """How often a name was found before and after, on the frames that both scans looked at."""
+    """How often a name was found before and after, on the frames that both scans sampled."""
 
     name: str
     before: int

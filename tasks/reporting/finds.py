@@ -39,12 +39,12 @@ class Find:
 
     @property
     def probability(self) -> float | None:
-        """How likely its name is, in [0, 1]; None where it has no clear one."""
+        """The probability of its name, in [0, 1]; None if no name is clear."""
         return next((scored.score for scored in self.names if scored.name == self.name), None)
 
 
 def best_finds(tables: Tables, count: int) -> list[Find]:
-    """The surest instances, one for each name of each source, large ones first among equals.
+    """The best instances, one for each name of each source; among equals, large ones first.
 
     Raises:
         UserError: no tables there.
@@ -54,7 +54,7 @@ def best_finds(tables: Tables, count: int) -> list[Find]:
 
 
 def select_finds(connection: Connection, view: str, count: int) -> list[Find]:
-    """The same from a view of instances that the connection has."""
+    """The same from a view of instances in the connection."""
     rows = connection.execute(
         f"""
         SELECT source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S'), name, names,
@@ -99,7 +99,7 @@ def find_picture(find: Find, change: Callable[[Picture], Picture] | None = None)
         frame = change(frame)
     left, top, right, bottom = window(find.bbox, frame.shape[0], frame.shape[1])
     part, mask = frame[top:bottom, left:right], find.mask[top:bottom, left:right]
-    # Enlarged before it is drawn on, so that lines and letters are as sharp in every picture.
+    # Enlarged before drawing, so that lines and letters are equally sharp in every picture.
     picture = cv2.resize(part, (_WIDTH, round(_WIDTH / ASPECT)), interpolation=cv2.INTER_CUBIC)
     outlined = cv2.resize(mask.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_LINEAR) > 0.5
     return outline(np.asarray(picture, np.uint8), outlined, find.name, find.probability)

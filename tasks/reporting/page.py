@@ -71,7 +71,7 @@ def _environment(review_url: str | None) -> Environment:
 
 
 def _changed_options(comparison: Comparison) -> list[tuple[str, object, object]]:
-    """What the two scans did differently, by name."""
+    """The options that differ between the two scans, by name."""
     sides = []
     for scan in (comparison.before, comparison.after):
         facts = {
@@ -109,5 +109,5 @@ def _data_url(shown: Shown) -> str:
 
 
 def _short(uri: str) -> str:
-    """The end of an address, which tells sources of one archive apart."""
+    """The end of an address, which is enough to identify a source of an archive."""
     return uri if len(uri) <= 70 else "…" + uri[-69:]

@@ -83,7 +83,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Unscanned:
-    """What the archive holds and the tables do not: sources without a commit, files of no known kind."""
+    """What is in the archive but not in the tables: sources without a commit, and files of an unknown kind."""
 
     sources: tuple[str, ...]
     ignored: tuple[str, ...]
@@ -190,14 +190,14 @@ def make_report(
 
 
 def _night(commits: Sequence[CommitRecord], length: timedelta) -> list[CommitRecord]:
-    """What was committed around the newest run. A commit of an earlier run that claims to be later by more than a night
-    is of a clock that was ahead."""
+    """The commits around the newest run. If a commit of an earlier run claims to be later by more than a night, its
+    clock was ahead."""
     ended = max(commits, key=lambda commit: (commit.run, commit.committed)).committed
     return [commit for commit in commits if abs(commit.committed - ended) < length]
 
 
 def _progress(tables: Tables, commits: Sequence[CommitRecord], night: Sequence[CommitRecord]) -> PlanProgress:
-    """What became of the plans of the night, and of those of later runs that have committed nothing."""
+    """The state of the plans of the night, and of later runs that have committed nothing."""
     since = min(commit.run for commit in night)
     of_scans = [
         read_progress(tables, [commit for commit in commits if commit.scan_id == scan.scan_id], scan.scan_id, since)
@@ -255,7 +255,7 @@ def _days(connection: Connection) -> tuple[date, date] | None:
 def _names(connection: Connection, first_day: date | None) -> tuple[NameLine, ...]:
     if first_day is None:
         return ()
-    # Nights differ in length: what is compared is instances in 1,000 frames.
+    # Nights differ in length, so instances in 1,000 frames are compared.
     week = "CAST(floor((? - dt - 1) / 7) AS INTEGER)"
     recent = f"dt < ? AND dt >= ? - {7 * WEEKS}"
     frames: dict[int, int] = dict(

@@ -1,8 +1,8 @@
-"""Look at all that the tables hold, and set free what is damaged, so that the next scan does it again.
+"""Check everything in the tables, and remove the commits of damaged shards, so that the next scan scans these again.
 
-First the records: a scan record that is lost or damaged, commit records that are unreadable or lie under another's
-name, checkpoints, compaction records. Then the files that the commits name: gone, of another size, or with other bytes
-than were written.
+First the records: a scan record that is lost or damaged, commit records that are unreadable or have the name of
+another, checkpoints, compaction records. Then the files that the commits name: missing, of another size, or with other
+bytes.
 """
 
 import hashlib
@@ -41,8 +41,8 @@ _CHUNK = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it was written, in one line; ``repair`` says what was done about it, None where nothing
-    was. ``shards`` of the scan have to be scanned again for it."""
+    """Something damaged, in one line. ``repair`` says what was done about it, None if nothing. ``shards`` of the scan
+    must be scanned again because of it."""
 
     scan_id: str
     what: str
@@ -51,11 +51,10 @@ class Finding:
 
 
 def check(root: Location, *, repair: bool = False, hashes: bool = True) -> Iterator[Finding]:
-    """Check the records, that every file is there in its size, and with ``hashes`` that its bytes are those that were
-    written, for which all files are read.
+    """Check the records and the size of every file. With ``hashes``, also read every file and compare its hash.
 
-    With ``repair`` a record is restored where a copy of it is left, and else removed. Damaged shards are set free:
-    their commits and files are removed, and the next scan does them again. Rows of other shards stay.
+    With ``repair``, a record is restored if there is a copy of it, and else removed. The commits and files of damaged
+    shards are removed, and the next scan scans these shards again. Rows of other shards stay.
 
     Raises UserError when the storage is out of reach.
     """
@@ -103,7 +102,7 @@ def _scan_record(root: Location, scan_id: str, repair: bool) -> Iterator[Finding
 def _copy_of_scan(root: Location, scan_id: str) -> bytes | None:
     try:
         return scan_copy(root, scan_id)
-    except UserError:  # a damaged checkpoint, which is a finding of its own
+    except UserError:  # a damaged checkpoint is reported separately
         return None
 
 
@@ -177,7 +176,7 @@ def _files(root: Location, scan_id: str, repair: bool, hashes: bool) -> Iterator
 
 
 def _damaged(root: Location, files: Sequence[SelectedFile], hashes: bool) -> list[DamagedFile]:
-    """Those of these files that are not as they were written."""
+    """The damaged ones of these files."""
     damaged = wrong_sizes(root, files)
     if hashes:
         wrong = {file.item.file.path for file in damaged}
@@ -204,8 +203,8 @@ def _hash(place: Location) -> str:
 def _freed(
     root: Location, scan_id: str, commits: Sequence[CommitRecord], damaged: Sequence[DamagedFile], hashes: bool
 ) -> dict[date, tuple[str, ...]]:
-    """Set the shards free whose rows are in these files. By day of merged files, which those are: all that have no
-    files of their own any more, as they have within the grace."""
+    """Remove the commits of the shards whose rows are in these files. Of merged files, these are all shards of the day
+    that no longer have files of their own (they have them during the grace period)."""
     by_day: dict[date, tuple[str, ...]] = {}
     freed = {file.item.shard_id for file in damaged if file.item.shard_id is not None}
     for day in sorted({file.item.day for file in damaged if file.item.shard_id is None}):
@@ -215,7 +214,7 @@ def _freed(
     gone = [commit for commit in commits if commit.shard_id in freed]
     remove_files(commit_place(root, scan_id, commit.shard_id) for commit in gone)
     remove_files(root.child(file.path) for commit in gone for file in commit.files)
-    # Their rows of other days may lie in merged files, too.
+    # Their rows of other days may be in merged files, too.
     for day in sorted({file_day(file) for commit in gone for file in commit.files}):
         compact_day(root, scan_id, day, [commit for commit in others if _has(commit, day)], timedelta())
     return by_day

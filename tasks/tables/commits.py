@@ -1,4 +1,4 @@
-"""What is done: the commit records that make a shard's rows count.
+"""Commit records, which make the rows of a shard count.
 
 A shard is done when, and only when, its commit record exists. The checkpoint of a generation repeats its
 commit records in one Parquet file: reading it and the records after it is enough.
@@ -22,7 +22,7 @@ from tasks.tables.forgotten import read_forgotten, without_forgotten
 from tasks.tables.scans import scan_place
 
 DONE = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string()), ("footage_seconds", pa.float64())])
-"""Columns of what is done: a row a committed source."""
+"""Columns of the committed sources: one row each."""
 
 SCAN_COPY = b"clipomaly.scan"
 
@@ -78,7 +78,7 @@ COMMITS = pa.schema(
         ("run", pa.int64()),
     ]
 )
-"""Columns of commit records, a row each: also those of a checkpoint."""
+"""Columns of commit records, one row each; a checkpoint has the same."""
 
 
 def is_committed(root: Location, scan_id: str, shard_id: str) -> bool:
@@ -92,13 +92,13 @@ def read_commit(root: Location, scan_id: str, shard_id: str) -> CommitRecord:
 
 
 def write_commit(root: Location, record: CommitRecord) -> bool:
-    """Publish a shard, after its part files; False when it was committed already and stays as it was."""
+    """Publish a shard, after its part files. False if it was committed already; nothing changes then."""
     place = commit_place(root, record.scan_id, record.shard_id)
     return create_file(place, _COMMIT.dump_json(record, indent=1))
 
 
 def read_commits(root: Location, scan_id: str) -> list[CommitRecord]:
-    """All commit records of a generation, by shard_id: from its checkpoint, and one by one what is newer.
+    """All commit records of a generation, by shard_id: from its checkpoint, and the newer ones one by one.
 
     Raises UserError when one cannot be read.
     """
@@ -123,8 +123,8 @@ def read_commit_table(root: Location, scan_id: str) -> pa.Table:
 
 
 def read_done(root: Location, scan_id: str) -> pa.Table:
-    """The committed sources of a generation, and those that were forgotten in any, as columns: who they are alone, for
-    planning.
+    """The committed sources of a generation, and those that were forgotten in any, as columns. Only what planning
+    needs.
 
     Raises UserError when a record cannot be read.
     """
@@ -136,8 +136,8 @@ def read_done(root: Location, scan_id: str) -> pa.Table:
 def _folded_and_newer(
     root: Location, scan_id: str, columns: list[str] | None = None
 ) -> tuple[pa.Table, Iterator[pa.Table]]:
-    """These columns of what the checkpoint tells of shards whose record is there, and the records that it does not
-    tell, some at a time: as objects a million sources would take more than a GiB."""
+    """These columns of the checkpoint, for shards whose record exists, and the records that are not in the checkpoint,
+    some at a time: as objects, a million sources would take more than a GiB."""
     committed = committed_shards(root, scan_id)
     folded = _read_folded(checkpoint_place(root, scan_id), columns) if committed else None
     if folded is None:
@@ -159,7 +159,7 @@ def _read_some(root: Location, scan_id: str, shard_ids: list[str]) -> Iterator[p
 
 
 def done_in(commits: pa.Table) -> pa.Table:
-    """What a table of commits says is done, a row a source: the columns of ``DONE``."""
+    """The committed sources in a table of commits, one row each: the columns of ``DONE``."""
     sources = pc.list_flatten(commits["sources"])
     told = {field.name for field in sources.type}
     columns = [
@@ -170,16 +170,16 @@ def done_in(commits: pa.Table) -> pa.Table:
 
 
 def done_of(commits: Iterable[CommitRecord]) -> pa.Table:
-    """What these records say is done, as ``read_done`` tells it."""
+    """The committed sources of these records, in the form of ``read_done``."""
     sources = [source for commit in commits for source in commit.sources]
     columns = [[getattr(source, name) for source in sources] for name in DONE.names]
     return pa.table(columns, schema=DONE)
 
 
 def fold_commits(root: Location, scan_id: str) -> int:
-    """Fold the commit records of a generation into ``_checkpoints/<scan_id>.parquet``: how many it holds.
+    """Fold the commit records of a generation into ``_checkpoints/<scan_id>.parquet``; returns how many it holds.
 
-    The file is replaced whole; a record that is committed meanwhile is read one by one until the next time.
+    The file is replaced as a whole. Records that are committed meanwhile are read one by one until the next fold.
     """
     folded, newer = _folded_and_newer(root, scan_id)
     if folded.schema != COMMITS:  # of an old version
@@ -253,10 +253,10 @@ def _without_forgotten(commits: list[CommitRecord], forgotten: frozenset[tuple[s
 
 
 def commit_place(root: Location, scan_id: str, shard_id: str) -> Location:
-    """Where the commit record of a shard lies."""
+    """The place of the commit record of a shard."""
     return root.child(f"_commits/{scan_id}/{shard_id}.json")
 
 
 def checkpoint_place(root: Location, scan_id: str) -> Location:
-    """Where the checkpoint of a generation lies."""
+    """The place of the checkpoint of a generation."""
     return root.child(f"_checkpoints/{scan_id}.parquet")

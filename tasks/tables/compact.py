@@ -1,6 +1,6 @@
-"""Compaction: the many small files of a capture day → few large ones, while people read.
+"""Compaction: merge the many small files of a capture day into few large ones, while people read.
 
-In a day of a generation two things are done over and over, each of them whole or not at all:
+For each day of a generation, two steps alternate. Each is done completely or not at all:
 
 1. *Merge.* The shards that are not merged yet go into merged files below ``_compacted/``, where no glob over a table
    comes; then a compaction record is published, and from then on ``open_table`` reads these files.
@@ -44,8 +44,9 @@ _MERGED = re.compile(r"\.?merged-(\d{6})-[0-9a-f]{12}\.parquet(\.[0-9a-f]+)?")
 
 @dataclass(frozen=True, slots=True)
 class DayCompacted:
-    """What became of a day that was not at rest: how many files were merged into how many of how many bytes, and how
-    many old ones removed. ``waits_until`` is when the next can be removed; ``trouble`` says why the day was left."""
+    """The result for a day with something to do: how many files were merged, into how many files and bytes, and how
+    many old ones were removed. ``waits_until`` is when the next can be removed. ``trouble`` says why the day was not
+    compacted."""
 
     scan_id: str
     day: date
@@ -58,11 +59,11 @@ class DayCompacted:
 
 
 def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
-    """Compact every day of every generation as far as it can be now; those at rest are skipped.
+    """Compact every day of every generation as far as possible now; days with nothing to do are skipped.
 
-    ``grace`` is how long what was replaced stays, for those who opened the tables before. Also folds the commit
-    records. Raises UserError when there are no tables or their records cannot be read; what is wrong with the files
-    of a day is its ``trouble``.
+    ``grace`` is how long replaced files stay, for readers that opened the tables before. Also folds the commit records.
+    Raises UserError when there are no tables or their records cannot be read; what is wrong with the files of a day is
+    its ``trouble``.
     """
     for scan in scans_there(root):
         fold_commits(root, scan.scan_id)
@@ -81,7 +82,7 @@ def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
 def compact_day(
     root: Location, scan_id: str, day: date, commits: Sequence[CommitRecord], grace: timedelta
 ) -> DayCompacted:
-    """Merge and settle one day of a generation as far as it can be now. ``commits`` are those with files of the day."""
+    """Merge and settle one day of a generation as far as possible now. ``commits`` are those with files of the day."""
     done = DayCompacted(scan_id, day)
     try:
         while True:
@@ -127,8 +128,8 @@ def _with_committed_since(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What is to be merged: the shards that are ``new``; where ``rewrites``, all merged files as well, for rows in them
-    that are committed no more. ``shards`` are those whose rows are merged then."""
+    """What to merge: the ``new`` shards and, with ``rewrites``, also all merged files, because they hold rows that are
+    no longer committed. ``shards`` are those whose rows are merged afterwards."""
 
     new: tuple[CommitRecord, ...]
     rewrites: bool
@@ -136,7 +137,7 @@ class _Work:
 
 
 def _to_merge(commits: Sequence[CommitRecord], record: CompactionRecord | None) -> _Work | None:
-    """What is to be merged of a day; None where nothing is, as where a single shard is all there is."""
+    """What to merge of a day; None if nothing, for example if there is only one shard."""
     there = {commit.shard_id: count_forgotten(commit) for commit in commits}
     merged = frozenset(record.shards) if record else frozenset[str]()
     forgotten = record.forgotten if record else {}
@@ -160,7 +161,7 @@ def _merge(
     commits: Sequence[CommitRecord],
     record: CompactionRecord | None,
 ) -> tuple[int, tuple[PartFile, ...]]:
-    """Write merged files aside: from how many files, and all that the next record is to name."""
+    """Write merged files to ``_compacted``; returns from how many files, and all files for the next record."""
     number = record.number + 1 if record else 1
     first_source = {commit.shard_id: min(source.uri for source in commit.sources) for commit in commits}
     keep = _WithoutForgotten(commits)
@@ -186,7 +187,7 @@ def _merge(
 
 
 class _WithoutForgotten:
-    """Leaves out the rows of forgotten sources. Instances have to come before embeddings, which name no source."""
+    """Leaves out the rows of forgotten sources. Instances must come before embeddings, which do not name a source."""
 
     def __init__(self, commits: Sequence[CommitRecord]) -> None:
         self._sources = {
@@ -210,9 +211,9 @@ class _WithoutForgotten:
 
 
 def _settle(root: Location, record: CompactionRecord) -> int:
-    """Remove what the record replaced, then let its files take that place: how many files are gone.
+    """Remove the files that the record replaced, then put its files in place; returns how many were removed.
 
-    In this order a glob over a table misses rows of the day for a moment, but sees none twice.
+    In this order, a glob over a table misses rows of the day for a moment, but never sees a row twice.
     """
     aside = [file for file in record.files if file.path.startswith(_ASIDE)]
     for file in aside:
@@ -229,7 +230,7 @@ def _settle(root: Location, record: CompactionRecord) -> int:
 
 
 def _replaced(root: Location, record: CompactionRecord) -> Iterator[Location]:
-    """What nobody reads who opened the tables after the record, and what merges that came to nothing left."""
+    """Files that no reader needs that opened the tables after the record, and files of merges that failed."""
     parts = {f"{shard_id}.parquet" for shard_id in record.shards}
     kept = {path for file in record.files for path in (file.path, _in_place(file).path)}
     for table in Table:

@@ -1,7 +1,7 @@
-"""Which merged files stand for which shards: ``_compactions/<scan_id>/<day>.<number>.json``, create-only.
+"""Which merged files replace the files of which shards: ``_compactions/<scan_id>/<day>.<number>.json``, create-only.
 
-The record with the greatest number of a day counts. An older one that still lies there says that files of before
-may still be there, too.
+The record with the greatest number of a day counts. If an older one still exists, the files before it may still exist,
+too.
 """
 
 import re
@@ -34,7 +34,7 @@ def read_compaction(root: Location, scan_id: str, day: date, number: int) -> Com
 
 
 def compaction_numbers(root: Location, scan_id: str) -> dict[date, list[int]]:
-    """The numbers of the records of each day, least first."""
+    """The numbers of the records of each day, lowest first."""
     found: dict[date, list[int]] = defaultdict(list)
     for name in file_names(root.child(f"_compactions/{scan_id}"), ".json"):
         if match := _NAME.fullmatch(name):
@@ -43,13 +43,13 @@ def compaction_numbers(root: Location, scan_id: str) -> dict[date, list[int]]:
 
 
 def publish_compaction(root: Location, record: CompactionRecord) -> bool:
-    """Write a record, after its files: whether it counts. Where another was first with its number, or has gone further
-    meanwhile, it does not.
+    """Write a record, after its files; returns whether it counts. It does not if another compaction took its number
+    first, or published a higher one.
 
     Raises UserError when it cannot be written.
     """
     place = place_of(root, record.scan_id, record.day, record.number)
-    # Where the answer was lost on the way, the record that is there is this one.
+    # If the response was lost on the way, the record that exists is this one.
     written = create_file(place, _RECORD.dump_json(record, indent=1)) or _parse(place) == record
     return written and compaction_numbers(root, record.scan_id)[record.day][-1] == record.number
 
@@ -61,7 +61,7 @@ def remove_older(root: Location, record: CompactionRecord) -> None:
 
 
 def place_of(root: Location, scan_id: str, day: date, number: int) -> Location:
-    """Where a record lies."""
+    """The place of a record."""
     return root.child(f"_compactions/{scan_id}/{day.isoformat()}.{number:06d}.json")
 
 

@@ -13,7 +13,7 @@ from tasks.tables.selection import Selection, select
 
 
 def open_rows(root: Location, table: str, scan_id: str | None = None) -> ds.Dataset:
-    """The committed rows of a table; ``tasks.tables.open_table`` says more."""
+    """The committed rows of a table; see ``tasks.tables.open_table``."""
     selection = select(root, table, scan_id)
     dataset = _dataset(root, selection)
     for rows in selection.left_out:

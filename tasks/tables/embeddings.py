@@ -22,7 +22,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads one half of an id over 64 bits
 
 @dataclass(frozen=True, slots=True)
 class OneModel:
-    """Rows of ``instances`` that one model found, and with that embeddings that can be compared.
+    """Rows of ``instances`` that one model found, so that their embeddings can be compared.
 
     ``scans`` are its generations, oldest first; ``rows`` their live instances, with the columns asked for and
     ``scan``. ``left_out`` counts live instances of each other model.
@@ -38,7 +38,7 @@ class OneModel:
         return self.scans[-1]
 
     def warning(self) -> str | None:
-        """What to tell of the instances of other models, in one line."""
+        """A line about the instances of other models."""
         if not self.left_out:
             return None
         others = ", ".join(f"{count:,} of {model}" for model, count in self.left_out)
@@ -50,7 +50,7 @@ class OneModel:
 
 
 def read_one_model(tables: Tables, columns: Sequence[str], condition: ds.Expression | None = None) -> OneModel:
-    """The live instances that meet ``condition``, of the model that found any of them last.
+    """The live instances that meet ``condition``, of the newest model among them.
 
     Raises UserError when there are no tables.
     """
@@ -82,7 +82,7 @@ def read_vectors(tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.C
 
 
 def sample_vectors(tables: Tables, scan: ScanRecord, count: int = 4096) -> Vectors:
-    """At most ``count`` embeddings of a scan, drawn evenly and every time the same: (n, D) float16 of length 1."""
+    """At most ``count`` embeddings of a scan, drawn evenly and always the same: (n, D) float16 of length 1."""
     table = tables.open(Table.EMBEDDINGS, scan_id=scan.scan_id)
     rows = table.count_rows()
     drawn = np.sort(np.random.default_rng(0).choice(rows, min(count, rows), replace=False))
@@ -95,14 +95,15 @@ def sample_vectors(tables: Tables, scan: ScanRecord, count: int = 4096) -> Vecto
 def cosines(
     tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray, vector: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """The cosine of each of these instances with a (D,) vector of length 1: (N,) float32, holding no embedding.
+    """The cosine of each of these instances with a (D,) vector of length 1: (N,) float32, without holding the
+    embeddings in memory.
 
     Raises UserError when one has none.
     """
     found = np.zeros(len(instance_ids), np.float32)
     for places, part in _matched(tables, scans, instance_ids):
         norms = np.sqrt(np.einsum("ij,ij->i", part, part))
-        # Not ``@``: BLAS starts threads for each part, which wait for each other where others work too.
+        # Not ``@``: BLAS starts threads for each part, and on a busy machine they wait for each other.
         found[places] = np.einsum("ij,j->i", part, vector) / np.maximum(norms, 1e-12)
     return found
 
@@ -110,7 +111,7 @@ def cosines(
 def _matched(
     tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
-    """Some of these instances after the other: their places, and their (n, D) embeddings."""
+    """These instances in parts: their places, and their (n, D) embeddings."""
     wanted = _Index(instance_ids)
     there = np.zeros(len(instance_ids), np.bool_)
     for scan in scans:
@@ -144,7 +145,7 @@ def _batches(tables: Tables, scan: ScanRecord) -> Iterator[tuple[pa.Array, npt.N
 
 
 class _Index:
-    """Finds the places of ids by 64 bits made of them: no two of a million ids share these by chance."""
+    """Finds the places of ids by a 64-bit hash: among a million ids, no two share one by chance."""
 
     def __init__(self, ids: pa.ChunkedArray) -> None:
         self._keys = _keys(ids.combine_chunks())
@@ -152,11 +153,11 @@ class _Index:
         self._sorted: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]] | None = None
 
     def find(self, ids: pa.Array) -> npt.NDArray[np.int64]:
-        """The place of each id, -1 where it is not there."""
+        """The place of each id, -1 if it is missing."""
         if not len(self._keys):
             return np.full(len(ids), -1)
         keys = _keys(ids)
-        # Both tables are written in one order: whoever asks for all finds the ids where the last ones ended.
+        # Both tables are written in the same order: if all are asked for, the next ids begin where the last ones ended.
         end = self._next + len(keys)
         if np.array_equal(self._keys[self._next : end], keys):
             places = np.arange(self._next, end)
@@ -173,7 +174,7 @@ class _Index:
 
 
 def _keys(ids: pa.Array) -> npt.NDArray[np.uint64]:
-    """Ids, 20 hex digits each, read where they lie in memory: a million take a moment."""
+    """Ids of 20 hex digits, read directly from memory: a million take a moment."""
     wide = ids.cast(pa.large_string())
     _, offsets, text = wide.buffers()
     if not len(wide):

@@ -1,4 +1,4 @@
-"""The files that committed rows lie in, and whether they are there as they were written."""
+"""The files that hold committed rows, and whether they are undamaged."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,13 +39,13 @@ Compactions = Mapping[tuple[str, date], Compacted]  # by generation and day
 
 @dataclass(frozen=True, slots=True)
 class DamagedFile:
-    """A file that is not as it was written. ``found`` is its size in bytes, None where it is gone."""
+    """A damaged file. ``found`` is its size in bytes, None if it is gone."""
 
     item: SelectedFile
     found: int | None
 
     def told(self, root: Location) -> str:
-        """What is wrong with it, as the end of a sentence."""
+        """What is wrong with it, for the end of a sentence."""
         place = root.child(self.item.file.path).url
         if self.found is None:
             return f"{place} is gone"
@@ -55,7 +55,7 @@ class DamagedFile:
 
 
 def read_compacted(root: Location, scan_ids: Iterable[str]) -> Compactions:
-    """What is merged of these generations. Raises UserError when a record cannot be read."""
+    """The merged files of these generations. Raises UserError when a record cannot be read."""
     return {
         (scan_id, day): Compacted(record, frozenset(record.shards))
         for scan_id in scan_ids
@@ -80,7 +80,7 @@ def committed_files(commits: Iterable[CommitRecord], compactions: Compactions) -
 
 
 def wrong_sizes(root: Location, files: Sequence[SelectedFile]) -> list[DamagedFile]:
-    """Those of these files that are gone or have another size: one listing tells of many.
+    """The files that are gone or have another size. One listing covers many files.
 
     Raises UserError when the storage cannot be asked.
     """
@@ -90,7 +90,7 @@ def wrong_sizes(root: Location, files: Sequence[SelectedFile]) -> list[DamagedFi
 
 
 def _sizes(root: Location, paths: Sequence[str]) -> dict[str, int]:
-    # An object store lists a whole generation at once; elsewhere a folder is a call.
+    # An object store lists a whole generation at once; other storage needs a call for each folder.
     depth = -2 if is_object_store(root.fs) else -1
     folders = sorted({"/".join(path.split("/")[:depth]) for path in paths})
     with ThreadPoolExecutor(_THREADS) as pool:

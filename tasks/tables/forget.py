@@ -1,7 +1,7 @@
 """Forget sources on request: their rows, masks and embeddings, in every generation.
 
-A record of what is forgotten comes first: from then on no reader sees the rows, and no scan reads the same content
-again. Then the files of their days are written again without them, as compaction writes files.
+First a record says what is forgotten: from then on no reader sees the rows, and no scan reads the same content again.
+Then the files of these days are written again without the rows, in the way of compaction.
 """
 
 from collections import Counter
@@ -21,8 +21,8 @@ from tasks.tables.scans import scans_there
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was forgotten by URI, with the number of rows of ``instances`` in all generations, and the days whose files
-    hold rows of it."""
+    """The forgotten sources by URI, with their number of rows of ``instances`` in all generations, and the days whose
+    files hold their rows."""
 
     sources: dict[str, int]
     days: tuple[tuple[str, date], ...]

@@ -1,7 +1,7 @@
 """Sources that were forgotten on request: ``_forgotten/<number>.json``, create-only.
 
-From when such a record exists, no reader sees rows of its sources: in every commit record that names one, in exactly
-that content, its outcome is ``forgotten``. Compaction then leaves its rows out of the files.
+As soon as such a record exists, no reader sees rows of its sources: in every commit record that names a source with
+exactly this content, its outcome is ``forgotten``. Compaction then leaves its rows out of the files.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class ForgottenSource:
 
 @dataclass(frozen=True, slots=True)
 class ForgetRecord:
-    """What was forgotten at once, and when."""
+    """The sources that one call forgot, and when."""
 
     forgotten: datetime
     sources: tuple[ForgottenSource, ...]
@@ -36,7 +36,7 @@ _RECORD = TypeAdapter(ForgetRecord)
 
 
 def read_forget_records(root: Location) -> list[ForgetRecord]:
-    """What was ever forgotten, oldest first. Raises UserError when a record cannot be read."""
+    """Everything that was forgotten, oldest first. Raises UserError when a record cannot be read."""
     folder = root.child("_forgotten")
     records = []
     for name in file_names(folder, ".json"):

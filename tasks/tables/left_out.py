@@ -1,4 +1,4 @@
-"""Rows that lie in files of the tables and do not count, as a condition for pyarrow and for DuckDB."""
+"""Rows in files of the tables that do not count, as a condition for pyarrow and for DuckDB."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-_SEPARATOR = "\n"  # in no id, and in no address that storage hands out
+_SEPARATOR = "\n"  # occurs in no id and in no address of a storage
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Rows of a generation that lie in files of these days and do not count: of whole shards, or of those sources of
-    theirs, (shard, URI), that are superseded."""
+    """Rows of a generation in files of these days that do not count: of whole shards, or only of superseded sources of
+    a shard, as (shard, URI)."""
 
     scan_id: str
     days: frozenset[date]
@@ -24,13 +24,14 @@ class LeftOut:
     def expression(self) -> ds.Expression:
         """True for these rows, in tables that name the source.
 
-        Scan and day are known of a file by its folder: files of others are read without a look at their rows.
+        Scan and day follow from the folder of a file, so files of other days are read without this condition.
         """
         met = (ds.field("scan") == self.scan_id) & ds.field("dt").isin(pa.array(sorted(self.days), pa.date32()))
         met &= ds.field("shard").isin(sorted(self.shards))
         if self.sources is not None:
             key = pc.binary_join_element_wise(ds.field("shard"), ds.field("source_uri"), _SEPARATOR)
-            # One look-up in a set, and not a term for each shard: those would all be weighed for every file.
+            # One look-up in a set instead of a term for each shard, because all terms would be evaluated for every
+            # file.
             met &= key.isin([_SEPARATOR.join(source) for source in sorted(self.sources)])
         return met
 

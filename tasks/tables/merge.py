@@ -1,4 +1,4 @@
-"""The files of many shards → few files of at most 256 MB: the same rows, in the order of their sources."""
+"""Merge the files of many shards into few files of at most 256 MB: the same rows, in the order of their sources."""
 
 import hashlib
 import heapq
@@ -19,8 +19,8 @@ from tasks.tables.parts import parquet_writer, with_shard
 
 LARGEST = 256_000_000  # bytes
 _FOOTER = 1_000_000  # more than the footer of such a file takes
-# Arrow reads a row group whole or not at all: few rows of a drive must not cost many others. Counting is a tenth slower
-# than in groups four times as large.
+# Arrow reads a whole row group or none of it, so reading few rows of a drive must not read many others. Counting is a
+# tenth slower than in groups four times as large.
 _GROUP_ROWS = 32_768
 _GROUP_BYTES = 64_000_000
 _AHEAD = 16  # small files read at once
@@ -50,7 +50,7 @@ def merge(
     first_source: Mapping[str, str],
     keep: Keep = lambda shard_id, rows: rows,
 ) -> Iterator[Merged]:
-    """Merge part files, by shard_id, and files merged before: of the rows of each shard what ``keep`` leaves.
+    """Merge part files, by shard_id, and files merged before. ``keep`` chooses among the rows of each shard.
 
     Rows come by the ``first_source`` of their shard, the URI, so those of a drive lie together; within a shard they
     stay as they are. Rows of shards that have none there are left out. The same files give the same bytes. Holds one
@@ -98,8 +98,8 @@ def _runs_of_merged(root: Location, file: PartFile, first_source: Mapping[str, s
 
 
 def pack(runs: Iterable[pa.Table]) -> Iterator[Merged]:
-    """Files of the rows of one shard after the other, cut where the next row group might not fit: packed it is smaller
-    than in memory."""
+    """Files with the rows of one shard after the other, cut where the next row group might not fit (compressed, it is
+    smaller than in memory)."""
     buffer, writer, rows = io.BytesIO(), None, 0
     for group in _groups(runs):
         if writer and buffer.tell() + group.nbytes > LARGEST - _FOOTER:
@@ -115,7 +115,7 @@ def pack(runs: Iterable[pa.Table]) -> Iterator[Merged]:
 
 
 def _groups(runs: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Rows of several shards together, up to a row group's worth; one without rows where there are none at all."""
+    """Rows of several shards together, up to one row group; if there are no rows, one empty table."""
     waiting: list[pa.Table] = []
     count = size = 0
     for run in runs:
