@@ -106,7 +106,7 @@ def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footag
             elif seen.item.kind is not None:
                 right = item.suggestion is not None and footage.is_right(item.suggestion, seen.item.kind)
                 queue.decide(REVIEWER, item.item_id, Verdict.ACCEPT if right else Verdict.RELABEL,
-                             item.suggestion if right else seen.item.kind)  # fmt: skip
+                             None if right else seen.item.kind)  # fmt: skip
         corrected, rejected, verdicts = Counter[str](), Counter[str](), Counter[str]()
         told = {}
         for queued in queue.walk((*JUDGED, State.DUPLICATE), with_pictures=False):

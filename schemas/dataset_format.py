@@ -7,6 +7,7 @@ class DatasetFormat(StrEnum):
     """How a dataset lies on disk."""
 
     COCO = "coco"
+    COCO_POLYGONS = "coco-polygons"
     YOLO_SEG = "yolo-seg"
     WEBDATASET = "webdataset"
     CITYSCAPES = "cityscapes"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import DAY, DAY_SHOWN, QueueUrl, one_of
+from clipomaly.cli.arguments import DAY, DAY_SHOWN, Json, QueueUrl, one_of
 from schemas.dataset_format import Blur, DatasetFormat
 
 dataset = typer.Typer(no_args_is_help=True, help="Training data of what people judged.")
@@ -98,3 +98,21 @@ def build(
             lambda done, total: bar.update(task, completed=done, total=total),
         )
     print_built(built, out)
+
+
+@dataset.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="The older dataset: folder or URL.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The newer one, in any format.")],
+    as_json: Json = False,
+) -> None:
+    """Tell what differs between two datasets: samples that were added, changed or dropped, by name and one by one.
+
+    A sample is an item on a frame. The line of a changed one says what differs: split, role, name, mask or picture.
+
+    Example: clipomaly dataset diff dataset-november dataset-december
+    """
+    from clipomaly.cli.rendering.dataset_diff import print_diff
+    from tasks.datasets.diff import diff_datasets
+
+    print_diff(diff_datasets(before, after), as_json)

@@ -214,7 +214,7 @@ def _finish(
         OutputFile("frames.parquet", frame_rows(left, placed)),
         OutputFile("labels.parquet", label_rows(left)),
         OutputFile("near_duplicates.csv", _near_rows(plan.near)),
-        OutputFile("README.md", card(manifest, form.load, plan.near, sheet is not None).encode()),
+        OutputFile("README.md", card(manifest, form, plan.near, sheet is not None).encode()),
         *([OutputFile("samples.jpg", sheet)] if sheet else []),
     ]
     hashes += [file_hash(file) for file in write_files(out, closing)]

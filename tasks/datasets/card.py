@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+import yaml
+
 from schemas.dataset import DatasetFrame, Label, NearPair, Role, Split
 from schemas.dataset_format import Blur
 from tasks.datasets.blurring import Blurrer
+from tasks.datasets.format import Format
 from tasks.datasets.image_store import encode
 from tasks.datasets.manifest import Manifest
 from tasks.drawing import Picture, contact_sheet
@@ -58,11 +61,12 @@ def _samples(frames: Iterable[DatasetFrame]) -> list[tuple[DatasetFrame, Label]]
     return chosen
 
 
-def card(manifest: Manifest, load: str, near: Sequence[NearPair], samples: bool) -> str:
-    """The text of the card; ``load`` is the line of Python by which an independent reader opens the dataset."""
+def card(manifest: Manifest, form: Format, near: Sequence[NearPair], samples: bool) -> str:
+    """The text of the card, with what Hugging Face reads of it at the top."""
     counts = manifest.counts
     total = {name: sum(getattr(split, name) for split in counts.splits) for name in ("frames", "instances")}
     lines = [
+        *_front_matter(manifest, form),
         "# Dataset of unusual objects on roads",
         "",
         f"{total['frames']:,} frames with {total['instances']:,} instances that people judged, in the format "
@@ -98,7 +102,7 @@ def card(manifest: Manifest, load: str, near: Sequence[NearPair], samples: bool)
         "## Load it",
         "",
         "```python",
-        load,
+        form.load,
         "```",
         "",
         "## Where it comes from",
@@ -112,6 +116,27 @@ def card(manifest: Manifest, load: str, near: Sequence[NearPair], samples: bool)
         ),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _front_matter(manifest: Manifest, form: Format) -> list[str]:
+    """The YAML of a dataset card: https://huggingface.co/docs/hub/datasets-cards"""
+    frames = {split.split: split.frames for split in manifest.counts.splits}
+    told: dict[str, object] = {
+        "pretty_name": "Unusual objects on roads",
+        "task_categories": ["object-detection", "image-segmentation"],
+        "tags": ["clipomaly", "driving", "anomaly-detection"],
+        "size_categories": [_size(sum(frames.values()))],
+    }
+    if form.hub is not None:
+        files = [{"split": s.value, "path": form.hub.format(split=s)} for s in Split if frames.get(s)]
+        told["configs"] = [{"config_name": "default", "data_files": files}]
+    return ["---", yaml.safe_dump(told, sort_keys=False).rstrip(), "---", ""]
+
+
+def _size(frames: int) -> str:
+    """The size category of the Hub."""
+    steps = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
+    return steps[min(max(len(str(frames)) - 3, 0), len(steps) - 1)]
 
 
 def _balance(manifest: Manifest) -> Iterable[tuple[object, ...]]:

@@ -61,7 +61,8 @@ class Format:
 
     ``part`` turns a run of frames with their pictures into files, ``closing`` makes what can only be written
     when all frames are there. ``limits`` says in words what the format cannot hold, ``load`` is a line of Python that
-    reads the dataset. ``images``: the kinds of image files that readers of the format expect.
+    reads the dataset. ``images``: the kinds of image files that readers of the format expect. ``hub`` is the pattern of
+    the files of a ``{split}`` for Hugging Face datasets, which then open the folder; None where they cannot.
     """
 
     part: Callable[[str, Iterable[Content], Classes], Iterator[OutputFile]]
@@ -69,6 +70,7 @@ class Format:
     limits: tuple[str, ...]
     load: str
     images: ImageForm = ImageForm.ANY
+    hub: str | None = None
 
 
 def annotated(labels: Iterable[Label]) -> list[Label]:

@@ -3,7 +3,7 @@
 from clipomaly_core.plugins import plugins
 from schemas.dataset_format import DatasetFormat
 from tasks.datasets.cityscapes import CITYSCAPES
-from tasks.datasets.coco import COCO
+from tasks.datasets.coco import COCO, COCO_POLYGONS
 from tasks.datasets.format import Format
 from tasks.datasets.parquet import PARQUET
 from tasks.datasets.webdataset import WEBDATASET
@@ -12,6 +12,7 @@ from tasks.errors import UsageError
 
 FORMATS: dict[str, Format] = {
     DatasetFormat.COCO.value: COCO,
+    DatasetFormat.COCO_POLYGONS.value: COCO_POLYGONS,
     DatasetFormat.YOLO_SEG.value: YOLO_SEG,
     DatasetFormat.WEBDATASET.value: WEBDATASET,
     DatasetFormat.CITYSCAPES.value: CITYSCAPES,

@@ -1,6 +1,7 @@
 """Parquet: a row a frame with its picture and instances, as data loaders of Hugging Face and DuckDB read it."""
 
 import io
+import json
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -22,13 +23,29 @@ _INSTANCE = pa.struct(
         ("track_id", pa.string()),
     ]
 )
-_ROWS = pa.schema(
+_PLAIN = pa.schema(
     [
         *FRAMES,
         ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
         ("instances", pa.list_(_INSTANCE)),
     ]
 )
+
+
+def _feature(kind: pa.DataType) -> object:
+    """A type as Hugging Face datasets call it."""
+    if pa.types.is_struct(kind):
+        return {field.name: _feature(field.type) for field in kind}
+    if pa.types.is_fixed_size_list(kind):
+        return {"feature": _feature(kind.value_type), "length": kind.list_size, "_type": "Sequence"}
+    if pa.types.is_list(kind):
+        return [_feature(kind.value_type)]
+    return {"dtype": str(kind), "_type": "Value"}
+
+
+# Without this Hugging Face datasets would show a picture as its bytes.
+_FEATURES = {field.name: _feature(field.type) for field in _PLAIN} | {"image": {"_type": "Image"}}
+_ROWS = _PLAIN.with_metadata({"huggingface": json.dumps({"info": {"features": _FEATURES}})})
 _ROW_GROUP = 64  # pictures are large: a reader takes in a row group at a time
 
 
@@ -70,5 +87,6 @@ PARQUET = Format(
     _part,
     class_list_alone,
     (),
-    "duckdb.sql(\"SELECT frame_id, image.bytes, unnest(instances, recursive := true) FROM 'data/train-*.parquet'\")",
+    'datasets.load_dataset(".", split="train")',
+    hub="data/{split}-*.parquet",
 )

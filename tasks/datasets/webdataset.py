@@ -59,4 +59,5 @@ WEBDATASET = Format(
     ("images of the archive that are PNG become JPEG of quality 95",),
     'datasets.load_dataset("webdataset", data_files={"train": "train-*.tar"}, split="train")',
     images=ImageForm.JPEG,
+    hub="{split}-*.tar",
 )

@@ -49,6 +49,25 @@ def test_a_dataset_of_a_queue(clipomaly, fleet, queue, tmp_path):
     assert other.code == 1 and "another" in one_line(other.err)
 
 
+def test_two_datasets_are_compared(clipomaly, fleet, queue, tmp_path):
+    for out, flags in (("a", ["--name", "red thing"]), ("b", [])):
+        ran = clipomaly(
+            "dataset", "build", "--queue", queue, "--tables", fleet.tables, "--out", tmp_path / out,
+            "--format", "coco", "--split", "100/0/0", *flags,
+        )  # fmt: skip
+        assert ran.code == 0, ran.err
+    ran = clipomaly("dataset", "diff", tmp_path / "a", tmp_path / "b")
+    assert ran.code == 0 and "green ball" in ran.out and "added" in ran.out
+    told = [
+        json.loads(line)
+        for line in clipomaly("dataset", "diff", tmp_path / "b", tmp_path / "a", "--json").out.splitlines()
+    ]
+    assert {line["what"] for line in told} == {"dropped"}
+    assert "same" in clipomaly("dataset", "diff", tmp_path / "a", tmp_path / "a").out
+    nothing = clipomaly("dataset", "diff", tmp_path / "a", tmp_path)
+    assert nothing.code == 1 and "no finished dataset" in one_line(nothing.err)
+
+
 @pytest.mark.parametrize(
     ("flags", "code", "says"),
     [

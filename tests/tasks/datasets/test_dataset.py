@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -21,11 +21,12 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from schemas.dataset import Split
+from schemas.dataset import DatasetFrame, Label, Role, Split
 from schemas.dataset_format import DatasetFormat
 from schemas.review import Box, MaskState, QueuedItem, RepairedMask, Verdict
 from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
 from tasks.datasets.cityscapes import LABEL_IDS
+from tasks.datasets.coco import polygons
 from tasks.datasets.manifest import Manifest
 from tasks.datasets.selection import select
 from tasks.datasets.split import near_pairs, read_shares, split_drives, split_of
@@ -113,6 +114,42 @@ def test_coco_as_torchvision_and_pycocotools_read_it(fleet, tmp_path):
             found[Path(told["file_name"]).stem] = masks
     assert_masks(found, truth(fleet))
     assert manifest.limits == ()
+
+
+def test_coco_polygons_as_pycocotools_reads_them(fleet, tmp_path):
+    from pycocotools.coco import COCO
+
+    manifest = build(fleet, tmp_path / "coco", DatasetFormat.COCO_POLYGONS)
+    found: dict[str, list[tuple[str, Mask]]] = {}
+    for split in Split:
+        data = COCO(str(tmp_path / "coco" / "annotations" / f"instances_{split}.json"))
+        for one in data.loadAnns(data.getAnnIds()):
+            assert all(len(polygon) >= 6 for polygon in one["segmentation"])
+            frame = Path(data.imgs[one["image_id"]]["file_name"]).stem
+            found.setdefault(frame, []).append((data.cats[one["category_id"]]["name"], data.annToMask(one) > 0))
+    wanted = {frame: [(name, fill(mask)[0]) for name, mask in of] for frame, of in truth(fleet).items()}
+    assert_masks(found, wanted)
+    holes = [int(fill(mask)[0].sum() - mask.sum()) for of in truth(fleet).values() for _, mask in of]
+    assert (manifest.losses.holes, manifest.losses.hole_pixels) == (np.count_nonzero(holes), sum(holes)) > (0, 0)
+    assert manifest.losses.divided == 0 and any("holes" in limit for limit in manifest.limits)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_polygons_give_any_mask_without_holes_back(seed):
+    ragged = cv2.blur(np.random.default_rng(seed).random((40, 60)), (1 + seed % 4, 1 + seed % 3)) > 0.55
+    mask = fill(ragged)[0]
+    frame = frames_like(mask)
+    outlines = polygons(frame.labels[0], frame)
+    again = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(outlines, *mask.shape))).astype(bool)
+    assert (again == mask).all()
+
+
+def frames_like(mask: Mask) -> DatasetFrame:
+    """A frame with one label of this mask."""
+    blank = {field.name: None for field in fields(Label)}
+    label = Label(**(blank | {"mask_rle": encode_mask(mask), "role": Role.OBJECT, "name": "thing"}))
+    rest = {field.name: None for field in fields(DatasetFrame)}
+    return DatasetFrame(**(rest | {"height": mask.shape[0], "width": mask.shape[1], "labels": (label,)}))
 
 
 def test_yolo_as_supervision_reads_it(fleet, tmp_path):
@@ -254,6 +291,37 @@ def test_webdataset_as_hugging_face_reads_it(fleet, tmp_path):
                 (one["name"], coco_mask.decode(one["segmentation"]).astype(bool)) for one in told["instances"]
             ]
     assert_masks(found, truth(fleet))
+
+
+@pytest.mark.parametrize("form", [DatasetFormat.PARQUET, DatasetFormat.WEBDATASET])
+def test_hugging_face_opens_the_folder_by_its_card(fleet, tmp_path, form):
+    datasets = pytest.importorskip("datasets", reason="the package datasets is not installed")
+    manifest = build(fleet, tmp_path / "out", form)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "hub"))
+    assert {split: len(rows) for split, rows in loaded.items()} == {
+        one.split: one.frames for one in manifest.counts.splits if one.frames
+    }
+    if form is DatasetFormat.PARQUET:
+        row = loaded["train"][0]
+        assert row["image"].size == (row["width"], row["height"])
+        found = {
+            row["frame_id"]: [
+                (one["name"], decode_mask(one["mask_rle"], row["height"], row["width"])) for one in row["instances"]
+            ]
+            for rows in loaded.values()
+            for row in rows
+        }
+        assert_masks(found, truth(fleet))
+
+
+def test_every_card_begins_with_what_the_hub_reads(fleet, tmp_path):
+    import yaml
+
+    build(fleet, tmp_path / "out", DatasetFormat.COCO)
+    _, front, text = (tmp_path / "out" / "README.md").read_text().split("---\n", 2)
+    told = yaml.safe_load(front)
+    assert told["size_categories"] == ["n<1K"] and "configs" not in told
+    assert text.lstrip().startswith("# Dataset of unusual objects")
 
 
 @pytest.mark.parametrize("shares", [HALVES, (1.0, 0.0, 0.0)], ids=["all splits", "empty val"])
