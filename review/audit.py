@@ -1,4 +1,4 @@
-"""What in a queue would become a wrong class of a dataset: decisions that name nothing, and names spelt two ways."""
+"""Find what would become a wrong class of a dataset: decisions without a real name, and misspelt names."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from schemas.review import JUDGED, Decision, QueuedItem, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Unnamed:
-    """A decision whose name says nothing ("unknown object"), and what was suggested."""
+    """A decision without a real name ("unknown object"), and the suggestion."""
 
     queued: QueuedItem
 
@@ -27,7 +27,7 @@ class Unnamed:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """A name that may be a slip of another: how often each was given."""
+    """A name that may be a misspelling of another, and how often each was given."""
 
     name: str
     items: int
@@ -49,7 +49,7 @@ class Audit:
 
 
 def audit(connection: Connection) -> Audit:
-    """Look through the decisions that stand."""
+    """Check the current decisions."""
     bare = func.lower(items.c.decided_name)
     wrong = connection.scalars(
         select(items.c.item_id)
@@ -66,7 +66,7 @@ def audit(connection: Connection) -> Audit:
     for name, verdict, count in given:
         times[name] += count
         if verdict == Verdict.RELABEL:
-            typed.add(name)  # only a name that somebody typed can be a slip
+            typed.add(name)  # only a name that somebody typed can be misspelt
     spellings = []
     for name in sorted(typed):
         for near in nearest_names(times, name, count=1):

@@ -12,7 +12,7 @@ from review.queue import Queue
 def back_up(queue: Queue, file: Path) -> int:
     """Copy an SQLite queue into a new file by SQLite's online backup; how many items the copy has.
 
-    Whoever judges meanwhile is not held up for long, and what was answered before the call is in the copy.
+    Reviewers are not held up for long, and the copy has everything that was confirmed before the call.
 
     Raises BadInputError where there is a file already, it cannot be written, or the queue is not SQLite's.
     """

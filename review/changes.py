@@ -1,4 +1,4 @@
-"""How every change is written: rows are locked, changed in one transaction, and leave an event each."""
+"""Write changes: rows are locked and changed in one transaction, with an event for each."""
 
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ Thing = TypeVar("Thing")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one item. ``before`` is None for a new one; ``undoes`` is the event that is taken back."""
+    """A change of one item. ``before`` is None for a new one; ``undoes`` is the event that an undo reverses."""
 
     item_id: str
     kind: EventKind
@@ -72,7 +72,7 @@ def lock_items(connection: Connection, item_ids: Sequence[str]) -> dict[str, Row
 
 
 def is_done(connection: Connection, action: str, actor: str, kind: EventKind) -> bool:
-    """Whether this very call came through before; checked while its items are locked."""
+    """Whether this same call was done before; checked while its items are locked."""
     row = connection.execute(select(events.c.actor, events.c.kind).where(events.c.action_id == action).limit(1)).first()
     if row is not None and tuple(row) != (actor, kind):
         raise BadInputError("This action id belongs to another action. Make a new one for each.")
@@ -90,7 +90,7 @@ def read_rows(connection: Connection, query: Select[Any]) -> Sequence[RowMapping
 
 
 def in_chunks(things: Iterable[Thing]) -> Iterator[list[Thing]]:
-    """Lists of up to 200, so that no transaction is long."""
+    """Lists of up to 200, so that transactions stay short."""
     iterator = iter(things)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk

@@ -1,4 +1,4 @@
-"""The database under the queue: opening, migrating, and transactions that outlast a short absence."""
+"""The database of the queue: opening, migrating, and transactions that are repeated if the database is away briefly."""
 
 import logging
 import os
@@ -19,7 +19,7 @@ from review.errors import BadInputError, ReviewError, UnavailableError
 
 try:
     import fcntl
-except ImportError:  # Windows: SQLite's own waiting has to do
+except ImportError:  # Windows has no such lock: SQLite's own waiting must do
     fcntl = None  # type: ignore[assignment]
 
 Result = TypeVar("Result")
@@ -35,8 +35,8 @@ logger = logging.getLogger("clipomaly.review")
 class Database:
     """One SQLite file or PostgreSQL database, migrated to this version.
 
-    ``patience`` is for how many seconds a transaction is tried again while the database is away or busy.
-    With ``create`` a queue is made where there is none; else BadInputError is raised.
+    ``patience`` is how many seconds a transaction is repeated while the database is away or busy. With ``create``, a
+    missing queue is created; otherwise BadInputError is raised.
     """
 
     def __init__(self, url: str, patience: float, create: bool = True) -> None:
@@ -47,15 +47,15 @@ class Database:
         if self.is_sqlite and not create and not Path(str(self.url.database)).exists():
             raise self._no_queue()
         self._engine = _engine(self.url)
-        # SQLite has one writer, and waits for it by sleeping up to 100 ms at a time: beside processes that write
-        # without a pause somebody may wait for minutes. So writers queue where the first to come is woken:
-        # threads at a lock of this process, processes at one on a file beside the queue.
+        # SQLite allows one writer, and others wait by sleeping up to 100 ms at a time: beside processes that write
+        # without a pause, one may wait for minutes. So writers wait at locks that wake the first that came: threads at
+        # a lock of this process, processes at a lock on a file beside the queue.
         self._one_writer = threading.Lock()
         self._turnstile = Path(f"{self.url.database}-writer") if self.is_sqlite else None
         self._retrying(self._migrate)
 
     def close(self) -> None:
-        """Give back all connections."""
+        """Close all connections."""
         self._engine.dispose()
 
     def write(self, work: Callable[[Connection], Result], *, durable: bool = True) -> Result:
@@ -110,7 +110,7 @@ class Database:
         try:
             yield
         finally:
-            os.close(turnstile)  # gives the turn to the next; so does being killed
+            os.close(turnstile)  # lets the next one write; so does being killed
 
     def _busy(self) -> UnavailableError:
         return UnavailableError(
@@ -179,17 +179,17 @@ class Database:
         return BadInputError(f"There is no queue at {place}. Check the address, or fill it first: clipomaly mine.")
 
     def _refuse_foreign(self, connection: Connection) -> None:
-        # PostgreSQL databases are often shared; an SQLite file with tables of its own is something else.
+        # A PostgreSQL database is often shared with other tables; an SQLite file with other tables is not a queue.
         if self.is_sqlite and connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar():
             raise ReviewError(f"{self._name} is an SQLite file of something else. Name another file.")
 
 
 def _open_turnstile(path: Path) -> int:
-    """The file that writers of all processes queue at; -1 where there is none, and SQLite's own waiting has to do."""
+    """The file at which writers of all processes wait; -1 if there is none, and SQLite's own waiting must do."""
     if fcntl is None:
         return -1
     try:
-        # Whoever may open it can hold it, so nobody but the owner of the queue may.
+        # Whoever can open it can lock it, so only the owner of the queue may open it.
         turnstile = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if os.fstat(turnstile).st_mode & 0o077:
             os.fchmod(turnstile, 0o600)
@@ -201,7 +201,7 @@ def _open_turnstile(path: Path) -> int:
 def _lock_file(file: int, deadline: float) -> bool:
     """Lock an open file before ``deadline``, in the order in which processes came. It is closed when that fails.
 
-    The kernel wakes who waits in order, but without a limit: so a thread waits, and gives up for us.
+    The kernel wakes processes in order, but without a time limit: so a thread waits, and gives up at the deadline.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -267,7 +267,7 @@ def _engine(url: URL) -> Engine:
                 pool_timeout=10,
                 connect_args={
                     "connect_timeout": 5,
-                    # A host that vanished without a word is noticed in seconds, and not in hours.
+                    # A host that disappears is noticed in seconds and not in hours.
                     "keepalives_idle": 5,
                     "keepalives_interval": 2,
                     "keepalives_count": 3,
@@ -288,7 +288,7 @@ def _engine(url: URL) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin where _begin_sqlite says
+    connection.isolation_level = None  # _begin_sqlite begins the transactions
     for pragma in (
         "journal_mode=WAL",
         "foreign_keys=ON",
@@ -304,7 +304,7 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if options.get('durable', True) else 'NORMAL'}")
-    # A transaction that reads first and writes later would fail when another wrote in between.
+    # A transaction that reads first and writes later would fail if another one wrote in between.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -314,7 +314,7 @@ def _reason(error: Exception) -> str:
 
 
 def _passes(error: Exception) -> bool:
-    """Whether waiting may help."""
+    """Whether it may help to try again."""
     reason = _reason(error)
     if isinstance(error, DBAPIError) and isinstance(error.orig, sqlite3.Error):
         return "locked" in reason or "busy" in reason

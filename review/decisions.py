@@ -1,4 +1,4 @@
-"""Decisions and snoozes, and taking them back."""
+"""Decisions and snoozes, and undoing them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from review.rows import event_of, status_of
 from review.tables import contents, events, items, names
 from schemas.review import UNKNOWN_NAME, Decision, Event, EventKind, ItemStatus, QueuedItem, Second, State, Verdict
 
-# What happens to a decision and leaves it the reviewer's own.
+# Events after which a decision still belongs to its reviewer.
 _BESIDE = (
     EventKind.EXPORTED,
     EventKind.RENAMED,
@@ -26,7 +26,7 @@ _BESIDE = (
 
 
 def check_verdict(verdict: Verdict, name: str | None) -> str | None:
-    """The name that goes with a verdict, cleaned. Raises BadInputError when one is missing, too many or no name."""
+    """The name of a verdict, cleaned. Raises BadInputError if it is missing, not wanted, or not a name."""
     if verdict.is_named:
         if name is None:
             raise BadInputError(f"The verdict {verdict.value!r} needs a name.")
@@ -77,7 +77,7 @@ def decide(
 
 
 def _suggestion(connection: Connection, row: RowMapping) -> str | None:
-    """What accepting an item records: its name, or the likeliest one where no name is clear."""
+    """What accepting an item records: its name, or the likeliest one if no name is clear."""
     if row["name"] != UNKNOWN_NAME:
         return str(row["name"])
     guesses = connection.scalar(select(contents.c.names).where(contents.c.item_id == row["item_id"])) or ()
@@ -85,7 +85,7 @@ def _suggestion(connection: Connection, row: RowMapping) -> str | None:
 
 
 def _settle_name(connection: Connection, verdict: Verdict, name: str | None) -> tuple[Verdict, str | None]:
-    """Take the spelling and the kind of a name that is there already; remember one that is new."""
+    """Use the spelling and the kind of a name that exists already; store a new one."""
     if name is None:
         return verdict, None
     match = connection.execute(
@@ -128,12 +128,12 @@ def snooze(
 def undo(
     connection: Connection, now: datetime, until: datetime, reviewer: str, item_id: str | None, action: str
 ) -> tuple[QueuedItem, ...]:
-    """Take back the last decision or snooze; see ``Queue.undo``."""
+    """Undo the last decision or snooze; see ``Queue.undo``."""
     if is_done(connection, action, reviewer, EventKind.UNDONE):
         again = select(events.c.item_id).where(events.c.action_id == action).order_by(events.c.event_id)
         return read_chosen(connection, again)
     later = events.alias("later")
-    # What moved the item since leaves nothing to take back: an undo, a snooze's end.
+    # After these events there is nothing to undo: an undo, the end of a snooze.
     still_last = ~exists().where(
         later.c.item_id == events.c.item_id,
         later.c.event_id > events.c.event_id,
@@ -165,7 +165,7 @@ def undo(
 
 
 def mark_exported(connection: Connection, now: datetime, item_ids: Sequence[str], actor: str, action: str) -> int:
-    """Note that decided items were handed over; see ``Queue.mark_exported``."""
+    """Mark decided items as exported; see ``Queue.mark_exported``."""
     changes = []
     for item_id, row in lock_items(connection, item_ids).items():
         before = status_of(row)

@@ -1,4 +1,4 @@
-"""The steps of a mask's repair. An edit is data, so that the steps that made a mask are kept with it."""
+"""The steps of a mask repair. An edit is data, so the steps can be stored with the mask."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,6 +29,6 @@ class Edit:
     points: tuple[tuple[float, float], ...] = ()
 
     def told(self) -> str:
-        """In words, as it is kept."""
+        """In words, as it is stored."""
         places = " ".join(f"{x:.4f},{y:.4f}" for x, y in self.points)
         return f"{self.kind.value} {places}".strip()

@@ -1,4 +1,4 @@
-"""Into the queue: new items, those that give way to them, and the names to offer."""
+"""Add to the queue: new items, the older items that they replace, and the names to offer."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Enqueued:
 
 
 def enqueue(connection: Connection, now: datetime, new: Mapping[str, ReviewItem], actor: str, action: str) -> Enqueued:
-    """Write the items that are not there yet; see ``Queue.enqueue``."""
+    """Write the items that are not in the queue yet; see ``Queue.enqueue``."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ENQUEUE_LOCK})
     there = set(connection.scalars(select(items.c.item_id).where(items.c.item_id.in_(new))))
@@ -83,7 +83,7 @@ def enqueue(connection: Connection, now: datetime, new: Mapping[str, ReviewItem]
 
 
 def _settle(connection: Connection, item: ReviewItem, now: datetime) -> tuple[str | None, list[tuple[str, ItemStatus]]]:
-    """Whose duplicate a new item is, and the open items that give way to it (or to that one)."""
+    """The item that a new item duplicates, and the open items that it (or that item) replaces."""
     if item.duplicate_of is not None:
         found = _original(connection, item.duplicate_of)
         if found is None:
@@ -94,7 +94,7 @@ def _settle(connection: Connection, item: ReviewItem, now: datetime) -> tuple[st
         return found[0], []
     originals: dict[str, ItemStatus] = {}
     for older in item.supersedes:
-        # Few of the instances of an older scan ever came into the queue.
+        # Only a few instances of an older scan ever entered the queue.
         found = _original(connection, older)
         if found is not None:
             originals[found[0]] = found[1]
@@ -104,7 +104,7 @@ def _settle(connection: Connection, item: ReviewItem, now: datetime) -> tuple[st
 
 
 def _original(connection: Connection, item_id: str) -> tuple[str, ItemStatus] | None:
-    """Follow duplicates to the item that stands for them."""
+    """Follow duplicates to their original item."""
     while True:
         row = lock_items(connection, [item_id]).get(item_id)
         if row is None:

@@ -1,12 +1,12 @@
-"""The errors of the review queue that are meant for people: one line that says what happened and what to do."""
+"""The errors of the review queue, for people: one line that says what happened and what to do."""
 
 
 class ReviewError(Exception):
-    """Something the user can mend."""
+    """An error that the user can solve."""
 
 
 class BadInputError(ReviewError):
-    """What was handed in cannot be taken: a name, an item, a file, a number."""
+    """An input cannot be used: a name, an item, a file, a number."""
 
 
 class UnknownItemError(ReviewError):
@@ -14,8 +14,8 @@ class UnknownItemError(ReviewError):
 
 
 class ConflictError(ReviewError):
-    """The item is held or was decided by somebody else, or there is nothing to take back."""
+    """Another reviewer holds or decided the item, or there is nothing to undo."""
 
 
 class UnavailableError(ReviewError):
-    """The database does not answer. Nothing was changed; the same call may be made again."""
+    """The database does not answer. Nothing was changed; the same call can be repeated."""

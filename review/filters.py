@@ -1,4 +1,4 @@
-"""Which items of the queue are meant."""
+"""Filters for items of the queue."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,7 +10,7 @@ from review.tables import items
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Conditions that an item must all meet; None asks nothing.
+    """Conditions that an item must all meet; None means no condition.
 
     ``name`` is the suggested name; ``first_day`` and ``last_day`` are capture dates in UTC, both included;
     ``min_score`` and ``max_score`` bound the anomaly score in [0, 1].

@@ -1,4 +1,4 @@
-"""What the page needs of the tables, where it may look into them: finds that look alike, or that fit a text."""
+"""What the page needs from the tables, if it may search them: similar finds, and finds that fit a text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from schemas.review import ReviewItem
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """An object of the tables. ``item_id`` is the id that it has, or would have, in the queue; ``cosine`` in [-1, 1]
-    says how near it is to what was asked for."""
+    """An object of the tables. ``item_id`` is the id that it has, or would have, in the queue; ``cosine`` in [-1, 1] is
+    its similarity to the query."""
 
     item_id: str
     instance_id: str
@@ -22,14 +22,14 @@ class Find:
 
 
 class FindsGoneError(Exception):
-    """The tables cannot answer. One line that says why."""
+    """The tables cannot answer. The message is one line that says why."""
 
 
 class FindSource(Protocol):
-    """Whoever can search the tables. Every call may raise FindsGoneError."""
+    """Searches the tables. Every call may raise FindsGoneError."""
 
     def like(self, item: ReviewItem, count: int) -> Sequence[Find]:
-        """The objects that look most like an item, the nearest first, the item itself aside."""
+        """The objects that look most like an item, nearest first, without the item itself."""
 
     def search(self, text: str, count: int) -> Sequence[Find]:
         """The objects that fit a text best, the best first."""

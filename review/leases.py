@@ -52,12 +52,12 @@ def lease(
     changes = [Change(item_id, EventKind.LEASED, ItemStatus(State.PENDING), leased) for item_id in fresh]
     apply_changes(connection, action, reviewer, now, changes)
     found = read_items(connection, [*held, *fresh])
-    # Another window of the same reviewer may have judged one of them a moment ago.
+    # The same reviewer may have judged one of them in another window a moment ago.
     return tuple(queued for queued in found if queued.status.state is State.LEASED)
 
 
 def _wake(connection: Connection, action: str, now: datetime) -> None:
-    """Return to the queue what was leased or snoozed until now."""
+    """Return items to the queue whose lease or snooze is over."""
     over = connection.execute(
         select(items)
         .where(items.c.state.in_((State.LEASED, State.SNOOZED)), items.c.until <= now)
@@ -74,7 +74,7 @@ def _wake(connection: Connection, action: str, now: datetime) -> None:
 
 
 def renew(connection: Connection, now: datetime, until: datetime, reviewer: str, item_ids: Sequence[str]) -> None:
-    """Lengthen the leases that this reviewer has on these items."""
+    """Renew the leases that this reviewer has on these items."""
     if item_ids:
         connection.execute(
             update(items).where(items.c.item_id.in_(item_ids), *_held_by(reviewer, now)).values(until=until)

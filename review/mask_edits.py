@@ -42,7 +42,7 @@ def apply_edits(item: ReviewItem, start: bytes, edits: Sequence[Edit]) -> Mask:
     if edits[0].kind in (EditKind.BOX, EditKind.KEEP):
         kept = np.zeros_like(mask)
         kept[rows, columns] = mask[rows, columns]
-        mask = kept  # what lies beyond the crop belongs to what was not kept
+        mask = kept  # what is outside of the crop belongs to the parts that were not kept
     if not mask.any():
         raise BadInputError("Nothing would be left of the mask. Undo the last step, or say that it is not an object.")
     return mask
@@ -112,7 +112,7 @@ def _box(part: _Part, points: _Points, item: ReviewItem) -> _Part:
     guess = np.full(part.shape, cv2.GC_BGD, np.uint8)
     guess[top : bottom + 1, left : right + 1] = cv2.GC_PR_FGD
     found = _cut(guess, item)
-    if not found.any():  # nothing stands out: the box itself
+    if not found.any():  # nothing stands out: use the box itself
         found[top : bottom + 1, left : right + 1] = 1
     return found
 
@@ -132,7 +132,7 @@ def _snap(part: _Part, _points: _Points, item: ReviewItem) -> _Part:
 
 
 def _cut(guess: _Part, item: ReviewItem) -> _Part:
-    """What GrabCut takes for the object in the stored crop, at the size of the guess."""
+    """The object in the stored crop according to GrabCut, at the size of the guess."""
     with Image.open(io.BytesIO(item.crop_jpeg), formats=("JPEG",)) as picture:
         image = np.asarray(picture.convert("RGB"))
     small = cv2.resize(guess, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)

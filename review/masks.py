@@ -1,4 +1,4 @@
-"""What people say of masks, and the masks that they repaired. The tables' own masks stay as they are."""
+"""What people say about masks, and the masks that they repaired. The masks in the tables do not change."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from schemas.review import EventKind, MaskState
 def set_state(
     connection: Connection, now: datetime, reviewer: str, item_id: str, state: MaskState | None, action: str
 ) -> None:
-    """Say that a mask fits or is wrong, or take back what was said; see ``Queue.flag_mask``."""
+    """Say that a mask is right or wrong, or remove this; see ``Queue.flag_mask``."""
     said = state.value if state else "nothing said"
     note_event(connection, now, reviewer, item_id, EventKind.MASK, said, action)
     connection.execute(delete(repaired_masks).where(repaired_masks.c.item_id == item_id))
@@ -30,7 +30,7 @@ def repair(
     edits: Sequence[str],
     action: str,
 ) -> None:
-    """Keep a repaired mask beside the item's own; see ``Queue.repair_mask``."""
+    """Store a repaired mask beside the mask of the item; see ``Queue.repair_mask``."""
     note_event(connection, now, reviewer, item_id, EventKind.MASK, f"repaired: {'; '.join(edits)}"[:2000], action)
     row = {"mask_rle": mask_rle, "edits": [*edits], "repaired_by": reviewer, "repaired_at": now}
     statement = insert_into(connection, repaired_masks).values(item_id=item_id, **row)

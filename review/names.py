@@ -1,4 +1,4 @@
-"""Names that people type: for things, and their own."""
+"""Names that people type: names of things, and of reviewers."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ LONGEST = 100
 
 MOST_OFFERED = 12
 
-_ALIKE = 0.7  # likeness of two spellings from which one may be a slip of the other: one letter in four
+_ALIKE = 0.7  # similarity of two spellings above which one may be a misspelling: one letter in four
 
 NO_NAMES = frozenset({UNKNOWN_NAME, f"{UNKNOWN_NAME}s", "unknown", "unnamed"})
 VERDICTS = frozenset({Verdict.NOT_AN_OBJECT.value, Verdict.UNSURE.value})
@@ -57,7 +57,7 @@ def complete_name(
 
 
 def nearest_names(names: Iterable[str], typed: str, count: int = 3) -> list[str]:
-    """The names that are spelt nearly as what was typed, nearest first: what a slip of the finger may have meant."""
+    """The names that are spelt nearly like what was typed, nearest first: what a misspelling may have meant."""
     wanted = " ".join(typed.lower().split())
     others = {name: _bare(name.lower()) for name in sorted(names) if name.lower() != wanted}
     found = process.extract(
@@ -67,12 +67,12 @@ def nearest_names(names: Iterable[str], typed: str, count: int = 3) -> list[str]
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are one but for capitals and spaces."""
+    """Whether two names differ only in capitals and spaces."""
     return " ".join(one.casefold().split()) == " ".join(other.casefold().split())
 
 
 def _likeness(one: str, other: str) -> float:
-    """How alike two spellings are, in [0, 1], spaces and hyphens aside."""
+    """The similarity of two spellings in [0, 1], without spaces and hyphens."""
     return Levenshtein.normalized_similarity(_bare(one), _bare(other), score_cutoff=_ALIKE) if one and other else 0.0
 
 
@@ -98,8 +98,8 @@ def clean_name(name: str) -> str:
 def check_class_name(name: str) -> str:
     """The name that a person gave to a thing, cleaned as ``clean_name`` does.
 
-    Raises BadInputError as well for words that name nothing ("unknown object") and for verdicts ("unsure"): each
-    would become a class of a dataset.
+    Also raises BadInputError for words that are not a name ("unknown object") and for verdicts ("unsure"): each would
+    become a class of a dataset.
     """
     cleaned = clean_name(name)
     plain = " ".join(cleaned.casefold().replace("-", " ").split())

@@ -1,4 +1,4 @@
-"""A queue that is open: its database, how long a lease lasts, and by whose clock."""
+"""An open queue: its database, the length of a lease, and the clock."""
 
 import os
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class OpenedQueue:
-    """What every part of ``Queue`` stands on."""
+    """The base of ``Queue``."""
 
     def __init__(self, database: Database, lease: timedelta, clock: Callable[[], datetime] | None) -> None:
         self.database = database
@@ -44,7 +44,7 @@ class OpenedQueue:
         return cls(Database(os.fspath(url), patience, create), lease, clock)
 
     def close(self) -> None:
-        """Give back the database's connections."""
+        """Close the connections of the database."""
         self.database.close()
 
     def __enter__(self) -> Self:

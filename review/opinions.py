@@ -1,4 +1,4 @@
-"""Second opinions: who is asked, what they say without knowing the first, and how far reviewers agree."""
+"""Second opinions, given without knowing the first decision, and how well reviewers agree."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from schemas.review import JUDGED, EventKind, Opinion, QueuedItem, Second, Verdi
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """An item on which a second reviewer said something else."""
+    """An item on which a second reviewer disagrees."""
 
     queued: QueuedItem
     opinions: tuple[Opinion, ...]
@@ -27,7 +27,7 @@ class Disagreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far reviewers agree on the ``items`` that two or more of them judged: ``agreed`` of them.
+    """How well reviewers agree on the ``items`` that two or more of them judged: on ``agreed`` of them they do.
 
     ``alpha`` is Krippendorff's for nominal data: 1 is full agreement, 0 what chance gives; None where it is not
     defined (fewer than two items, or all of one label). ``waiting`` items wait for their second opinion.
@@ -74,7 +74,7 @@ def unasked_after(connection: Connection, after: str, count: int) -> Sequence[st
 
 
 def next_for(connection: Connection, reviewer: str, count: int) -> tuple[QueuedItem, ...]:
-    """Items that wait for the opinion of somebody other than who judged them, highest rank first."""
+    """Items that wait for the opinion of another reviewer, highest rank first."""
     said = exists().where(opinions.c.item_id == items.c.item_id, opinions.c.reviewer == reviewer)
     query = (
         select(items.c.item_id)
@@ -129,7 +129,7 @@ def give(
 
 
 def settle(connection: Connection, now: datetime, actor: str, item_id: str, note: str, action: str) -> None:
-    """Let the decision stand in spite of another opinion; see ``Queue.settle``."""
+    """Keep the decision in spite of a different opinion; see ``Queue.settle``."""
     row = lock_items(connection, [item_id]).get(item_id)
     if row is None:
         raise unknown_item(item_id)
@@ -141,7 +141,7 @@ def settle(connection: Connection, now: datetime, actor: str, item_id: str, note
 
 
 def disagreements(connection: Connection) -> tuple[Disagreement, ...]:
-    """What reviewers disagree on and nobody settled, highest rank first; at most 500."""
+    """Disagreements that nobody settled, highest rank first; at most 500."""
     query = (
         select(items.c.item_id)
         .where(items.c.second == Second.DISAGREED, items.c.state.in_(JUDGED))
@@ -157,7 +157,7 @@ def disagreements(connection: Connection) -> tuple[Disagreement, ...]:
 
 
 def agreement(connection: Connection) -> Agreement:
-    """How far reviewers agree on what more than one of them judged."""
+    """How well reviewers agree on items that more than one of them judged."""
     rows = read_rows(
         connection,
         select(items, opinions.c.reviewer, opinions.c.verdict.label("said"), opinions.c.name.label("said_name"))
@@ -176,7 +176,7 @@ def agreement(connection: Connection) -> Agreement:
 
 
 def same_label(one: tuple[Verdict | None, str | None], other: tuple[Verdict | None, str | None]) -> bool:
-    """Whether two verdicts say the same: accepting a name and giving it are one."""
+    """Whether two verdicts mean the same: accepting a name equals giving it."""
     names = one[1], other[1]
     if names[0] is not None and names[1] is not None:
         return same_name(names[0], names[1])

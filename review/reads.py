@@ -1,4 +1,4 @@
-"""Looking at the queue: items, groups and decisions. Nothing here changes a row."""
+"""Read the queue: items, groups and decisions. Nothing here changes a row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from schemas.review import JUDGED, UNKNOWN_NAME, Decision, MaskState, QueuedItem
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Two or more look-alikes that wait: what they hold by suggested name, the commonest first, and one to show."""
+    """Two or more waiting look-alikes: their suggested names, the most frequent first, and one example."""
 
     cluster: str
     names: tuple[tuple[str, int], ...]
@@ -24,7 +24,7 @@ class Cluster:
 
     @property
     def name(self) -> str:
-        """The commonest name."""
+        """The most frequent name."""
         return self.names[0][0]
 
     @property
@@ -34,7 +34,7 @@ class Cluster:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether they may be different things: several names, or none that is clear."""
+        """Whether they may be different things: they have several names, or no clear name."""
         return len(self.names) > 1 or self.name == UNKNOWN_NAME
 
 
@@ -98,7 +98,7 @@ def decisions_after(connection: Connection, after: str) -> list[Decision]:
 
 
 def recent(connection: Connection, reviewer: str, count: int) -> tuple[QueuedItem, ...]:
-    """What a reviewer decided last; see ``Queue.recent``."""
+    """The latest decisions of a reviewer; see ``Queue.recent``."""
     query = (
         select(items.c.item_id)
         .where(items.c.decided_by == reviewer, items.c.state.in_(JUDGED))

@@ -1,4 +1,4 @@
-"""Reviewers and their tokens. Only a salted scrypt hash of a token is kept."""
+"""Reviewers and their tokens. Only a salted scrypt hash of a token is stored."""
 
 import base64
 import getpass
@@ -34,7 +34,7 @@ class Reviewer:
 
 
 def local_user() -> str:
-    """Under which name somebody reviews who did not sign in: that of their account on this machine."""
+    """The name of a reviewer who did not sign in: the account on this machine."""
     try:
         return check_reviewer(getpass.getuser())
     except (OSError, KeyError, ReviewError):
@@ -42,9 +42,8 @@ def local_user() -> str:
 
 
 def add_reviewer(queue: Queue, name: str) -> str:
-    """Let a person in: the token they sign in with, which is shown here and never again.
-
-    Raises ConflictError when there is one of that name; names differ in more than case.
+    """Add a reviewer; returns the token for signing in, which is shown only here. Raises ConflictError if the name
+    exists; names that differ only in case count as the same.
     """
     check_reviewer(name)
     if name.casefold() in (reviewer.name.casefold() for reviewer in list_reviewers(queue)):
@@ -59,7 +58,7 @@ def add_reviewer(queue: Queue, name: str) -> str:
 
 
 def remove_reviewer(queue: Queue, name: str) -> None:
-    """Let a person in no longer; their sessions end, what they decided stays. Raises BadInputError."""
+    """Remove a reviewer: their sessions end, their decisions stay. Raises BadInputError."""
     statement = delete(reviewers).where(reviewers.c.name == name)
     if not queue.database.write(lambda connection: connection.execute(statement).rowcount):
         raise BadInputError(f"There is no reviewer {name[:64]!r}.")
@@ -74,7 +73,7 @@ def list_reviewers(queue: Queue) -> tuple[Reviewer, ...]:
 
 
 def check_token(queue: Queue, name: str, token: str) -> Reviewer | None:
-    """The reviewer when name and token belong together. Takes as long whether or not there is such a name."""
+    """The reviewer, if name and token belong together. It takes the same time if the name does not exist."""
     query = select(reviewers).where(reviewers.c.name == name)
     row = queue.database.read(lambda connection: connection.execute(query).mappings().first())
     kept = row["token_hash"] if row else _NOBODY
@@ -83,14 +82,14 @@ def check_token(queue: Queue, name: str, token: str) -> Reviewer | None:
     return Reviewer(row["name"], row["created_at"], _fingerprint(kept)) if row and matches else None
 
 
-# Belongs to no token, and costs as much to compare with as anybody's.
+# Belongs to no token; comparing with it costs as much as with a real one.
 _NOBODY = (
     f"scrypt-{_COST}-{_BLOCK}-{_LANES}${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
 )
 
 
 def end_session(queue: Queue, session: str) -> None:
-    """Note that a session was signed out; ``session`` is a hash of up to 64 characters."""
+    """Record that a session was signed out; ``session`` is a hash of up to 64 characters."""
 
     def work(connection: Connection) -> None:
         row = {"session": session, "ended_at": database_time(connection)}

@@ -1,4 +1,4 @@
-"""What becomes of decisions later: names are merged, items are opened again, remarks are made."""
+"""Later changes of decisions: merged names, reopened items, comments."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,7 +66,7 @@ def reopen(connection: Connection, now: datetime, actor: str, wanted: Sequence[s
 
 
 def comment(connection: Connection, now: datetime, actor: str, item_id: str, note: str, action: str) -> None:
-    """Write a remark into an item's history; see ``Queue.comment``."""
+    """Write a comment into the history of an item; see ``Queue.comment``."""
     note_event(connection, now, actor, item_id, EventKind.COMMENTED, note, action)
 
 
@@ -82,7 +82,7 @@ def note_event(
 
 
 def check_note(note: str) -> str:
-    """A remark as it is kept. Raises BadInputError when it is empty, too long or holds a zero byte."""
+    """A comment as it is stored. Raises BadInputError when it is empty, too long or holds a zero byte."""
     cleaned = note.strip()
     if not cleaned or "\0" in cleaned:
         raise BadInputError("The comment is empty. Say why.")

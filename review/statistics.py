@@ -1,4 +1,4 @@
-"""How far the review is, in numbers."""
+"""The progress of the review, in numbers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ class Precision:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The whole of it. Nights newest first, reviewers and names busiest first."""
+    """All statistics. Nights newest first, reviewers and names with the most items first."""
 
     states: tuple[StateCount, ...]
     verdicts: tuple[VerdictCount, ...]

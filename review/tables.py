@@ -42,7 +42,7 @@ class Utc(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-# What lists, filters and leases read: narrow rows, so that 100,000 of them are few pages.
+# The columns that lists, filters and leases read: short rows, so that 100,000 of them need few pages.
 items = Table(
     "items",
     metadata,
@@ -76,7 +76,7 @@ Index("items_by_night", items.c.night, items.c.state)
 Index("items_by_reviewer", items.c.decided_by, items.c.decided_at)
 Index("items_by_second", items.c.second, items.c.state)
 
-# What only showing or exporting one item reads.
+# The columns that are only read to show or export an item.
 contents = Table(
     "contents",
     metadata,
@@ -99,7 +99,7 @@ contents = Table(
     Column("anomaly_percentile", Float),
 )
 
-# Most of the bytes of a queue: whoever goes through all items leaves them alone.
+# Most of the bytes of a queue. Code that goes through all items does not read them.
 pictures = Table(
     "pictures",
     metadata,

@@ -1,1 +1,1 @@
-"""Other annotation tools: items go out as their files, decisions come back."""
+"""Exchange with other annotation tools: items are exported as their files, and decisions are imported."""

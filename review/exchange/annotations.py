@@ -1,4 +1,4 @@
-"""What the exchange with annotation tools shares: pictures that go out, labels that come back."""
+"""Shared by all annotation tools: pictures to export, and labels to import."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ from schemas.masks import Mask, decode_mask
 from schemas.review import JUDGED, OPEN, QueuedItem, Verdict
 
 LARGEST_FILE = 1024 * 1024 * 1024
-# Labels that stand for a verdict and not for a name.
+# Labels that mean a verdict and not a name.
 VERDICT_LABELS = {verdict.value: verdict for verdict in (Verdict.NOT_AN_OBJECT, Verdict.UNSURE)}
 
 _SUBPIXELS = 4
@@ -39,7 +39,7 @@ class HandedOut:
 
     @property
     def judged(self) -> bool:
-        """Whether ``label`` is what a person said."""
+        """Whether a person gave ``label``."""
         return self.queued.status.state.is_judged
 
     @property
@@ -50,7 +50,7 @@ class HandedOut:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What an annotation tool says of an item: nothing when ``label`` is empty."""
+    """The label of an item in an annotation tool; empty if it has none."""
 
     item_id: str
     label: str
@@ -58,7 +58,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``problems`` says in one line each what was not taken in; nothing that stands was changed."""
+    """``problems`` has one line for each entry that was not imported. No existing decision was changed."""
 
     decided: int
     unchanged: int
@@ -94,10 +94,8 @@ def hand_out(
 def take_in(
     queue: Queue, path: Path, file_name: str, labels_of: Callable[[object, Path], Iterator[Label]], reviewer: str
 ) -> Imported:
-    """Make decisions of the labels in a JSON file, or in ``file_name`` of a folder.
-
-    What is decided already stays, and is told when the file says otherwise. Raises BadInputError when the file
-    cannot be read.
+    """Make decisions of the labels in a JSON file, or in ``file_name`` of a folder. Existing decisions stay, and are
+    reported if the file has another label. Raises BadInputError if the file cannot be read.
     """
     path = path / file_name if path.is_dir() else path
     decided = unchanged = 0
@@ -147,7 +145,7 @@ def _with_picture(queued: QueuedItem, images: Path, pictures: Pictures) -> Hande
 
 
 def _one_each(found: Iterable[Label]) -> tuple[list[Label], list[str]]:
-    """An item that a tool gave several labels, or none, has none; told as a problem."""
+    """An item with several labels in a tool, or with none, has no label, and is reported as a problem."""
     by_item: dict[str, set[str]] = {}
     for annotation in found:
         by_item.setdefault(annotation.item_id, set()).add(annotation.label)

@@ -39,9 +39,9 @@ def create_app(
 ) -> FastAPI:
     """The review page over a queue.
 
-    With reviewers in the queue everybody signs in. Without, whoever reaches the page is the user who runs
-    it, and it answers to ``hosts`` only (loopback names unless told otherwise). ``frames`` reads whole
-    frames; without it the page shows the stored crops and says so. ``finds`` searches the tables. ``secret`` signs the
+    If the queue has reviewers, everybody signs in. If not, everybody who reaches the page acts as the user who runs it,
+    and it answers to ``hosts`` only (loopback names unless told otherwise). ``frames`` reads whole frames; without it
+    the page shows the stored crops and says so. ``finds`` searches the tables. ``secret`` signs the
     sessions: give one to keep people signed in over restarts or across several servers. ``https`` marks cookies for
     TLS only.
     """
@@ -72,7 +72,7 @@ def create_app(
 
 
 def _answer(request: Request, status: int, message: str) -> Response:
-    """In words: a page for people who follow a link, JSON for our own scripts."""
+    """An error in words: a page for people who follow a link, JSON for our own scripts."""
     if "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/"):
         return render(request, request.app.state.site, "error.html", None, status, message=message)
     return JSONResponse({"message": message}, status)

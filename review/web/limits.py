@@ -1,4 +1,4 @@
-"""What the server refuses before any of its own code looks at it."""
+"""Requests that the server refuses before any other code sees them."""
 
 import asyncio
 import math
@@ -32,9 +32,9 @@ _HEADERS = {
 class Guard:
     """Refuses large bodies and foreign host names, and adds the security headers to every answer.
 
-    ``hosts`` are the names the server answers to (None: any). Without reviewers a browser's loopback
-    address is all that stands between a strange page and the queue, and a strange name may point there; nor
-    may a proxy that others reach have passed the request on.
+    ``hosts`` are the names the server answers to (None: any). Without reviewers, only the loopback address protects the
+    queue. A foreign web page could reach it by a host name that points to loopback, so such names are refused. Requests
+    that a proxy passed on are refused too.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None, https: bool) -> None:
@@ -142,6 +142,6 @@ class SignInLimit:
         return 0
 
     def forget(self, key: str) -> None:
-        """It succeeded: the tries before count no more."""
+        """The try succeeded: earlier ones no longer count."""
         with self._lock:
             self._tried.pop(key, None)

@@ -1,4 +1,4 @@
-"""Connections that say nothing are closed, and one address cannot take them all."""
+"""Silent connections are closed, and one address cannot use all connections."""
 
 import asyncio
 from collections import Counter

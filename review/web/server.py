@@ -1,4 +1,4 @@
-"""``review serve``: the checks before the door opens, then uvicorn."""
+"""``review serve``: check that it is safe to serve, then run uvicorn."""
 
 import ipaddress
 import os
@@ -18,7 +18,7 @@ from review.web.protocol import limited_protocol
 
 SECRET_VARIABLE = "CLIPOMALY_SESSION_SECRET"
 _IDLE_SECONDS = 30  # between two requests of a connection: the page asks for its numbers every 8
-_PATIENCE = 2.0  # the page itself tries again; a thread that waits longer only keeps others waiting
+_PATIENCE = 2.0  # the page tries again by itself; a thread that waits longer only blocks others
 
 
 def serve(

@@ -1,4 +1,4 @@
-"""Who is at the page: signed cookies, and the token that every change must carry."""
+"""Sessions: signed cookies, and the token that every change must carry."""
 
 import hashlib
 import hmac
@@ -33,7 +33,7 @@ class Session:
 class Sessions:
     """Makes and checks session cookies. ``secret`` signs them; sessions end when it changes.
 
-    Where ``open_to`` names somebody, everybody at the page is them and nobody signs in.
+    If ``open_to`` is a name, nobody signs in and everybody acts under this name.
     """
 
     def __init__(self, queue: Queue, secret: str, open_to: str | None) -> None:
@@ -80,7 +80,7 @@ class Sessions:
             return self._reviewers
 
     def end(self, session: Session) -> None:
-        """Let nobody use this session's cookie any more, on any server of this queue."""
+        """End this session: its cookie becomes invalid on every server of this queue."""
         end_session(self._queue, _key(session))
         self.forget()
 
@@ -91,5 +91,5 @@ class Sessions:
 
 
 def _key(session: Session) -> str:
-    """What the queue keeps of a session: enough to know it again, too little to make its cookie."""
+    """What the queue stores of a session: enough to recognise it, but not enough to make its cookie."""
     return hashlib.sha256(session.csrf.encode()).hexdigest()

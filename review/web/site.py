@@ -1,4 +1,4 @@
-"""What the pages and the API share, and the dependencies that let a request in."""
+"""Shared by pages and API: the site, and the dependencies that check a request."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ _RECENT, _OLDEST = 3.0, 15.0  # seconds
 
 
 class SignInNeededError(Exception):
-    """The request comes from nobody we know."""
+    """The request has no valid session."""
 
 
 class ForgedError(Exception):
@@ -38,9 +38,8 @@ class ForgedError(Exception):
 
 
 class Recent(Generic[Value]):
-    """A value that is found anew every few seconds; less often where finding it takes long.
-
-    While one thread finds it the others go on with the one before.
+    """A value that is computed again every few seconds, less often if that takes long. While one thread computes it,
+    the others use the previous value.
     """
 
     def __init__(self) -> None:
@@ -49,11 +48,11 @@ class Recent(Generic[Value]):
         self._kept: tuple[Value, float, int] | None = None  # the value, until when, after how many changes
 
     def forget(self) -> None:
-        """Whoever asks from now on gets a new one."""
+        """The next call computes it again."""
         self._changes += 1
 
     def get(self, find: Callable[[], Value]) -> Value:
-        """The value of now, or of a moment ago."""
+        """The current value, or that of a moment ago."""
         kept = self._usable()
         if kept is not None and (time.monotonic() < kept[1] or not self._lock.acquire(blocking=False)):
             return kept[0]
@@ -85,10 +84,10 @@ class Site:
     sessions: Sessions
     https: bool
     finds: FindSource | None = None
-    # Many may sit behind one address; guessing at one name from there is another matter.
+    # Many people may share one address, so the limit for an address is higher than that for a name.
     address_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=30))
     name_limit: SignInLimit = field(default_factory=lambda: SignInLimit(tries=5))
-    # A slow archive must not take the threads that decisions need.
+    # A slow archive must not use the threads that decisions need.
     archive_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(_ARCHIVE_READERS))
     hashing: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(2))
     templates: Jinja2Templates = field(default_factory=lambda: Jinja2Templates(FOLDER / "templates"))
@@ -104,7 +103,7 @@ class Site:
         return self._stats.get(self.queue.stats)
 
     def remember(self, found: Sequence[Find]) -> None:
-        """What was found may be asked for by its id a moment later."""
+        """Remember finds, because the page asks for them by id a moment later."""
         with self._found_lock:
             for find in found:
                 self._found[find.item_id] = find
@@ -113,16 +112,16 @@ class Site:
                 self._found.popitem(last=False)
 
     def found(self) -> tuple[Find, ...]:
-        """What was found lately."""
+        """The latest finds."""
         with self._found_lock:
             return tuple(self._found.values())
 
     def agreement(self) -> Agreement:
-        """How far reviewers agree, a few seconds old."""
+        """How well reviewers agree, a few seconds old."""
         return self._agreement.get(self.queue.agreement)
 
     def audit(self) -> Audit:
-        """What would become a wrong class, a few seconds old."""
+        """The audit of names, a few seconds old."""
         return self._audit.get(self.queue.audit)
 
     def names(self) -> tuple[KnownName, ...]:
@@ -130,7 +129,7 @@ class Site:
         return self._names.get(self.queue.vocabulary)
 
     def forget_names(self) -> None:
-        """A name was typed: whoever types next is offered it."""
+        """A new name was typed: offer it from now on."""
         self._names.forget()
 
 
@@ -152,7 +151,7 @@ def get_changing_session(
     session: Annotated[Session, Depends(get_session)],
     x_csrf_token: Annotated[str, Header(max_length=200)],
 ) -> Session:
-    """The session of a reviewer whose request was made by a page of ours. Raises ForgedError too."""
+    """The session of a reviewer, for a request that one of our own pages made. Also raises ForgedError."""
     if not session.allows(x_csrf_token):
         raise ForgedError
     return session
