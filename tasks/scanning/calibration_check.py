@@ -1,13 +1,13 @@
-"""Whether a scan found about as much as its calibration promised."""
+"""Whether a scan found about as much as its calibration predicts."""
 
 from schemas.records import ScanRecord
 
 _FACTOR = 4.0
-"""Finds an hour may differ from the promise by this factor."""
+"""Finds an hour may differ from the prediction by this factor."""
 _LEAST_FINDS = 10
-"""Fewer finds, or fewer that were promised, tell nothing."""
+"""With fewer finds, or fewer predicted ones, nothing can be said."""
 _UNCALIBRATED = 0.5
-"""Finds a frame from which on a model without reference is said not to fit."""
+"""From this many finds a frame on, a model without a reference does not fit."""
 _MEND = (
     "make a reference of ordinary footage like this: clipomaly reference build ARCHIVE --out FILE, and scan with "
     "--reference FILE"
@@ -15,7 +15,7 @@ _MEND = (
 
 
 def calibration_misfit(record: ScanRecord, frames: int, instances: int) -> str | None:
-    """Say that a scan found far more or far less than its calibration promised.
+    """A warning if a scan found far more or far less than its calibration predicts.
 
     Args:
         record: of the scan.
@@ -23,7 +23,7 @@ def calibration_misfit(record: ScanRecord, frames: int, instances: int) -> str |
         instances: found in them.
 
     Returns:
-        One line with the numbers and the command that mends it; ``None`` where all is well, or nothing can be told.
+        One line with the numbers and the command that solves it; ``None`` if all is well or nothing can be said.
     """
     if not frames:
         return None

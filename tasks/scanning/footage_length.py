@@ -1,4 +1,4 @@
-"""How much footage there is in sources that nobody has opened: from their size, by what a few of each kind hold."""
+"""Estimate the length of sources without opening them: from their size, and the length of a few of each kind."""
 
 import math
 import re
@@ -18,7 +18,7 @@ from tasks.scanning.plan import match_done
 
 _SAMPLE = 256  # of each kind of file: all of a small archive
 _THREADS = 8
-_BYTES_A_SECOND = 1_000_000.0  # of a kind of which none could be opened: 8 Mbit/s
+_BYTES_A_SECOND = 1_000_000.0  # for a kind of which no file could be opened: 8 Mbit/s
 
 
 def with_footage(sources: Sources, done: pa.Table) -> Sources:
@@ -52,7 +52,7 @@ def with_footage(sources: Sources, done: pa.Table) -> Sources:
 
 
 def expected_frames(sources: Sources, fps: float) -> int:
-    """About how many frames a scan at ``fps`` takes of sources, from their footage."""
+    """About how many frames a scan at ``fps`` takes from these sources."""
     suffixes = "|".join(re.escape(suffix) for suffix, kind in KINDS.items() if kind.sampled)
     sampled = pc.match_substring_regex(sources.table["uri"], f"(?i)({suffixes})$").to_numpy()
     seconds = sources.column("footage_seconds")
@@ -60,7 +60,7 @@ def expected_frames(sources: Sources, fps: float) -> int:
 
 
 def _kinds(sources: Sources) -> Iterator[npt.NDArray[np.int64]]:
-    """The places of the sources of each suffix, folders left out: what they hold is listed."""
+    """The places of the sources of each suffix, without folders, whose content is listed."""
     suffix = pc.utf8_lower(pc.replace_substring_regex(sources.table["uri"], r"^.*\.", ""))
     files = pc.if_else(pc.ends_with(sources.table["uri"], "/"), None, suffix)
     codes = pc.dictionary_encode(files).combine_chunks()

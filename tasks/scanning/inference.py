@@ -1,4 +1,4 @@
-"""The model, fed with as many frames at a time as the memory of its device takes."""
+"""Run the model with as many frames at a time as fit into the memory of its device."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ L = TypeVar("L", bound=Scored)
 
 
 class Model(Protocol[L]):
-    """What a shard is scanned with: ``clipomaly_core.Clipomaly``, or anything that infers like it."""
+    """The model of a shard: ``clipomaly_core.Clipomaly``, or anything with the same methods."""
 
     @property
     def batch_size(self) -> int:
@@ -40,7 +40,8 @@ class Model(Protocol[L]):
 
 @dataclass(slots=True)
 class Inference(Generic[L]):
-    """``batch_size`` frames come at a time; ``size`` of them go in together, halved whenever that is too many."""
+    """``batch_size`` frames come at a time; ``size`` of them go in together. ``size`` is halved when that is too
+    many."""
 
     model: Model[L]
     batch_size: int
@@ -51,11 +52,11 @@ class Inference(Generic[L]):
         self.size = self.batch_size
 
     def look(self, images: Sequence[Rgb]) -> list[L]:
-        """``Model.look`` of any number of frames."""
+        """``Model.look`` for any number of frames."""
         return self._in_parts(self.model.look, images)
 
     def find(self, looks: Sequence[L], usual: Sequence[Logits | None]) -> list[Finish]:
-        """``Model.find`` of any number of frames."""
+        """``Model.find`` for any number of frames."""
         pairs = list(zip(looks, usual, strict=True))
         return self._in_parts(lambda part: self.model.find([one for one, _ in part], [own for _, own in part]), pairs)
 
@@ -71,7 +72,7 @@ class Inference(Generic[L]):
         return results
 
     def _try(self, work: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R] | None:
-        """What the model returns; None where the memory was too small. What failed is freed on return."""
+        """What the model returns; None if the memory was too small. The memory of a failed call is freed on return."""
         try:
             return work(items)
         except RuntimeError as error:
@@ -89,9 +90,9 @@ class Inference(Generic[L]):
         self.notes.append(f"the memory of the accelerator is too small for {tried} frames: continued with {self.size}")
         log.warning("The memory of the accelerator is too small for %d frames; going on with %d", tried, self.size)
         if torch.accelerator.is_available():
-            torch.accelerator.empty_cache()  # else fragments of the failed batch stay in the way
+            torch.accelerator.empty_cache()  # otherwise fragments of the failed batch stay in memory
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
-    # What fails outside of torch's own allocator, as in cuBLAS or on mps, has no class of its own.
+    # Errors outside of torch's own allocator, as in cuBLAS or on mps, have no class of their own.
     return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error).lower()

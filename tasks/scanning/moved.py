@@ -1,7 +1,7 @@
 """Footage that was moved or renamed between two scans: the same content, and the old address is gone.
 
-``_moved/<archive>.json`` tells from which address to which. Rows of the old one do not count any more once the new one
-is scanned; without that they would count twice for ever. Where the old address is there again, the entry goes.
+``_moved/<archive>.json`` maps old addresses to new ones. As soon as the new address is scanned, the rows of the old one
+no longer count; otherwise the footage would count twice. If the old address exists again, the entry is removed.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def note_moved(tables: Tables, archive: str, sources: Sources) -> Mapping[str, s
 
 
 def _is_there(uri: str) -> bool:
-    """Whether there is something at an address; what cannot be asked is taken to be there."""
+    """Whether there is something at an address; True if the storage cannot say."""
     try:
         return exists(locate(uri))
     except UserError:
@@ -81,8 +81,8 @@ def _committed(tables: Tables) -> pa.Table:
 
 
 def _same_content(absent: pa.Table, committed: pa.Table, sources: Sources) -> Iterator[tuple[str, str]]:
-    """Each absent source for which a listed one has the same content, and that one."""
-    # As columns first: a night of a large fleet lists a day, and all that was ever scanned is absent from that.
+    """Each absent source with the same content as a listed one, and the listed one."""
+    # As columns first: a night of a large fleet lists one day, so everything scanned before is absent from the listing.
     hexadecimal = [f"{size:x}" for size in pc.unique(sources.table["size"]).to_pylist()]
     size_of = pc.list_element(pc.split_pattern(pc.fill_null(absent["fingerprint"], "none"), "-"), 0)
     of_a_listed_size = pc.is_in(size_of, pa.array(hexadecimal, pa.string()))
@@ -119,6 +119,6 @@ def _same_content(absent: pa.Table, committed: pa.Table, sources: Sources) -> It
 
 def _by_etag(known: _Known, listed: list[str]) -> str | None:
     name = posixpath.basename(known.uri.rstrip("/"))
-    # On a disk the etag is size and time, which two files may share; that of a folder is of its files.
+    # On a disk, the etag is size and time, which two files may share. The etag of a folder comes from its files.
     weak = not known.uri.endswith("/") and is_local(locate(known.uri).fs)
     return next((uri for uri in listed if not weak or posixpath.basename(uri.rstrip("/")) == name), None)

@@ -1,8 +1,8 @@
-"""Instances of one object in neighbouring frames → tracks.
+"""Link the instances of one object in neighbouring frames into tracks.
 
-Seen from a car that drives on, what stands still moves away from the vanishing point and grows, the faster the
-nearer it is: at one frame a second it jumps across half the picture. So an object is not looked for where it
-was, but along the ray from the vanishing point through it, enlarged by as much as it moved.
+Seen from a moving car, a standing object moves away from the vanishing point and grows, faster when it is near: at one
+frame a second it jumps across half the picture. So an object is expected not where it was, but along the ray from the
+vanishing point through it, and larger by as much as it moved.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_LONGEST_GAP = 2.1  # seconds without a sight of an object after which it is another
-_MOST_FRAMES = 30  # with something in them, that a track waits: images may all have one time
-_VANISHING_POINT = (0.5, 0.5)  # of width and height: where dashcams look
-_GROWTH = np.geomspace(0.8, 5.0, 20)  # from one sight to the next
+_LONGEST_GAP = 2.1  # after so many seconds without an instance, an object counts as another one
+_MOST_FRAMES = 30  # frames with finds that a track waits: images may all have the same time
+_VANISHING_POINT = (0.5, 0.5)  # as a share of width and height: the usual vanishing point of dashcams
+_GROWTH = np.geomspace(0.8, 5.0, 20)  # from one instance to the next
 _USUAL_GROWTH = 2.2  # a second; beyond it, and below 1, growth costs its logarithm
-_WANDERING = 0.03  # of the width in a second: cameras shake, animals walk
-_MEMORY = 0.7  # share of the past in a track's embedding: one sight may be half hidden, or of another side
+_WANDERING = 0.03  # as a share of the width in a second: cameras shake, animals walk
+_MEMORY = 0.7  # share of the past in a track's embedding: one instance may be half hidden, or show another side
 _NO_LINK = 1e3
 
 # What a link costs: each term is about 1 where a link becomes doubtful.
@@ -35,7 +35,7 @@ _MOST = 2.2
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One instance as linking sees it.
+    """One instance, with what linking needs.
 
     ``frame_index`` and ``timestamp`` are its frame's. ``box`` is (x, y, width, height) in pixels of a frame of
     ``frame_size`` (height, width). ``embedding`` is (D,), not all zeros.
@@ -62,9 +62,9 @@ class _Track:
 def link(sightings: Sequence[Sighting]) -> list[int]:
     """For each sighting of one source, in order of frames, the index of the first sighting of its object.
 
-    Frame by frame, the tracks seen in the last 2.1 seconds and the sightings are paired so that the sum of their
-    costs is least (Hungarian assignment). A sighting left without a track begins one. The same sightings give the
-    same tracks.
+    Frame by frame, the tracks seen in the last 2.1 seconds and the sightings are paired so that the sum of their costs
+    is least (Hungarian assignment). A sighting without a track begins a new one. The same sightings give the same
+    tracks.
     """
     firsts = list(range(len(sightings)))
     tracks: list[_Track] = []
@@ -91,18 +91,18 @@ def _may_go_on(track: _Track, now: datetime) -> bool:
 
 
 def _pair(tracks: Sequence[_Track], seen: Sequence[Sighting]) -> dict[int, _Track]:
-    """The track of each sighting, by its index in ``seen``, where there is one."""
+    """The track of each sighting that has one, by the index of the sighting in ``seen``."""
     if not tracks:
         return {}
     costs = _costs(tracks, seen)
-    from scipy.optimize import linear_sum_assignment  # slow to load, and most shards of a night hold nothing to link
+    from scipy.optimize import linear_sum_assignment  # slow to import, and most shards of a night have nothing to link
 
     rows, columns = linear_sum_assignment(np.where(costs <= _MOST, costs, _NO_LINK))
     return {int(c): tracks[r] for r, c in zip(rows, columns, strict=True) if costs[r, c] <= _MOST}
 
 
 def _costs(tracks: Sequence[_Track], seen: Sequence[Sighting]) -> Floats:
-    """(tracks, sightings): what it costs to take a sighting for the track's next."""
+    """(tracks, sightings): the cost of each sighting as the next of each track."""
     before, before_size = _place([track.last for track in tracks])
     now, now_size = _place(seen)
     waited = np.array([(seen[0].timestamp - track.last.timestamp).total_seconds() for track in tracks])

@@ -17,14 +17,15 @@ from schemas.records import CommitRecord, Shard, Source
 from tasks.footage.sources import Sources
 from tasks.tables.commits import done_of
 
-# So that a heap of broken or tiny sources, which hold next to no footage, does not become one shard.
+# So that many broken or tiny sources, which hold almost no footage, do not become one shard.
 _LEAST_SECONDS = 1.0
 _IDENTITY = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string())])
 _DAY = 86_400_000_000  # microseconds
 
 
 class Plan(Sequence[Shard]):
-    """Shards in order, made when they are looked at: ``sources`` in order of their shards, and where each begins."""
+    """Shards in order, made when they are accessed: ``sources`` in order of their shards, and where each shard
+    begins."""
 
     def __init__(self, sources: Sources, begins: Sequence[int]) -> None:
         self.sources = sources
@@ -88,9 +89,9 @@ def _cut(
     seconds: npt.NDArray[np.float64],
     limit: float,
 ) -> list[int]:
-    """Where shards begin among the sources that are left."""
+    """Where shards begin among the remaining sources."""
     begins: list[int] = []
-    growing: tuple[int, int] | None = None  # drive and day of the shard that may still grow
+    growing: tuple[int, int] | None = None  # drive and day of the shard that can still grow
     filled, count = 0.0, 0
     for is_left, drive, day, length in zip(
         left.tolist(), drives.tolist(), days.tolist(), seconds.tolist(), strict=True
@@ -114,7 +115,7 @@ def match_done(sources: pa.Table, done: pa.Table) -> tuple[npt.NDArray[np.bool_]
     if not len(done):
         return committed, told
     listed = sources.select(["uri", "etag"]).cast(_IDENTITY)
-    # By the URI first, which is in ``done`` once, as a rule: a key of both for all of them would be 200 MB a million.
+    # By the URI first, which is usually only once in ``done``: a key of both would need 200 MB for a million.
     places = _places(listed["uri"], done["uri"])
     known = np.flatnonzero(places >= 0)
     same = pc.equal(listed["etag"].take(pa.array(known)), done["etag"].take(pa.array(places[known])))

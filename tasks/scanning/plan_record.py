@@ -1,7 +1,7 @@
-"""What a scan set out to do, so that in the morning it can be told what is left.
+"""The plan of a scan, so that it is known in the morning what is left.
 
-``_plans/<scan_id>/<archive>.parquet`` holds the sources that the last scan of an archive planned: those that no
-commit names are left. Only written by scans and only read for people; what is scanned is decided without it.
+``_plans/<scan_id>/<archive>.parquet`` holds the sources that the last scan of an archive planned: those that no commit
+names are left. Scans only write it, and it is only read for people: it does not decide what is scanned.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _PLAN = pa.schema(
         ("etag", pa.string()),
         ("error", pa.string()),
         ("run", pa.int64()),  # null in plans of old versions
-        ("trace", pa.string()),  # since version 0.2: files of before have none
+        ("trace", pa.string()),  # since version 0.2: older files have none
     ]
 )
 
@@ -56,8 +56,8 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class LeftShard:
-    """A planned shard of which something is not committed: how many sources, the first of them, and the reason
-    and trace where the scan came as far as that."""
+    """A planned shard that is not fully committed: how many sources are missing, the first of them, and the reason and
+    trace if the scan tried it."""
 
     shard_id: str
     sources: int
@@ -68,9 +68,9 @@ class LeftShard:
 
 @dataclass(frozen=True, slots=True)
 class PlanProgress:
-    """What became of planned sources. ``done`` are committed, and ``failed`` of them could not be read; ``lost`` were
-    in shards that ended in an error; ``left`` were not begun or are being scanned. ``shards`` are those of lost and
-    left.
+    """The state of planned sources: ``done`` are committed, and ``failed`` of them could not be read; ``lost`` were in
+    shards that ended in an error; ``left`` were not begun or are being scanned. ``shards`` are the shards of the lost
+    and left ones.
     """
 
     planned: int
@@ -95,8 +95,8 @@ def write_plan(
     *,
     run: int = 0,
 ) -> None:
-    """Record what the run of a scan is to do in an archive; afterwards again, with the reason by id of each shard that
-    was lost. Raises UserError when it cannot be written."""
+    """Record the plan of a run for an archive, and again at the end, with the reason for each lost shard by its id.
+    Raises UserError when it cannot be written."""
     shards = pa.array(np.repeat(np.arange(len(plan)), plan.sizes))
     losses = [(lost or {}).get(shard_id) for shard_id in plan.shard_ids]
     errors = [loss and loss.reason for loss in losses]
@@ -127,7 +127,7 @@ def read_left(tables: Tables, scan_id: str, done: pa.Table) -> list[LeftShard]:
 
 
 def read_progress(tables: Tables, commits: Sequence[CommitRecord], scan_id: str, since: int) -> PlanProgress:
-    """What became of the plans of a generation from run number ``since`` on. ``commits`` are those of the generation.
+    """The state of the plans of a generation from run number ``since`` on. ``commits`` are those of the generation.
 
     Raises UserError when a plan cannot be read.
     """

@@ -1,4 +1,4 @@
-"""The reference of the ordinary of a model on the footage of an archive: made, kept beside the tables, found again."""
+"""The reference of ordinary footage for a model: build it, store it beside the tables, find it again."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
@@ -21,11 +21,11 @@ from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import create_file, file_names, locate, replace_file
 
 LEAST_FRAMES = 100
-"""A scan makes a reference by itself only from so many frames: fewer do not tell what is ordinary."""
+"""A scan makes a reference automatically only from this many frames: fewer do not show what is ordinary."""
 _FIRST = 64
 """Frames that settle the spreads before regions are counted in all of them."""
 _UNUSUAL = 0.5
-"""Where a model finds something in more frames than this share by its own thresholds, footage is not ordinary."""
+"""If a model with its own thresholds finds something in more than this share of frames, the footage is not ordinary."""
 Progress = Callable[[int], None]
 
 

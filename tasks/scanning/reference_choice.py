@@ -22,12 +22,12 @@ from tasks.scanning.reference_frames import REFERENCE_FRAMES
 from tasks.tables.commits import DONE
 
 _OWN_THRESHOLDS = (NANO, ROAD)
-"""Models with thresholds of their own, which tell footage full of unusual things from ordinary footage."""
+"""Models with thresholds of their own, which can recognise footage full of unusual things."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceChoice:
-    """Where the reference is, ``None`` without one, and what to tell people about it, ``None`` for nothing."""
+    """The place of the reference, or ``None``, and a message about it for people, or ``None``."""
 
     url: str | None
     told: str | None = None
@@ -68,7 +68,7 @@ def choose_reference(
     begin: Begin,
     progress: Progress,
 ) -> ReferenceChoice:
-    """Settle the reference of a scan, making one where there is none and the footage is enough.
+    """Choose the reference of a scan. Make one if there is none and the footage is enough.
 
     Args:
         tables: where references are kept.

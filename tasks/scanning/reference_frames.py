@@ -1,4 +1,4 @@
-"""Which frames of an archive a reference rests on: a fixed rule, evenly over drives and hours."""
+"""Choose the frames for a reference by a fixed rule, evenly over drives and hours."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -13,7 +13,7 @@ from tasks.footage.sources import Sources
 
 REFERENCE_FRAMES = 256
 STRETCH = 8
-"""Frames in a row of one source, so that what a camera always sees can be told from the rest, as in a scan."""
+"""Frames in a row of one source, so that what a camera always sees can be recognised, as in a scan."""
 
 
 def reference_frames(sources: Sources, fps: float, most: int = REFERENCE_FRAMES) -> Iterator[tuple[Source, Rgb]]:

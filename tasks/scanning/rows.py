@@ -1,4 +1,4 @@
-"""What the method found → rows of the tables."""
+"""Make rows of the tables from what the method found."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -24,15 +24,15 @@ Key = tuple[str, int, int]  # source, frame and number in it: the order of rows
 
 
 def instance_id(scan_id: str, source: Source, frame_index: int, ordinal: int) -> str:
-    """20 hex digits of a SHA-256: the same instance has the same id whoever finds it."""
+    """20 hex digits of a SHA-256: the same instance always has the same id."""
     facts = "\0".join((scan_id, source.uri, source.etag, str(frame_index), str(ordinal)))
     return hashlib.sha256(facts.encode()).hexdigest()[:20]
 
 
 @dataclass(slots=True)
 class ShardRows:
-    """The rows of a shard as they come, until all are there and can be sorted. ``margin`` is the option of the method,
-    for the names of tracks."""
+    """Collects the rows of a shard until all are there and can be sorted. ``margin`` is the option of the method, for
+    the names of tracks."""
 
     scan_id: str
     embedding_dimension: int
@@ -150,7 +150,7 @@ def _frame_columns(frame: Frame, result: FrameResult | None) -> Row:
         "status": FrameStatus.OK.value,
         "error": None,
         "instance_count": len(result.instances),
-        # The method's own verdict: what it gave to names outside the known vocabulary.
+        # The decision of the method: the pixels that have a name outside of the known classes.
         "anomaly_fraction": float(np.mean(result.labels >= result.known_classes)),
         "anomaly_score_max": float(result.anomaly_score.max()),
     }

@@ -1,4 +1,4 @@
-"""What a generation of rows is, and the scan_id hashed from it."""
+"""The description of a generation of rows, and the scan_id hashed from it."""
 
 import hashlib
 import json
@@ -33,14 +33,14 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
             "make another with clipomaly reference build --fps, or scan at its rate."
         )
     hashed = asdict(model) | {"options": options, "fps": float(fps), "schema_version": SCHEMA_VERSION}
-    del hashed["reference"]  # where there is none the id does not change, and where the file lies is no part of it
+    del hashed["reference"]  # without a reference the id does not change, and the place of the file is not part of it
     if reference is not None:
         hashed["reference"] = reference.reference_id
     if keyframes:
         hashed["keyframes"] = True
     canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return ScanRecord(
-        # Without the letter engines take one in 150 for a number, as in ``scan=1977811083e4``.
+        # Without the letter, engines read one in 150 as a number, as in ``scan=1977811083e4``.
         scan_id="s" + hashlib.sha256(canonical.encode()).hexdigest()[:_DIGITS],
         schema_version=SCHEMA_VERSION,
         model=model.model,

@@ -1,4 +1,5 @@
-"""Scan one shard: decode → model → rows, at the same time, then part files and the commit record."""
+"""Scan one shard: decode, run the model and make rows, all at the same time; then write part files and the commit
+record."""
 
 import logging
 import time
@@ -74,7 +75,7 @@ def scan_shard(
     inference = Inference(model, model.batch_size)
     seconds = _run_stages(record, inference, rows, tallies, progress)
     if all(tally.denied for tally in tallies):
-        # Expired credentials, most likely: a commit would make the loss last.
+        # Most likely expired credentials: a commit would make the loss permanent.
         raise UserError(f"Cannot read {shard.sources[0].uri}: {tallies[0].error}.")
 
     started = time.perf_counter()
@@ -86,7 +87,7 @@ def scan_shard(
     notes = (*(f"{tally.source.uri}: {note}" for tally in tallies for note in tally.notes), *inference.notes)
     commit = CommitRecord(record.scan_id, shard.shard_id, datetime.now(UTC), files, outcomes, spent, notes, record.run)
     if not tables.write_commit(commit):
-        # By another worker, or by this one: storage took it, and its answer was lost on the way.
+        # By another worker, or by this one: the storage has it, and the response was lost on the way.
         there = tables.commit(record.scan_id, shard.shard_id)
         if there.committed != commit.committed:
             return _result(there, names=(), already_committed=True)
@@ -203,7 +204,7 @@ class _Inferred:
 
 
 class _Stopped(Exception):
-    """Another stage failed; its error is the one that counts."""
+    """Another stage failed; only its error is raised."""
 
 
 class _Channel(Generic[T]):
@@ -305,7 +306,7 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
         except (UserError, MemoryError):
             raise
         except Exception as error:
-            # A decoder met what its authors did not foresee: this source is lost, its neighbours are not.
+            # A decoder failed in an unforeseen way: this source is lost, the others are not.
             log.warning("Reading %s failed", tally.source.uri, exc_info=True)
             tally.error = f"cannot be read: {type(error).__name__}: {reason(error)}"
         busy.seconds += time.perf_counter() - started

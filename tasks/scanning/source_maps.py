@@ -1,4 +1,4 @@
-"""Hold the frames of a source back until it is known what its camera always sees.
+"""Hold back the frames of a source until it is known what its camera always sees.
 
 A find needs what is subtracted from its scores (``clipomaly_core.source_map``), and that needs other frames of the same
 source. A few frames wait for each other, and each group uses up to ``_WINDOW`` frames so far. What a frame gets depends
@@ -55,7 +55,7 @@ class SourceMaps(Generic[T, L]):
         self._cameras: dict[Hashable, _Camera[T, L]] = {}
 
     def add(self, source: Hashable, camera: Hashable, item: T, look: L) -> list[Ready[T, L]]:
-        """Take in the next frame of a source, in order. A new source ends the one before it.
+        """Add the next frame of a source, in order. A new source ends the one before it.
 
         Returns:
             The frames that need not wait any more.

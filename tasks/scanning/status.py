@@ -1,5 +1,4 @@
-"""What the scans of these tables did and what they left: read from their records, so that it is true whoever ran
-them."""
+"""What the scans into these tables did, and what they left: read from their records, so it is true for every runner."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from tasks.tables import Tables
 from tasks.tables.commits import done_in
 
 _MOST_NEAR = 3
-_MOST_ABOVE = 4  # folders upwards, and folders in each, in which tables are looked for
+_MOST_ABOVE = 4  # how many folders upwards, and folders in each, are searched for tables
 _MOST_BESIDE = 100
 
 
@@ -101,7 +100,7 @@ def _total(sources: pa.Table, column: str) -> int:
 
 
 def _shard_outcomes(outcomes: pa.ChunkedArray, shards: npt.NDArray[np.int64], count: int) -> Counter[Outcome]:
-    """What became of shards, from what became of their sources."""
+    """The outcomes of shards, from the outcomes of their sources."""
 
     def of(outcome: Outcome) -> npt.NDArray[np.int64]:
         return np.bincount(shards[pc.equal(outcomes, outcome.value).to_numpy()], minlength=count)
@@ -115,8 +114,8 @@ def _shard_outcomes(outcomes: pa.ChunkedArray, shards: npt.NDArray[np.int64], co
 
 
 def _still_troubled(sources: pa.Table, age: pa.Table) -> tuple[SourceOutcome, ...]:
-    """Sources that were not read whole, but for those that a later commit read after all. ``age`` orders the commits
-    that the sources are of, oldest first."""
+    """Sources that were not read whole, without those that a later commit read. ``age`` orders the commits that the
+    sources are of, oldest first."""
     troubled = pc.is_in(sources["uri"], pc.unique(sources["uri"].filter(pc.is_valid(sources["error"]))))
     order = pc.sort_indices(age.filter(troubled), [(name, "ascending") for name in age.column_names])
     newest: dict[str, SourceOutcome] = {}
@@ -126,7 +125,7 @@ def _still_troubled(sources: pa.Table, age: pa.Table) -> tuple[SourceOutcome, ..
 
 
 def no_tables(tables: str) -> UserError:
-    """The one line for a place where no scan has written: with the nearest tables that there are."""
+    """The message for a place without tables: it names the nearest tables."""
     place = locate(tables)
     near = sorted(Tables.at(url).name for url in _tables_near(place))
     hint = f"there are tables at {', '.join(near[:_MOST_NEAR])}" if near else "scan into it first, or check the address"
@@ -134,7 +133,7 @@ def no_tables(tables: str) -> UserError:
 
 
 def _tables_near(place: Location) -> list[str]:
-    """Folders with the records of scans: below a place, else below the nearest folder above it that has some."""
+    """Folders with records of scans: below a place, or else below the nearest folder above it that has some."""
     start = place
     for _ in range(_MOST_ABOVE):
         found = list(_tables_in(start))

@@ -1,4 +1,4 @@
-"""One name for an object that is seen several times: its sightings vote."""
+"""One name for an object that is seen several times: its instances vote."""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class TrackName:
-    """The name of a track, "unknown object" where none is clear, and the probability of the best name."""
+    """The name of a track, "unknown object" if none is clear, and the probability of the best name."""
 
     name: str
     score: float
