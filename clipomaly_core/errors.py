@@ -1,9 +1,9 @@
-"""Errors that are meant for the person at the terminal."""
+"""Errors for the person at the terminal."""
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one line: what happened, and what to do."""
+    """An error that the user can solve. The message is one line: what happened, and what to do."""
 
 
 class UsageError(UserError):
-    """An option, model name or vocabulary that is wrong as given: nothing was begun."""
+    """A wrong option, model name or vocabulary. Nothing was begun."""

@@ -1,4 +1,4 @@
-"""What people pass as frames → (H, W, 3) uint8 RGB arrays, where it is clear what is meant."""
+"""Convert what people pass as frames to (H, W, 3) uint8 RGB arrays, if it is clear what is meant."""
 
 from collections.abc import Iterable
 from os import PathLike

@@ -1,4 +1,4 @@
-"""What the network sees in one frame, before anything is decided."""
+"""The features and scores of one frame, before any decision."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What may be called something, and by what: known classes, candidate names, what is suppressed or left out."""
+"""The parts of a vocabulary: known classes, candidate names, suppressions, exemplars, and names that are left out."""
 
 from dataclasses import dataclass
 from enum import StrEnum

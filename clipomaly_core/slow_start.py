@@ -1,4 +1,4 @@
-"""One line now and then while something slow goes on before the first frame, so that nobody waits in silence."""
+"""A line from time to time during slow work before the first frame, so that nobody waits in silence."""
 
 import logging
 import time

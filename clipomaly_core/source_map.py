@@ -1,4 +1,4 @@
-"""What a camera sees at one place in most frames of a source is no find: its bonnet, a reflection, a sticker."""
+"""What a camera sees at the same place in most frames is not a find: a bonnet, a reflection, a sticker."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 LEAST_FRAMES = 4
-"""A source with fewer frames has no map: what is in most of them may be the object itself."""
+"""A source with fewer frames has no map: the object itself may be in most of them."""
 _QUANTILE = 0.25
-"""Of the frames. The median would remove an animal that stands before a waiting car."""
+"""The quantile over frames. The median would remove an animal that stands in front of a waiting car."""
 
 
 def usual_excess(logits: Sequence[npt.NDArray[np.float32]], ordinary: float) -> npt.NDArray[np.float32] | None:
     """How far each place of a source is above the ordinary in three quarters of its frames.
 
-    Subtracted from the logits of each frame, it leaves what comes and goes.
+    Subtracted from the logits of each frame, it leaves what changes.
 
     Args:
         logits: (h, w) float32 of frames of one source and camera, of one size.

@@ -1,4 +1,4 @@
-"""Seconds of the steps of the method, for whoever wants to know."""
+"""Measure the seconds of the steps of the method."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Regions like those that people judged to be nothing: found by embedding, and by name where one is given."""
+"""Suppress regions that look like what people rejected: by embedding, and by name if one is given."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Taggers: which names a frame is worth comparing with at all, instead of the whole dictionary."""
+"""Taggers: choose the names that a frame is compared with, instead of the whole dictionary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from clipomaly_core.types import Frame, NameScore
 
 
 class Tagger(Protocol):
-    """Anything that names what is in an image."""
+    """Names the things in an image."""
 
     def __call__(self, frames: Sequence[Frame], /) -> list[tuple[NameScore, ...]]:
         """Names with scores.

@@ -1,4 +1,4 @@
-"""What things may be called: known classes (V), candidate names (W), and which names were left out and why."""
+"""The vocabulary: known classes (V), candidate names (W), and the names that were left out, with the reason."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ class Vocabulary:
         cityscapes, dictionary = read_builtin("cityscapes.yaml"), read_builtin("dictionary.yaml")
         candidates = file.candidates or ()
         if file.candidates is None or file.extends:
-            # The file's own entries go first: where both have a name, what the user wrote of it holds.
+            # The file's own entries come first: if both have a name, the user's entry is used.
             candidates += dictionary.candidates or ()
         never_known = cityscapes.never_known | file.never_known
         known = _with_words(file.known or cityscapes.known or (), file.also_known)
@@ -67,7 +67,7 @@ class Vocabulary:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of all that can change a result: classes and names in their order, exceptions, suppressions,
+        """Hex digest of everything that can change a result: classes and names in order, exceptions, suppressions,
         exemplars."""
         content: dict[str, object] = {
             "known": [asdict(known) for known in self.known],
@@ -137,7 +137,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What keeps a name out of the candidates, by lemma."""
+    """Reasons that keep a name out of the candidates, by lemma."""
 
     words: dict[str, str]  # a class's name and synonyms → the class
     kinds: dict[str, str]  # its hyponyms → the class

@@ -1,4 +1,4 @@
-"""What every format of a dataset has in common: which class is which number, and what a written file tells."""
+"""Shared by all formats of a dataset: the numbers of the classes, and the record of a written file."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -24,7 +24,7 @@ class Classes:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What a format could not hold of the masks: ``holes`` counts masks whose holes were filled (and
+    """The parts of masks that a format could not hold: ``holes`` counts masks whose holes were filled (and
     ``hole_pixels`` their pixels), ``divided`` masks of several parts that became an instance each, and
     ``hidden_pixels`` pixels of masks that another mask of the frame covers."""
 
@@ -59,7 +59,7 @@ class Kept:
 class Format:
     """How a format is written.
 
-    ``part`` turns a run of frames with their pictures into files, ``closing`` makes what can only be written
+    ``part`` turns a run of frames with their pictures into files; ``closing`` makes the files that can only be written
     when all frames are there. ``limits`` says in words what the format cannot hold, ``load`` is a line of Python that
     reads the dataset. ``images``: the kinds of image files that readers of the format expect. ``hub`` is the pattern of
     the files of a ``{split}`` for Hugging Face datasets, which then open the folder; None where they cannot.

@@ -1,4 +1,4 @@
-"""A kind of archive source, such as videos: one record of functions, which ``kinds.py`` finds by a source's name."""
+"""A kind of archive source, such as videos: a record of functions that ``kinds.py`` finds by the name of a source."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tasks.footage.fetched import add_fetched
 from tasks.footage.images import BadImage, Rgb
 from tasks.storage import Entry, Location, entry, is_object_store
 
-# Headers are read in small pieces: the 5 MB blocks that object stores default to would read whole clips.
+# Headers are read in small pieces: the default blocks of 5 MB for object stores would read whole clips.
 _HEADER_BLOCK = 256 * 1024
 
 CHANGED = "changed after it was listed; the next scan takes it as it is now"
@@ -21,10 +21,10 @@ GONE = "gone since it was listed"
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What the inside of a source tells of it. ``modified`` is when its file, or first image, was written;
-    ``container_time`` when it was captured, where its header tells; ``first_name`` that of its first image; ``lasts``
-    how long it was recorded before it was ``modified``, in seconds, 0 where that is when it began; ``note`` of what is
-    not read."""
+    """What the content of a source says about it. ``modified`` is when its file, or its first image, was written.
+    ``container_time`` is the capture time in its header, if there is one. ``first_name`` is the name of its first
+    image. ``lasts`` is how many seconds before ``modified`` the recording began, 0 if ``modified`` is the beginning.
+    ``note`` says what is not read."""
 
     modified: datetime
     seconds: float
@@ -38,9 +38,9 @@ class Inside:
 class Frame:
     """One sampled frame.
 
-    ``index`` is its number in the video, from 0 (images: among the images of the source); ``timestamp`` in UTC;
-    ``camera`` is its topic in a recording; ``image`` is (H, W, 3) uint8 RGB, upright, or None where it could not
-    be read, and then ``error`` says why. ``latitude`` and ``longitude`` are in degrees, where the image itself tells.
+    ``index`` is its number in the video, or among the images of the source, from 0. ``timestamp`` is in UTC. ``camera``
+    is its topic in a recording. ``image`` is (H, W, 3) uint8 RGB, upright, or None if it could not be read; then
+    ``error`` says why. ``latitude`` and ``longitude`` are in degrees, if the image itself holds them.
     """
 
     index: int
@@ -69,7 +69,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fix:
-    """Where the car was at a moment (UTC). Degrees, WGS 84."""
+    """The position of the car at a moment (UTC), in degrees, WGS 84."""
 
     moment: datetime
     latitude: float
@@ -77,29 +77,30 @@ class Fix:
 
 
 class BadTrack(Exception):
-    """Where the car was cannot be told from this. One line that says why."""
+    """This track cannot be understood. The message is one line that says why."""
 
 
 Stored = bytes | Rgb | BadImage
-"""A picture as its source holds it: an image file, (H, W, 3) uint8 RGB where it is none, or why it cannot be had."""
+"""A picture as its source holds it: the bytes of an image file, else (H, W, 3) uint8 RGB, or why it cannot be read."""
 
 
 def file_etag(file: Location) -> str:
-    """The etag that a listing made now would give."""
+    """The current etag of a file, as a listing would give it."""
     return entry("", file.fs.info(file.path)).etag
 
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """How sources of a kind are read. What a storage raises goes through; SourceError says what is wrong with one.
+    """How sources of a kind are read. The functions raise SourceError for a source that cannot be read, and pass on
+    errors of the storage.
 
-    ``look_inside`` reads no more than headers, and raises SourceError too where the source is not what was listed
-    (``open_header`` does). ``frames`` gives them in order, holding one at a time; it gets the frames a second of the
-    scan, and whether it takes key frames alone. ``pictures`` gives those of ascending numbers, one for each, as
-    ``frames`` counted them. ``etag`` is the one that a listing made now would give. ``fixes`` are where the car was,
-    if it tells; BadTrack says that it cannot be understood. ``sampled``: the frames a second count; of other kinds each
-    image is a frame, and a second of footage.
-    A kind whose packages are missing raises MissingExtraError.
+    ``look_inside`` only reads headers. It also raises SourceError if the source changed after it was listed
+    (``open_header`` does this). ``frames`` yields the frames in order, one in memory at a time; it gets the frames a
+    second of the scan, and whether only key frames are taken. ``pictures`` yields the pictures with the given ascending
+    numbers, as ``frames`` counts them. ``etag`` is the current etag, as a listing would give it. ``fixes`` are the
+    positions of the car, if the source holds any; it raises BadTrack if they cannot be understood. ``sampled`` kinds
+    are sampled at the frames a second of the scan; of other kinds each image is a frame, and counts as a second of
+    footage. A kind whose packages are missing raises MissingExtraError.
     """
 
     look_inside: Callable[[Location, Source], Inside]
@@ -112,9 +113,9 @@ class SourceKind:
 
 @contextmanager
 def open_header(place: Location, source: Source, block: int = _HEADER_BLOCK) -> Iterator[tuple[BinaryIO, Entry]]:
-    """A file that is read ``block`` bytes at a time, and what its storage says of it.
+    """A file that is read ``block`` bytes at a time, and its entry in the storage.
 
-    Raises SourceError when it is not what was listed, or empty.
+    Raises SourceError if it changed after it was listed, or is empty.
     """
     now = entry("", place.fs.info(place.path))
     if now.etag != source.etag:

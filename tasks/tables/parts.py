@@ -1,4 +1,4 @@
-"""Part files: the rows of one shard and capture day in one Parquet file, and where such files lie."""
+"""Part files: one Parquet file with the rows of one shard and capture day, and its place."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ from schemas.records import PartFile
 from schemas.tables import SHARD, Table
 from tasks.storage import Location, replace_file
 
-# Each value differs from all others here: a dictionary or least and greatest value only cost space.
+# In these columns each value is different, so a dictionary or statistics would only cost space.
 _INCOMPRESSIBLE = ("mask_rle", "embedding")
 
 

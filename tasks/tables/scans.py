@@ -1,7 +1,7 @@
-"""Scan records: what each generation of rows is, in ``_scans/<scan_id>.json``; and the numbers of runs.
+"""Scan records, ``_scans/<scan_id>.json``: what each generation of rows is; and the numbers of runs.
 
-A run takes the next number, ``_runs/<number>.json``, create-only. So which of two runs is the later one is told by the
-tables and not by the clock of a machine, which may be wrong.
+A run takes the next number, ``_runs/<number>.json``, create-only. So the tables say which of two runs is the later one,
+and not the clock of a machine, which may be wrong.
 """
 
 import json
@@ -25,7 +25,7 @@ def write_scan_record(root: Location, record: ScanRecord) -> None:
 
 
 def read_scan_records(root: Location) -> list[ScanRecord]:
-    """Every generation of these tables, oldest first; none where nothing was ever scanned."""
+    """Every generation of these tables, oldest first; empty if nothing was ever scanned."""
     records = [read_scan_record(root, name.removesuffix(".json")) for name in file_names(root.child("_scans"), ".json")]
     lost = set(folder_names(root.child("_commits"))).difference(record.scan_id for record in records)
     if lost:
@@ -53,13 +53,13 @@ def restore_scan_record(root: Location, scan_id: str, copy: bytes) -> None:
 
 
 def scan_ids(root: Location) -> list[str]:
-    """Every generation that has a record or a commit, whatever state they are in."""
+    """Every generation that has a record or a commit, damaged or not."""
     recorded = (name.removesuffix(".json") for name in file_names(root.child("_scans"), ".json"))
     return sorted({*recorded, *folder_names(root.child("_commits"))})
 
 
 def scan_place(root: Location, scan_id: str) -> Location:
-    """Where the record of a generation lies."""
+    """The place of the record of a generation."""
     return root.child(f"_scans/{scan_id}.json")
 
 

@@ -1,4 +1,4 @@
-"""Search by text: every object ever scanned, ranked by its embeddings against that of the words. No pixel is read."""
+"""Search by text: rank every scanned object by its embeddings and that of the words. No pixels are read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ _COLUMNS = ("instance_id", "track_id")
 
 @dataclass(frozen=True, slots=True)
 class SearchFilters:
-    """Which instances are meant; None asks nothing. ``since`` and ``until`` are capture dates in UTC, both included."""
+    """Filters for instances; None means no condition. ``since`` and ``until`` are capture dates in UTC, both
+    included."""
 
     since: date | None = None
     until: date | None = None
@@ -76,7 +77,7 @@ class Searchable:
 
 
 def select(tables: Tables, filters: SearchFilters) -> Searchable:
-    """Find what is to be ranked. Raises UserError when there are no tables, UsageError for dates that end before they
+    """Find the instances to rank. Raises UserError when there are no tables, UsageError for dates that end before they
     begin."""
     if filters.since is not None and filters.until is not None and filters.since > filters.until:
         raise UsageError(f"--since {filters.since} is after --until {filters.until}.")

@@ -87,7 +87,7 @@ def _live_shards(commits: Sequence[CommitRecord], moved: Mapping[str, str]) -> l
             readable = source.outcome is not Outcome.FAILED
             age = (readable, commit.run, commit.committed, commit.scan_id, commit.shard_id)
             newest[source.uri] = max(age, newest.get(source.uri, age))
-    # Rows of footage that was moved follow it: once it is read under its new address, the old one does not count.
+    # When moved footage is read under its new address, the rows of the old address no longer count.
     left_behind = {old for old, new in moved.items() if new in newest and newest[new][0]}
     live = []
     for commit in sorted(commits, key=lambda c: (c.scan_id, c.shard_id)):
@@ -119,7 +119,7 @@ def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: Compactions)
 
 
 def _superseded(shards: Sequence[_LiveShard]) -> Iterator[LeftOut]:
-    """Superseded sources of shards that are live for the sake of others."""
+    """Superseded sources of shards in which other sources are still live."""
     affected = [shard for shard in shards if shard.superseded]
     for scan_id in sorted({shard.commit.scan_id for shard in affected}):
         commits = [(shard.commit, shard.superseded) for shard in affected if shard.commit.scan_id == scan_id]

@@ -1,4 +1,4 @@
-"""The tables at one place, located once: what every other step of the work asks."""
+"""The tables at one place, located once, for all other steps of the work."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,11 +33,11 @@ class Tables:
 
     @property
     def name(self) -> str:
-        """Where they are, for people: a path, or the URL where they are not on a local disk."""
+        """Their place, for people: a path on a local disk, else the URL."""
         return self.root.path if is_local(self.root.fs) else self.root.url
 
     def scans(self) -> list[ScanRecord]:
-        """Every generation, oldest first; none where nothing was ever scanned."""
+        """Every generation, oldest first; empty if nothing was ever scanned."""
         return scans.read_scan_records(self.root)
 
     def begin(self, record: ScanRecord) -> None:
@@ -73,11 +73,11 @@ class Tables:
         return parts.write_parts(self.root, scan_id, shard_id, rows)
 
     def write_commit(self, record: CommitRecord) -> bool:
-        """Commit a shard, after its part files; False when it was committed already and stays as it was."""
+        """Commit a shard, after its part files. False if it was committed already; nothing changes then."""
         return commits.write_commit(self.root, record)
 
     def fold(self, scan_id: str) -> int:
-        """Fold the commit records of a generation into its checkpoint: how many it holds."""
+        """Fold the commit records of a generation into its checkpoint; returns how many it holds."""
         return commits.fold_commits(self.root, scan_id)
 
     def open(self, table: str, *, scan_id: str | None = None) -> ds.Dataset:
@@ -85,9 +85,8 @@ class Tables:
         return dataset.open_rows(self.root, table, scan_id)
 
     def compact(self, grace: timedelta) -> Iterator[DayCompacted]:
-        """Compact every day of every generation as far as it can be now; those at rest are skipped.
-
-        ``grace`` is how long replaced files stay, for those who opened the tables before.
+        """Compact every day of every generation as far as possible now; days with nothing to do are skipped. ``grace``
+        is how long replaced files stay, for readers that opened the tables before.
         """
         return compact.compact(self.root, grace)
 
@@ -104,7 +103,7 @@ class Tables:
         return check.missing_files(self.root, scan_id, commits)
 
     def check(self, *, repair: bool = False, hashes: bool = True) -> Iterator[Finding]:
-        """Whatever is not as it was written, and with ``repair`` set free, so that the next scan does it again."""
+        """Everything that is damaged. With ``repair``, it is removed, so that the next scan scans it again."""
         return check.check(self.root, repair=repair, hashes=hashes)
 
 

@@ -10,7 +10,7 @@ from tasks.tables.tables import Tables
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The best hits, best first, the model that ranked them, how many instances were searched, and what to tell."""
+    """The best results, best first, the model that ranked them, how many instances were searched, and notes."""
 
     model: str
     hits: tuple[Hit, ...]

@@ -1,4 +1,4 @@
-"""What becomes of every decision: the change that it has a part in, or why nothing changes."""
+"""The effect of every decision: the change that it contributes to, or why nothing changes."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +13,7 @@ from tasks.vocabularies.verdicts import Judged
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``count`` decisions that say the same, and what they change, or why they change nothing."""
+    """``count`` equal decisions, and what they change, or why they change nothing."""
 
     decision: str
     count: int
@@ -36,7 +36,7 @@ class Account:
             self._reasons.setdefault(item_id, reason)
 
     def outcomes(self, judged: Sequence[Judged], changes: Sequence[Change], least: int) -> tuple[Outcome, ...]:
-        """What becomes of each of these decisions, duplicates aside, those that change something first.
+        """The effect of each of these decisions, without duplicates; those that change something come first.
 
         Args:
             judged: the decisions.

@@ -1,4 +1,4 @@
-"""A change to a vocabulary, and the file's text with it."""
+"""A change of a vocabulary, and the text of the file with it."""
 
 import base64
 import io
@@ -51,13 +51,13 @@ def apply_changes(text: str, changes: Sequence[Change], exemplar_file: str | Non
     editor = YAML()
     editor.preserve_quotes = True
     editor.width = 4096  # an embedding is one line
-    # As the file has it: a diff is to show what changed and nothing else.
+    # In the form of the file, so that a diff shows only what changed.
     offset = load_yaml_guess_indent(text)[2]
     offset = 2 if offset is None else offset
     editor.indent(mapping=2, sequence=offset + 2, offset=offset)
     content = editor.load(text)
     if "dictionary" not in content:
-        # Without a dictionary of its own the file uses the built-in one, and must go on doing so.
+        # A file without a dictionary uses the built-in one, and must still do so afterwards.
         content["extends"] = "builtin"
         content["dictionary"] = CommentedMap()
     if exemplar_file is not None:

@@ -1,4 +1,4 @@
-"""Vocabulary files: what is in one and where it came from, and names that are added to it."""
+"""Vocabulary files: list the names with their sources, and add names."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ class NameEntry:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What became of names: ``added`` to the file, ``present`` before, or ``refused`` with the reason."""
+    """The result for each name: ``added`` to the file, ``present`` before, or ``refused`` with the reason."""
 
     added: tuple[str, ...]
     present: tuple[str, ...]
@@ -116,7 +116,7 @@ def _with_names(text: str, names: Sequence[str], source: NameSource) -> str:
     editor.indent(mapping=2, sequence=4, offset=2)
     content = editor.load(text)
     if "dictionary" not in content:
-        # Without a dictionary of its own the file uses the built-in one, and must go on doing so.
+        # A file without a dictionary uses the built-in one, and must still do so afterwards.
         content["extends"] = "builtin"
     if not content.get("dictionary"):
         content["dictionary"] = {}

@@ -1,7 +1,7 @@
 """Judged objects as exemplars of their names: how far each is trusted, and how far it reaches.
 
-An exemplar is trusted the more, the more decisions its name has and the more of what looks like it was judged the same.
-It reaches less far where something that was judged otherwise is near.
+An exemplar is trusted more if its name has more decisions, and if more of its look-alikes got the same verdict. It
+reaches less far if an object with another verdict is near.
 """
 
 from collections import Counter
@@ -81,7 +81,7 @@ def _label(one: Judged) -> str:
 
 
 def _often(own: Sequence[Judged], least: int) -> bool:
-    """Whether that is enough. One verdict alone is not, however many duplicates share it: it may be a slip."""
+    """Whether these decisions are enough. A single verdict is not, even with many duplicates: it may be a mistake."""
     return len(own) >= least and sum(not one.duplicate for one in own) >= min(least, 2)
 
 

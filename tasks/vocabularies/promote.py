@@ -33,7 +33,7 @@ from tasks.vocabularies.verdicts import Judged, Space, read_verdicts
 
 _NEW = "extends: builtin\ndictionary: {}\n"
 _LEFT_OUT = "it is left out, as asked"
-_SHOWN = 24  # letters of an embedding in a diff
+_SHOWN = 24  # characters of an embedding that a diff shows
 _EMBEDDING = re.compile(rf"(embedding: [A-Za-z0-9+/]{{{_SHOWN}}})[A-Za-z0-9+/=]+")
 
 
@@ -165,7 +165,7 @@ def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account
 
 
 def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account: Account) -> list[Change]:
-    """Suggested names that were always the same known class."""
+    """Suggested names that people always judged to be the same known class."""
     classes = {lemma(word): known.name for known in vocabulary.known for word in (known.name, *known.synonyms)}
     verdicts: dict[str, Counter[tuple[Verdict, str | None]]] = defaultdict(Counter)
     shown: dict[str, str] = {}
@@ -174,7 +174,7 @@ def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account
         shown.setdefault(key, one.suggested)
         decided = classes.get(lemma(one.name)) if one.verdict is Verdict.KNOWN and one.name else None
         verdicts[key][one.verdict, decided] += 1
-        # Somebody gave or accepted this very name: whatever it was suggested for, it means something of its own.
+        # Somebody gave or accepted this name, so it has a meaning of its own.
         if one.verdict is not Verdict.KNOWN and one.name:
             verdicts[lemma(one.name)][one.verdict, None] += 1
     changes = []

@@ -1,4 +1,4 @@
-"""All sightings of judged objects, from the tables: each shows an object from another distance."""
+"""All instances of judged objects, from the tables: each shows an object from another distance."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable

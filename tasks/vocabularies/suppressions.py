@@ -1,4 +1,4 @@
-"""What was rejected often enough is suppressed by how it looks, as long as nothing that was accepted looks the same."""
+"""Suppress what people rejected often enough, by its appearance, unless an accepted object looks the same."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
@@ -16,7 +16,7 @@ from tasks.vocabularies.change import Change, ChangeKind, times
 from tasks.vocabularies.verdicts import Judged, Space, unit_vector
 
 _ALIKE = 0.35  # distance (see tasks/mining/neighbours.py) up to which rejected things are of one kind, as in mining
-_LOST = 0.01  # share of accepted objects that may be lost to a suppression: of many, one looks like anything
+_LOST = 0.01  # share of accepted objects that a suppression may lose: among many, one always looks similar
 _BEYOND = 0.01  # cosine by which it stays away from the others
 _NAMED_ALIKE = 1.5  # times further apart they may be under one name
 _MOST_REJECTED = 5000  # the latest so many are grouped: their likeness is compared pair by pair
@@ -49,7 +49,7 @@ def propose_suppressions(
         for name, called in sorted(by_name.items()):
             rivals = [one for one in accepted if lemma(one.best) == name]
             changes += _regions(called, rivals, space, _NAMED_ALIKE * _ALIKE, called[0].best, least, account)
-        # And of all of them, by their looks alone: the next pumpkin may be called a squash.
+        # And of all of them by appearance alone: the next pumpkin may be called a squash.
         changes += _regions(rejected, accepted, space, _ALIKE, None, least, account)
     unplaced = sum(
         one.verdict is Verdict.NOT_AN_OBJECT and not one.duplicate and not (one.space and one.embedding)
@@ -83,8 +83,8 @@ def _regions(
 
 
 def _groups(rejected: Sequence[Judged], least: int, alike: float) -> list[list[Judged]]:
-    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members. One
-    verdict alone makes none, however many duplicates share it: it may be a slip."""
+    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members. A
+    single verdict makes no group, even with many duplicates: it may be a mistake."""
     left = list(rejected)
     groups = []
     while len(left) >= least:
@@ -115,7 +115,7 @@ def _suppression(
     inside = vectors @ middle
     beside = np.sort(_vectors(rivals) @ middle) if rivals else np.array([-1.0])
     nearest = float(beside[-1 - int(_LOST * len(beside))])
-    # Not as near as these were to each other: few that were judged do not show how far the next ones will be.
+    # Wider than the group itself: a few judged items do not show how far the next ones will be.
     cosine = max(space.distances.cosine(alike), nearest + _BEYOND)
     names = sorted(Counter(one.name or one.best for one in group).items(), key=lambda item: (-item[1], item[0]))
     called = ", ".join(f"{name} {count}" for name, count in names[:3])

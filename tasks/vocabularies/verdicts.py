@@ -1,4 +1,4 @@
-"""What people judged, as the next vocabulary needs it."""
+"""Decisions in the form that promotion needs."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
