@@ -39,9 +39,9 @@ def serve(
     method: arg.Method = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with any option of clipomaly scan.")] = None,
 ) -> None:
-    """Scan an archive every night, on this box, until this command is ended.
+    """Scan an archive every night, on this machine, until this command is stopped.
 
-    Takes the Prefect server of PREFECT_API_URL, or else starts one for itself.
+    Uses the Prefect server of PREFECT_API_URL, or else starts one of its own.
 
     Example: clipomaly serve s3://fleet/dashcam --out s3://fleet/tables --cron "0 2 * * *" --timezone Europe/Berlin
     """
