@@ -693,7 +693,7 @@ def test_frames_that_are_gone_can_come_back(small, tmp_path):
     clip = small.archive / "two" / "20261122_031500.mp4"
     whole = clip.read_bytes()
     write_video(clip, frames=2)
-    with pytest.raises(UserError, match=r"2 of 12 frames cannot be read any more.*--skip-missing"):
+    with pytest.raises(UserError, match=r"2 of 12 frames can no longer be read.*--skip-missing"):
         build(small, tmp_path / "out", DatasetFormat.COCO)
     assert read_manifest(str(tmp_path / "out")) is None
     clip.write_bytes(whole)
