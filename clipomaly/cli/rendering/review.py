@@ -190,11 +190,11 @@ def print_disagreements(found: Sequence[Disagreement], as_json: bool) -> None:
     if as_json:
         told = [
             {
-                "item_id": one.queued.item.item_id,
-                "status": asdict(one.queued.status),
-                "opinions": [asdict(said) for said in one.opinions],
+                "item_id": disagreement.queued.item.item_id,
+                "status": asdict(disagreement.queued.status),
+                "opinions": [asdict(said) for said in disagreement.opinions],
             }
-            for one in found
+            for disagreement in found
         ]
         print(json.dumps(told, indent=2, default=str))
         return
@@ -202,12 +202,12 @@ def print_disagreements(found: Sequence[Disagreement], as_json: bool) -> None:
         ("item", "decided", "by", "others say"),
         [
             (
-                one.queued.item.item_id,
-                _verdict(one.queued.status.verdict, one.queued.status.name),
-                one.queued.status.decided_by or "",
-                "; ".join(f"{said.reviewer}: {_verdict(said.verdict, said.name)}" for said in one.opinions),
+                disagreement.queued.item.item_id,
+                _verdict(disagreement.queued.status.verdict, disagreement.queued.status.name),
+                disagreement.queued.status.decided_by or "",
+                "; ".join(f"{said.reviewer}: {_verdict(said.verdict, said.name)}" for said in disagreement.opinions),
             )
-            for one in found
+            for disagreement in found
         ],
         "nobody disagrees",
     )
