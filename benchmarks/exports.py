@@ -1,0 +1,127 @@
+"""Read datasets with the tools that people train with, and hold what they read against what was judged.
+
+    python -m benchmarks.exports DATASET DATASET-2 …
+
+The datasets are folders that ``clipomaly dataset build`` wrote, in any format. Prints a row for each format and reader:
+whether splits and names are those of ``labels.parquet``, the largest error of a box in pixels, and the least overlap
+(IoU) of the masks. Masks and boxes of one name on a frame are compared together, because YOLO divides a mask of several
+parts and Cityscapes has one class a pixel. A tool that is not installed is told so.
+"""
+
+import argparse
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from benchmarks.export_readers import READERS, Mask, Read, Seen
+from schemas.dataset import Role
+from schemas.dataset_format import DatasetFormat
+from tasks.datasets.build import read_manifest
+from tasks.masks import decode_mask
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a reader made of a format: ``problem`` says why it read nothing."""
+
+    form: str
+    tool: str
+    splits: bool = False
+    names: bool = False
+    box_error: float | None = None
+    mask_iou: float | None = None
+    problem: str = ""
+
+
+def matrix(root: Path) -> list[Cell]:
+    """Read a dataset with every reader of its format.
+
+    Raises:
+        UserError: the folder holds no finished dataset.
+    """
+    manifest = read_manifest(str(root))
+    if manifest is None:
+        sys.exit(f"{root} holds no finished dataset")
+    wanted = truth(root)
+    cells = []
+    for reader in READERS.get(DatasetFormat(manifest.format), ()):
+        if find_spec(reader.package) is None:
+            cells.append(Cell(manifest.format, reader.tool, problem="not installed"))
+            continue
+        try:
+            cells.append(compare(manifest.format, reader.tool, reader.read(root), wanted))
+        except Exception as error:  # another tool's, of any kind: its row tells it
+            cells.append(Cell(manifest.format, reader.tool, problem=str(error).splitlines()[0]))
+    return cells
+
+
+def truth(root: Path) -> Read:
+    """What the tables of the dataset say, by split and frame."""
+    found: Read = {}
+    frames = {row["frame_id"]: row for row in pq.read_table(root / "frames.parquet").to_pylist()}
+    for row in frames.values():
+        found[row["split"], row["frame_id"]] = []
+    for row in pq.read_table(root / "labels.parquet").to_pylist():
+        if row["role"] != Role.BACKGROUND:
+            frame = frames[row["frame_id"]]
+            box = (row["bbox_x"], row["bbox_y"], row["bbox_width"], row["bbox_height"])
+            mask = decode_mask(row["mask_rle"], frame["height"], frame["width"])
+            found[frame["split"], row["frame_id"]].append(Seen(row["name"], box, mask))
+    return found
+
+
+def compare(form: str, tool: str, found: Read, wanted: Read) -> Cell:
+    """Hold what was read against the truth."""
+    names, errors, overlaps = True, [0.0], [1.0]
+    for key, instances in wanted.items():
+        ours, theirs = _by_name(instances), _by_name(found.get(key, ()))
+        names = names and ours.keys() == theirs.keys()
+        for name in ours.keys() & theirs.keys():
+            mask, other = _mask(ours[name]), _mask(theirs[name])
+            if mask is not None and other is not None:
+                overlaps.append(float((mask & other).sum() / max((mask | other).sum(), 1)))
+            corners, others = _corners(ours[name]), _corners(theirs[name])
+            if corners is not None and others is not None:
+                errors.append(float(np.abs(corners - others).max()))
+    return Cell(form, tool, found.keys() == wanted.keys(), names, round(max(errors), 2), round(min(overlaps), 3))
+
+
+def _by_name(instances: Sequence[Seen]) -> dict[str, list[Seen]]:
+    found: dict[str, list[Seen]] = defaultdict(list)
+    for one in instances:
+        found[one.name].append(one)
+    return found
+
+
+def _mask(instances: Sequence[Seen]) -> Mask | None:
+    masks = [one.mask for one in instances if one.mask is not None]
+    return np.logical_or.reduce(masks) if masks else None
+
+
+def _corners(instances: Sequence[Seen]) -> npt.NDArray[np.float64] | None:
+    boxes = np.array([one.box for one in instances if one.box is not None], float)
+    if not len(boxes):
+        return None
+    return np.concatenate([boxes[:, :2].min(0), (boxes[:, :2] + boxes[:, 2:]).max(0)])
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("datasets", nargs="+", type=Path)
+    print("| format | reader | splits | names | largest box error, px | least mask IoU |\n|---|---|---|---|---|---|")
+    for root in parser.parse_args().datasets:
+        for one in matrix(root):
+            told = one.problem or f"{one.splits} | {one.names} | {one.box_error} | {one.mask_iou}"
+            print(f"| {one.form} | {one.tool} | {told} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
