@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tasks.reporting.report import SCORE_BINS, NameLine, Position
 
@@ -44,7 +44,7 @@ _STYLE: Any = {
     "grid.color": _LINE,
     "legend.frameon": False,
 }
-_WIDTH = 7.4  # inches; the page scales it
+_WIDTH = 5.2  # inches; the page scales it, and letters are as large as those around it in a column of a wide screen
 _NAMES = 16
 _METRES_PER_DEGREE = 111_320.0
 
@@ -103,6 +103,7 @@ def positions_chart(scanned: Sequence[Position], found: Sequence[Position]) -> M
         axes.margins(0.12)
         axes.tick_params(axis="y", labelcolor=_SOFT)
         axes.ticklabel_format(useOffset=False)
+        axes.xaxis.set_major_locator(MaxNLocator(4))  # more numbers of this length would run into each other
         axes.grid(alpha=0.6)
         axes.set_axisbelow(True)
         axes.legend(loc="upper right", fontsize="small", labelcolor=_SOFT)

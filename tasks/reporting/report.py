@@ -52,7 +52,8 @@ class NameLine:
 
 @dataclass(frozen=True, slots=True)
 class DriveLine:
-    """What was scanned of a drive; ``first`` and ``last`` are capture times in UTC."""
+    """What was scanned of a drive; ``first`` and ``last`` are capture times in UTC, ``has_file_dates`` where some of
+    them are only dates of files, which a copy may have changed."""
 
     drive: str
     sources: int
@@ -61,6 +62,7 @@ class DriveLine:
     instances: int
     first: datetime
     last: datetime
+    has_file_dates: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Unscanned:
 class Report:
     """One night. ``scores`` and ``scores_before`` are shares of instances in ``SCORE_BINS`` equal bins between
     ``least_score`` and 1; empty where there are none. ``unscanned`` is None where the archive was not listed. ``plan``
-    is what became of the plans of the night, also of what they have not come to yet.
+    is what became of the plans of the night, also of what they have not come to yet. ``objects`` are the finds to
+    judge: an object that is followed over several frames counts once.
     ``misfits`` say which scans found far more or less than their calibration promised.
     """
 
@@ -118,12 +121,29 @@ class Report:
     troubles: tuple[SourceOutcome, ...]
     unscanned: Unscanned | None
     plan: PlanProgress
+    objects: int
     misfits: tuple[str, ...] = ()
 
     @property
     def new_names(self) -> tuple[NameLine, ...]:
         """Kinds that nothing before the night has; none where there is no before."""
         return tuple(line for line in self.names if line.is_new)
+
+    @property
+    def verdict(self) -> str:
+        """The night in one line: what was done, left, lost and failed, and what there is to judge."""
+        sources = f"{self.plan.done:,} of {self.plan.planned:,} sources done"
+        if not self.plan.planned:  # tables of old versions keep no plan
+            sources = f"{self.outcomes.total():,} sources done"
+        troubles = [f"{self.plan.left:,} left", f"{self.outcomes[Outcome.FAILED]:,} failed"]
+        if self.plan.lost:
+            troubles.insert(1, f"{self.plan.lost:,} lost")
+        finds = f"{self.objects:,} {'find' if self.objects == 1 else 'finds'} to judge"
+        new = len(self.new_names)
+        kinds = (
+            f"{new:,} new {'kind' if new == 1 else 'kinds'}" if self.has_before else "the first night, all kinds new"
+        )
+        return f"{sources}, {', '.join(troubles)}; {finds}, {kinds}"
 
 
 def make_report(
@@ -160,6 +180,9 @@ def make_report(
         days = _days(connection)
         names = _names(connection, days[0] if days else None)
         [(has_before,)] = connection.execute("SELECT count(*) > 0 FROM frames_before").fetchall()
+        [(objects,)] = connection.execute(
+            "SELECT count(DISTINCT coalesce(track_id, instance_id)) FROM instances_night"
+        ).fetchall()
         [(least,)] = connection.execute("SELECT floor(20 * min(anomaly_score)) / 20 FROM instances").fetchall()
         least = min(float(least or 0), 0.95)
         best = select_finds(connection, "instances_night", finds)
@@ -185,6 +208,7 @@ def make_report(
             troubles=tuple(source for source in sources if source.error),
             unscanned=_unscanned(commits, listing) if listing else None,
             plan=_progress(tables, commits, night),
+            objects=objects,
             misfits=tuple(_misfits(scans.values(), night)),
         )
 
@@ -240,7 +264,8 @@ def _drives(connection: Connection) -> tuple[DriveLine, ...]:
     rows = connection.execute(
         """
         SELECT drive, count(DISTINCT source_uri), count(*), count(*) FILTER (status <> 'ok'),
-               sum(instance_count)::BIGINT, min(timestamp), max(timestamp)
+               sum(instance_count)::BIGINT, min(timestamp), max(timestamp),
+               coalesce(bool_or(timestamp_source = 'mtime'), false)
         FROM frames_night GROUP BY drive ORDER BY drive
         """
     ).fetchall()

@@ -116,6 +116,25 @@ def test_the_night_is_told_from_what_came_before(fleet):
     assert [uri.rsplit("/", 1)[-1] for uri in report.unscanned.ignored] == ["notes.txt"]
 
 
+def test_the_verdict_counts_objects_and_not_their_instances(fleet):
+    report = make_report(Tables.at(fleet[1]))
+    assert report.objects < report.instances
+    sources = report.outcomes.total()
+    assert report.verdict == f"{sources} sources done, 0 left, 1 failed; {report.objects} finds to judge, 2 new kinds"
+    html = render_report(report)
+    assert f"{report.verdict}." in html and f"clipomaly mine {fleet[1]} --queue queue.db" in html
+    assert "Judge them" in render_report(report, "http://127.0.0.1:8400")
+
+
+def test_times_of_files_are_told(fleet, tmp_path):
+    assert not any(line.has_file_dates for line in make_report(Tables.at(fleet[1])).drives)
+    _clip(tmp_path / "a" / "drive" / "clip.mp4", first=0, frames=2)
+    scan(tmp_path / "a", tmp_path / "T", make_scan_record(description(), fps=10), Namer(), NIGHT)
+    report = make_report(Tables.at(tmp_path / "T"))
+    assert [line.has_file_dates for line in report.drives] == [True]
+    assert "(file date)" in render_report(report) and "(file dates)" in render_report(report)
+
+
 def test_the_page_knows_what_was_planned(fleet, tmp_path):
     archive, tables = fleet
     mine = tmp_path / "T"
