@@ -19,7 +19,8 @@ import numpy.typing as npt
 from tasks.footage.capture_time import moment_of, plausible, read_sidecar
 from tasks.footage.source_kind import Fix, Told
 from tasks.footage.track import Track
-from tasks.footage.track_files import fix_of, parse_track
+from tasks.footage.track_files import parse_track
+from tasks.footage.track_rows import fix_of
 from tasks.storage import Location
 from tasks.storage_errors import is_out_of_reach, storage_errors
 

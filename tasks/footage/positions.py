@@ -8,7 +8,8 @@ from tasks.errors import DeniedError
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import BadTrack, Fix
 from tasks.footage.track import Position, Track
-from tasks.footage.track_files import TRACK_SUFFIXES, fix_of, parse_track
+from tasks.footage.track_files import TRACK_SUFFIXES, parse_track
+from tasks.footage.track_rows import fix_of
 from tasks.storage import cannot_read, locate, reason
 from tasks.storage_errors import is_out_of_reach, storage_errors
 

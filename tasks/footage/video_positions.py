@@ -11,7 +11,7 @@ from tasks.footage.layouts import comma_fixes
 from tasks.footage.mp4_boxes import BadBoxes, data_samples, file_boxes, inner_boxes, read_content, read_sample
 from tasks.footage.recorder_gps import Point, blackvue_points, camm_point, gpmf_points, novatek_points
 from tasks.footage.source_kind import BadTrack, Fix
-from tasks.footage.track_files import fix_of
+from tasks.footage.track_rows import fix_of
 from tasks.storage import Location
 
 _SUFFIXES = (".mp4", ".mov", ".m4v", ".360", ".insv", ".3gp")

@@ -1,6 +1,7 @@
 """Tracks beside sources, and cameras whose clock is wrong."""
 
 import json
+import math
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -190,3 +191,51 @@ def test_tracks_as_they_are_met(name: str) -> None:
 )
 def test_impossible_times_are_no_fix(row: str) -> None:
     assert parse_track("a.csv", f"time,lat,lon\n{row}\n".encode(), START) == []
+
+
+UNITS = {
+    "latitudeE7": "time,latitudeE7,longitudeE7\n" + "".join(f"{EPOCH + n},4{n}0000000,110000000\n" for n in range(3)),
+    "micro": "time,lat_e6,lon_e6\n" + "".join(f"{EPOCH + n},4{n}000000,11000000\n" for n in range(3)),
+    "radians": "time,lat [rad],lon [rad]\n"
+    + "".join(f"{EPOCH + n},{math.radians(40 + n)},{math.radians(11)}\n" for n in range(3)),
+    "range: 1e-7 degrees": "time,lat,lon\n" + "".join(f"{EPOCH + n},4{n}0000000,110000000\n" for n in range(3)),
+    "range: minutes": "time,lat,lon\n" + "".join(f"{EPOCH + n},4{n}00.0000,1100.0000\n" for n in range(3)),
+    "sides": "time,latitude,N/S,longitude,E/W\n" + "".join(f"{EPOCH + n},4{n}00.0,N,1100.0,E\n" for n in range(3)),
+    "letters": "time;lat;lon\n" + "".join(f"{EPOCH + n};N 4{n};11°00'00\"E\n" for n in range(3)),
+    "decimal commas": "time;lat;lon\n" + "".join(f"{EPOCH + n};4{n},0;11,0\n" for n in range(3)),
+    "milliseconds by name": "time_ms,lat,lon\n" + "".join(f"{n * 1000},4{n},11\n" for n in range(3)),
+    "milliseconds in brackets": "Time [ms],lat,lon\n" + "".join(f"{n * 1000},4{n},11\n" for n in range(3)),
+    "seconds by name": "time (s),lat,lon\n" + "".join(f"{n}.0,4{n},11\n" for n in range(3)),
+    "elapsed by range": "timestamp,lat,lon\n" + "".join(f"{n * 1000},4{n},11\n" for n in range(3)),
+    "zone by word": "time,lat,lon\n" + "".join(f"2026-11-22 03:15:0{n} UTC,4{n},11\n" for n in range(3)),
+    "names beside": "time,Höhe,lat,lon\n" + "".join(f"{EPOCH + n},9,4{n},11\n" for n in range(3)),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
+@pytest.mark.parametrize("what", UNITS)
+def test_units_by_name_and_by_range(what: str, encoding: str) -> None:
+    fixes = parse_track("a.csv", UNITS[what].encode(encoding), START)
+    assert [(fix.moment, round(fix.latitude, 6), round(fix.longitude, 6)) for fix in fixes] == [
+        (START + timedelta(seconds=n), 40 + n, 11) for n in range(3)
+    ]
+
+
+def test_a_unit_that_nothing_tells_is_said() -> None:
+    with pytest.raises(ValueError, match="unit that neither"):
+        parse_track("a.csv", b"time,lat,lon\n1795317300,48000000,11000000\n", START)
+    # One value that cannot be does not change the unit of the others.
+    rows = "".join(f"{EPOCH + n},{'4800.0' if n == 1 else 40 + n},11\n" for n in range(4))
+    assert len(parse_track("a.csv", f"time,lat,lon\n{rows}".encode(), START)) == 3
+
+
+def test_two_receivers_in_a_gpx_are_not_mixed() -> None:
+    def track(latitude: float, first: int, count: int) -> str:
+        points = (
+            f'<trkpt lat="{latitude}" lon="11"><time>{START + timedelta(seconds=first + n)}</time></trkpt>'
+            for n in range(count)
+        )
+        return f"<trk><trkseg>{''.join(points)}</trkseg></trk>"
+
+    both = f"<gpx>{track(10, 0, 3)}{track(48, 0, 5)}{track(49, 100, 2)}</gpx>"
+    assert {fix.latitude for fix in parse_track("a.gpx", both.encode(), START)} == {48, 49}
