@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import matplotlib
 import numpy as np
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -69,7 +69,7 @@ def judge(tables: str, archive: Path, scan_id: str | None = None) -> dict[str, I
         if not row["source_uri"].startswith(archive.resolve().as_uri()):
             continue
         clip = "/".join(row["source_uri"].split("/")[-2:]).removesuffix(".mp4")
-        labels = cv2.imread(str(truth / clip / f"{row['frame_index']:06d}_instances.png"), cv2.IMREAD_UNCHANGED)
+        labels = np.asarray(Image.open(truth / clip / f"{row['frame_index']:06d}_instances.png"))
         mask = decode_mask(row["mask_rle"], *labels.shape)
         things, counts = np.unique(labels[mask & (labels > 0)], return_counts=True)
         unions = [np.count_nonzero(mask | (labels == thing)) for thing in things]

@@ -11,8 +11,10 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import matplotlib
@@ -112,10 +114,7 @@ def grow_clips(counts: Sequence[int], clock: Clock) -> dict[int, Ran]:
 def grow_names(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int, float]:
     """Seconds a frame with so many candidate names."""
     frame = sample_scene(1, (360, 640)).image
-    runs = {}
-    for count in counts:
-        model = _with_names("nano", None, count)
-        runs[str(count)] = lambda model=model: model([frame])
+    runs = {str(count): partial(_with_names("nano", None, count), [frame]) for count in counts}
     return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats, clock).items()}
 
 
@@ -124,14 +123,15 @@ def grow_regions(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int,
     model = Clipomaly.load("nano", device="cpu")
     frame, regions = sample_scene(1, (360, 640)).image, _squares(model, max(counts))
     with torch.inference_mode():
-        features = model.encoder.dense([frame])
-        runs = {
-            str(count): lambda count=count: name_frame_regions(
+        features = [*model.encoder.dense([frame])]
+
+        def name(count: int) -> object:
+            return name_frame_regions(
                 [frame], features, [regions[:count]], model.words, None, model.encoder, model.options
             )
-            for count in counts
-        }
-        return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats, clock).items()}
+
+        runs = {str(count): partial(name, count) for count in counts}
+        return {int(count): statistics.median(times) for count, times in interleaved(runs, repeats, clock).items()}
 
 
 def naming_shares(model: str, count: int, clock: Clock) -> tuple[float, float]:
@@ -146,7 +146,7 @@ def naming_shares(model: str, count: int, clock: Clock) -> tuple[float, float]:
     frame, regions = sample_scene(1, (360, 640)).image, _squares(loaded, count)
     with torch.inference_mode():
         started = clock()
-        features = loaded.encoder.dense([frame])
+        features = [*loaded.encoder.dense([frame])]
         dense = clock() - started
         shares = []
         for options in (loaded.options, replace(loaded.options, region_weight=1.0)):
@@ -192,15 +192,21 @@ def _squares(model: Clipomaly, count: int) -> list[Region]:
     return regions
 
 
+def _curve(figures: Figures, name: str) -> Mapping[Any, Any]:
+    """A figure that grows with an amount: values by amount."""
+    curve = figures[name]
+    assert isinstance(curve, Mapping)
+    return curve
+
+
 def draw(figures: Figures, path: Path) -> None:
     """One plot a kind of work: seconds over amount, both logarithmic; memory beside clips."""
-    ran = figures["by clips"]
-    assert isinstance(ran, Mapping)
+    ran = _curve(figures, "by clips")
     curves = {
         "clips": ({count: one["seconds"] for count, one in ran.items()}, "seconds"),
         "clips ": ({count: one["peak_mib"] for count, one in ran.items()}, "most memory, MiB"),
-        "names": (figures["by names, seconds a frame"], "seconds a frame"),
-        "regions of a frame": (figures["by regions, seconds a frame"], "seconds of naming"),
+        "names": (_curve(figures, "by names, seconds a frame"), "seconds a frame"),
+        "regions of a frame": (_curve(figures, "by regions, seconds a frame"), "seconds of naming"),
     }
     figure, axes = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), layout="constrained")
     for axis, (name, (values, unit)) in zip(axes, curves.items(), strict=True):

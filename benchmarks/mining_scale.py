@@ -25,7 +25,7 @@ from tasks.tables.search import SearchFilters, rank, select
 
 def main() -> None:
     """Run from the command line."""
-    tables = sys.argv[1]
+    tables = Tables.at(sys.argv[1])
     told: dict[str, object] = {}
     seconds = []
     for number in range(3):
@@ -37,7 +37,7 @@ def main() -> None:
     told["rows"], told["search_seconds"], told["hits"] = len(searchable.found.rows), seconds, len(hits)
     del searchable
     start = time.perf_counter()
-    candidates = read_candidates(Tables.at(tables))
+    candidates = read_candidates(tables)
     told["candidates"], told["read_seconds"] = len(candidates), round(time.perf_counter() - start, 1)
     start = time.perf_counter()
     mined = mine(candidates, index_queue([], [], candidates.vectors.shape[1]), MiningOptions())

@@ -13,10 +13,11 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.footage import frames_of
 from benchmarks.results import Figures
-from clipomaly_core import Clipomaly
+from clipomaly_core import Clipomaly, FrameResult
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frames
 from tasks.scanning.rows import ShardRows
@@ -45,12 +46,12 @@ def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> 
             [source] = list_sources(str(clip.parent.parent)).sources
             reading = _least(lambda: list(read_frames(source, 1.0)), repeats) / _SECONDS
             keys = _least(lambda: list(read_frames(source, 1.0, keyframes=True)), repeats) / _SECONDS
-            shown = [frame for frame in read_frames(source, 1.0) if frame.image is not None]
-            masks, results = _masks([frame.image for frame in shown])
+            shown = [(frame, frame.image) for frame in read_frames(source, 1.0) if frame.image is not None]
+            masks, results = _masks([image for _, image in shown])
 
             def write() -> None:
                 rows = ShardRows("scan", results[0].instances[0].embedding.size if results[0].instances else 128)
-                for frame, result in zip(shown, results, strict=True):
+                for (frame, _), result in zip(shown, results, strict=True):
                     rows.add(source, frame, None, result)
                 Tables.at(f"{folder}/tables").write("scan", "shard", rows.tables())
 
@@ -79,7 +80,7 @@ def _least(work: Callable[[], object], repeats: int) -> float:
     return best
 
 
-def _encode(pictures: list[np.ndarray], path: Path) -> None:
+def _encode(pictures: list[npt.NDArray[np.uint8]], path: Path) -> None:
     path.parent.mkdir(parents=True)
     there_and_back = pictures + pictures[-2:0:-1]
     with av.open(str(path), "w") as container:
@@ -92,18 +93,9 @@ def _encode(pictures: list[np.ndarray], path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def _masks(frames: list[np.ndarray]) -> tuple[float, list]:
+def _masks(images: list[npt.NDArray[np.uint8]]) -> tuple[float, list[FrameResult]]:
     """CPU seconds a frame of what follows names, and what was found."""
-    model = Clipomaly.load("nano", device="cpu")
-    inner, spent = model._frame_result, 0.0
-
-    def timed(*arguments):
-        nonlocal spent
-        started = time.process_time()
-        result = inner(*arguments)
-        spent += time.process_time() - started
-        return result
-
-    model._frame_result = timed
-    results = model(frames)
-    return spent / len(frames), results
+    finishes = Clipomaly.load("nano", device="cpu").infer(images)
+    started = time.process_time()
+    results = [finish() for finish in finishes]
+    return (time.process_time() - started) / len(images), results

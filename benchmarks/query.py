@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -252,7 +253,7 @@ def measure(tables: Path, repeats: int, skipped: set[tuple[str, str]]) -> dict[s
         for way, run in WAYS.items():
             if (name, way) in skipped:
                 continue
-            asked = ask(lambda run=run, question=question: run(tables, question), repeats)
+            asked = ask(partial(run, tables, question), repeats)
             print(
                 f"{name}, {way}: best {asked.best:.2f} s, median {asked.median:.2f} s, "
                 f"{asked.processor:.2f} s of the processor, {asked.rows} rows",

@@ -18,6 +18,7 @@ import yaml
 
 from clipomaly_core.lemma import lemma
 from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
+from tasks.footage.images import read_image
 
 Image = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint16]
@@ -149,11 +150,11 @@ class _Truth:
 def _photo(folder: Path, stem: str) -> tuple[Image, Labels]:
     """A photo, and where its thing is (1)."""
     [path] = [path for path in folder.glob(f"{stem}.*") if path.is_file()]
-    labels = cv2.imread(str(folder / f"{stem}.labels" / "labels_semantic.png"), cv2.IMREAD_GRAYSCALE)
-    frame = cv2.imread(str(path))[..., ::-1]
-    if labels.shape != frame.shape[:2]:
-        labels = cv2.resize(labels, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_NEAREST)
-    return frame, (labels == 2).astype(np.uint16)
+    frame = read_image(str(path))
+    thing = (read_image(str(folder / f"{stem}.labels" / "labels_semantic.png"))[..., 0] == 2).astype(np.uint16)
+    if thing.shape != frame.shape[:2]:
+        thing = cv2.resize(thing, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_NEAREST).astype(np.uint16)
+    return frame, thing
 
 
 def _pan(frame: Image, thing: Labels, rng: np.random.Generator, mirrored: bool) -> list[tuple[Image, Labels]]:
@@ -167,8 +168,9 @@ def _pan(frame: Image, thing: Labels, rng: np.random.Generator, mirrored: bool) 
     for at in np.linspace(0, 1, round(1.5 * _FPS)):
         left, top = np.rint((1 - at) * ends[0] + at * ends[1]).astype(int)
         cut = np.s_[top : top + window[1], left : left + window[0]]
-        shot = cv2.resize(np.clip(frame[cut] * exposure, 0, 255).astype(np.uint8), _SIZE, interpolation=cv2.INTER_AREA)
-        labels = cv2.resize(thing[cut], _SIZE, interpolation=cv2.INTER_NEAREST)
+        exposed = np.clip(frame[cut] * exposure, 0, 255).astype(np.uint8)
+        shot = cv2.resize(exposed, _SIZE, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        labels = cv2.resize(thing[cut], _SIZE, interpolation=cv2.INTER_NEAREST).astype(np.uint16)
         shots.append((shot[:, ::-1], labels[:, ::-1]) if mirrored else (shot, labels))
     return shots
 
@@ -184,5 +186,5 @@ def _frames(clip: Path) -> Iterator[Image]:
         if number % step == 0:
             scale = min(1.0, _SIZE[0] / frame.shape[1])
             size = round(frame.shape[1] * scale) // 2 * 2, round(frame.shape[0] * scale) // 2 * 2
-            yield cv2.resize(frame, size, interpolation=cv2.INTER_AREA)[..., ::-1]
+            yield cv2.resize(frame, size, interpolation=cv2.INTER_AREA)[..., ::-1].astype(np.uint8)
     video.release()

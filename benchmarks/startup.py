@@ -22,7 +22,8 @@ def measure(repeats: int = 3, clock: Clock = time.perf_counter) -> Figures:
     """Median seconds from the command to its end."""
     with tempfile.TemporaryDirectory() as folder, footage(None) as archive:
         helped = [run_command(["--help"], clock).seconds for _ in range(repeats)]
-        cold, warm = [], []
+        cold: list[float] = []
+        warm: list[float] = []
         for number in range(repeats):
             cache = str(Path(folder) / f"cache-{number}")
             for kind, times in (("cold", cold), ("warm", warm)):

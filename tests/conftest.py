@@ -124,7 +124,7 @@ def scanned(drawn_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture
-def prefect_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def prefect_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A Prefect database of its own, as on a fresh machine."""
     from prefect.settings import PREFECT_HOME, temporary_settings
 

@@ -31,6 +31,7 @@ def queue(fleet: Judged, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def decide(queue: Queue, queued: QueuedItem) -> None:
     status = queued.status
+    assert status.decided_by and status.verdict
     name = None if status.verdict == "accept" else status.name
     queue.decide(status.decided_by, queued.item.item_id, status.verdict, name)
 

@@ -1,5 +1,7 @@
 """Tables on terminals of any width."""
 
+from typing import Any
+
 import pytest
 from rich.console import Console
 
@@ -15,8 +17,8 @@ def terminal(monkeypatch):
     """Makes the terminal so many columns wide."""
 
     def of(width: int) -> None:
-        shown = {"soft_wrap": True, "highlight": False, "force_terminal": True, "width": width, "color_system": None}
-        monkeypatch.setattr(rows, "stdout", lambda **options: Console(**options, **shown))
+        shown: dict[str, Any] = {"soft_wrap": True, "highlight": False, "force_terminal": True, "color_system": None}
+        monkeypatch.setattr(rows, "stdout", lambda **options: Console(width=width, **options, **shown))
 
     return of
 

@@ -165,13 +165,13 @@ def test_extend_embeds_only_the_new_words(random_weights, monkeypatch, tmp_path)
     monkeypatch.setenv("CLIPOMALY_CACHE", str(tmp_path))
     checkpoint, device = find_checkpoint("nano", random_weights), torch.device("cpu")
     tower = load_tower(checkpoint, device)
-    noting = replace(tower, text=NotingText(tower.text))
-    model = Clipomaly(checkpoint, noting, WORDS, default_options("nano"), device)
+    noting = NotingText(tower.text)
+    model = Clipomaly(checkpoint, replace(tower, text=noting), WORDS, default_options("nano"), device)
     before = model.vocabulary
-    noting.text.asked.clear()
+    noting.asked.clear()
     model.extend(["inflatable flamingo", "mattress"])
-    assert any("inflatable flamingo" in text for text in noting.text.asked)
-    assert all("inflatable flamingo" in text or "mattress" in text for text in noting.text.asked)
+    assert any("inflatable flamingo" in text for text in noting.asked)
+    assert all("inflatable flamingo" in text or "mattress" in text for text in noting.asked)
     assert "inflatable flamingo" in model.vocabulary.names
     assert set(before.names) <= set(model.vocabulary.names)
 

@@ -1,5 +1,7 @@
 """From pixels to what a tower is given: as the checkpoint's own preprocessing does it."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from PIL import Image
 from clipomaly_core.crops import square_crop
 from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.options import Options
-from clipomaly_core.towers.protocol import Preprocessing, Tower
+from clipomaly_core.towers.protocol import Preprocessing, TextTower, Tower
 from clipomaly_core.towers.vit import OpenClipViT
 from tests.clipomaly_core.towers.small import small_tower
 
@@ -19,9 +21,8 @@ MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
 def encoder(interpolation="bicubic", **options):
     visual = small_tower("ViT")
     preprocessing = Preprocessing(MEAN, STD, interpolation, (64, 64))
-    return FrameEncoder(
-        Tower(OpenClipViT(visual), None, preprocessing, visual), Options(**options), torch.device("cpu")
-    )
+    tower = Tower(OpenClipViT(visual), mock.create_autospec(TextTower), preprocessing, visual)
+    return FrameEncoder(tower, Options(**options), torch.device("cpu"))
 
 
 def photo(height, width):

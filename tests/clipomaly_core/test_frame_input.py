@@ -11,10 +11,10 @@ from PIL import Image
 
 from clipomaly_core import Clipomaly
 from clipomaly_core.errors import UsageError
-from clipomaly_core.frame_input import to_frames
+from clipomaly_core.frame_input import FramesInput, to_frames
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-FORMS = {
+FORMS: dict[str, FramesInput] = {
     "array": PIXELS,
     "list of one": [PIXELS],
     "batch": PIXELS[None],

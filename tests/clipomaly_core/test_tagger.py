@@ -26,8 +26,8 @@ class ByBrightness:
 
 
 def model_with(random_weights, tagger=None, **options):  # noqa: F811
-    everything = {"threshold": 0.0, "peak_threshold": None, "margin": 0.0, "name_cosine": -1.0, "min_area": 0.0}
-    base = replace(default_options("nano"), **everything, **options)
+    everything = replace(default_options("nano"), threshold=0.0, peak_threshold=None, margin=0.0, name_cosine=-1.0)
+    base = replace(everything, min_area=0.0, **options)
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base, tagger=tagger)
 
 
@@ -138,8 +138,13 @@ def ram_package(monkeypatch, tmp_path):
         return Ram()
 
     package, models = ModuleType("ram"), ModuleType("ram.models")
-    package.get_transform = lambda image_size: lambda image: to_tensor(image.resize((image_size, image_size)))
-    models.ram_plus = load
+    monkeypatch.setattr(
+        package,
+        "get_transform",
+        lambda image_size: lambda image: to_tensor(image.resize((image_size, image_size))),
+        raising=False,
+    )
+    monkeypatch.setattr(models, "ram_plus", load, raising=False)
     monkeypatch.setitem(sys.modules, "ram", package)
     monkeypatch.setitem(sys.modules, "ram.models", models)
     weights = tmp_path / "ram.pth"
@@ -203,4 +208,4 @@ def test_ram_says_which_transformers_it_needs(tmp_path, monkeypatch, installed, 
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: transformers\nVersion: {installed}\n")
     monkeypatch.syspath_prepend(tmp_path)
     trouble = ram_trouble()
-    assert trouble is None if says is None else says in trouble and "\n" not in trouble
+    assert trouble is None if says is None else trouble and says in trouble and "\n" not in trouble

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from demo_fleet import PlantedTrack, write_archive
 
@@ -46,8 +47,8 @@ def test_archive_and_truth(tmp_path: Path) -> None:
         assert (reader.get(cv2.CAP_PROP_FRAME_COUNT), reader.get(cv2.CAP_PROP_FPS)) == (15, 5)
         folder = tmp_path / "archive.truth" / clip.removesuffix(".mp4")
         for index in range(15):
-            labels = cv2.imread(str(folder / f"{index:06d}_labels.png"), cv2.IMREAD_UNCHANGED)
-            instances = cv2.imread(str(folder / f"{index:06d}_instances.png"), cv2.IMREAD_UNCHANGED)
+            labels = np.asarray(Image.open(folder / f"{index:06d}_labels.png"))
+            instances = np.asarray(Image.open(folder / f"{index:06d}_instances.png"))
             assert labels.dtype == np.uint8 and instances.dtype == np.uint16
             assert np.array_equal(labels == 254, instances > 0)
             here = {r["track_id"]: r["area"] for r in rows if r["clip"] == clip and r["frame_index"] == index}

@@ -8,6 +8,7 @@ import pytest
 
 from flows import fan_out as module
 from flows.fan_out import in_windows
+from schemas.records import Shard
 
 from .files import part_files
 
@@ -20,16 +21,17 @@ def test_never_more_than_a_window_is_under_way(count, window):
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        future = Future()
+        future: Future[None] = Future()
         threading.Timer(chance.uniform(0, 0.01), future.set_result, (None,)).start()
         return future
 
+    shards = [Shard(f"{number:04d}", ()) for number in range(count)]
     seen = []
-    for shard, future in in_windows(submit, range(count), window):
-        assert future.done()
+    for shard, future in in_windows(submit, shards, window):
+        assert isinstance(future, Future) and future.done()
         under_way -= 1
-        seen.append(shard)
-    assert sorted(seen) == list(range(count)) and most == min(count, window)
+        seen.append(shard.shard_id)
+    assert sorted(seen) == [shard.shard_id for shard in shards] and most == min(count, window)
 
 
 def test_many_shards_run_in_sub_flows(clipomaly, drawn_archive, scanned, tmp_path, prefect_home, monkeypatch):
@@ -49,7 +51,7 @@ def test_many_shards_run_in_sub_flows(clipomaly, drawn_archive, scanned, tmp_pat
             tasks = client.read_task_runs()
     names = sorted(run.name for run in flows.values() if run.parent_task_run_id)
     assert names == ["part 1 of 2", "part 2 of 2"] and len(flows) == 3
-    assert all(run.state.is_completed() for run in flows.values())
+    assert all(run.state and run.state.is_completed() for run in flows.values())
     shards = [flows[run.flow_run_id].name for run in tasks if run.name.split("-")[0] != "scan" and run.flow_run_id]
     assert sorted(name for name in shards if name.startswith("part")) == ["part 1 of 2"] * 3 + ["part 2 of 2"]
     assert part_files(tmp_path) == part_files(scanned)

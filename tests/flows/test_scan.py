@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from clipomaly_core.look import Look
 from tasks.footage.archive import find_sources
 from tasks.masks import decode_mask
 from tasks.tables import open_table
@@ -59,7 +60,7 @@ def test_masks_are_those_of_the_model(scanned):
     (uri, index), of_frame = next(iter(instances.groupby(["source_uri", "frame_index"])))
     frames = open_table(str(scanned), "frames").to_table(columns=["source_uri", "frame_index"]).to_pandas()
     model = get_model(ModelSettings("nano"))
-    maps = SourceMaps(model.ordinary_logit)
+    maps = SourceMaps[int, Look](model.ordinary_logit)
     ready = []
     for number in sorted(frames[frames["source_uri"] == uri]["frame_index"]):
         ready += maps.add(uri, None, number, model.look([read_frame(uri, int(number))])[0])
@@ -83,7 +84,7 @@ def test_embeddings_are_unit_vectors_of_the_instances(scanned):
 def test_raw_globs_see_what_open_table_sees(scanned):
     committed = len(open_table(str(scanned), "instances").to_table())
     glob = f"{scanned}/instances/**/*.parquet"
-    [(seen,)] = duckdb.sql(f"SELECT count(*) FROM read_parquet('{glob}', hive_partitioning = true)").fetchall()
+    [(seen,)] = duckdb.execute(f"SELECT count(*) FROM read_parquet('{glob}', hive_partitioning = true)").fetchall()
     assert seen == committed
     frame = pd.read_parquet(scanned / "instances")
     assert len(frame) == committed
@@ -196,12 +197,13 @@ def test_prefect_shows_progress_counts_names_and_failures(clipomaly, drawn_archi
         ran = clipomaly("scan", archive, "--out", tmp_path / "tables", "--runner", "threads")
         assert ran.code == 0, ran.out + ran.err
         with get_client(sync_client=True) as client:
-            artifacts = {artifact.key: artifact for artifact in client.read_artifacts(artifact_filter=ArtifactFilter())}
-    assert artifacts["scan-progress"].data == 100
-    counts = {row["what"]: row["count"] for row in json.loads(artifacts["scan-counts"].data)}
+            found = client.read_artifacts(artifact_filter=ArtifactFilter())
+    artifacts = {artifact.key: str(artifact.data) for artifact in found}
+    assert float(artifacts["scan-progress"]) == 100
+    counts = {row["what"]: row["count"] for row in json.loads(artifacts["scan-counts"])}
     assert counts["sources listed"] == 2
     assert counts["failed"] == 1
-    [failure] = json.loads(artifacts["scan-failures"].data)
+    [failure] = json.loads(artifacts["scan-failures"])
     assert failure["source"].endswith("broken.mp4")
-    named = sum(row["instances"] for row in json.loads(artifacts["scan-names"].data))
+    named = sum(row["instances"] for row in json.loads(artifacts["scan-names"]))
     assert named == counts["instances"]

@@ -23,7 +23,6 @@ def wait_for(what, process, log):
 
 def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
     from prefect.client.orchestration import get_client
-    from prefect.deployments import run_deployment
     from prefect.exceptions import ObjectNotFound
 
     from flows.parameters import ScanParameters
@@ -67,9 +66,14 @@ def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
                 assert "runner" not in deployment.parameters["parameters"]  # left to file and environment
                 form = deployment.parameter_openapi_schema["definitions"]["ScanParameters"]["properties"]
                 assert form["fps"]["default"] == 1.0 and all("description" in field for field in form.values())
-                run = run_deployment(deployment.id, timeout=0, client=client)
-                ended = wait_for(lambda: (at := client.read_flow_run(run.id)).state.is_final() and at, served, log)
-                assert ended.state.is_completed(), f"{ended.state}\n{log.read_text()}"
+                run = client.create_flow_run_from_deployment(deployment.id)
+
+                def ended():
+                    state = client.read_flow_run(run.id).state
+                    return state if state and state.is_final() else None
+
+                state = wait_for(ended, served, log)
+                assert state.is_completed(), f"{state}\n{log.read_text()}"
                 os.kill(served.pid, signal.SIGTERM)
                 assert served.wait(PATIENCE) in (0, -signal.SIGTERM), log.read_text()
                 assert "Traceback" not in log.read_text()
@@ -119,7 +123,7 @@ def test_an_end_that_is_swallowed_comes_all_the_same(prefect_home, shell):
     command = ["sh", "-c", f'{shell} exec "$0" "$@"', sys.executable, "-c", DEAF]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:
         try:
-            assert ran.stdout.readline() == "ready\n"
+            assert ran.stdout and ran.stdout.readline() == "ready\n"
             ran.send_signal(signal.SIGTERM)
             out, _ = ran.communicate(timeout=PATIENCE)
         finally:

@@ -7,6 +7,8 @@ import threading
 import time
 from concurrent.futures import BrokenExecutor, CancelledError
 from contextlib import contextmanager
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -52,14 +54,16 @@ class _Pool:
 
 
 def run(monkeypatch, deadly, count=20, window=4):
-    pools, started, told = [], [], {}
+    pools: list[Any] = []
+    started: list[str] = []
+    told: dict[str, list[object]] = {}
 
     @contextmanager
     def pool(*_, **__):
         pools.append(_Pool(deadly, started))
         yield Engine(pools[-1])
 
-    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=lambda: None)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=Mock())
     monkeypatch.setattr(module, "start_engine", pool)
     monkeypatch.setattr(module, "window_of", lambda _: window)
     shards = [Shard(f"{number}", ()) for number in range(count)]
@@ -85,7 +89,9 @@ def test_a_machine_on_which_everything_dies_is_told_after_a_while(monkeypatch):
 
 def test_what_was_lost_with_a_scheduler_is_submitted_again_once(monkeypatch):
     """The scheduler restarts in the middle of a window: its futures are cancelled, none of them by its own fault."""
-    entered, told, done = [], {}, set()
+    entered: list[bool] = []
+    told: dict[str, list[object]] = {}
+    done: set[str] = set()
 
     class Scheduler:
         def __init__(self, lasts):
@@ -102,12 +108,12 @@ def test_what_was_lost_with_a_scheduler_is_submitted_again_once(monkeypatch):
     @contextmanager
     def engine(*_, again=False):
         entered.append(again)
-        scheduler = Scheduler(lasts=5 if len(entered) == 1 else 1000)
+        scheduler: Any = Scheduler(lasts=5 if len(entered) == 1 else 1000)
         yield Engine(scheduler, lambda: scheduler.lasts >= 0, (CancelledError,))
 
     monkeypatch.setattr(module, "start_engine", engine)
     monkeypatch.setattr(module, "window_of", lambda _: 512)
-    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=lambda: None)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=Mock())
     shards = [Shard(f"{number}", ()) for number in range(18)]
     fan_out(job, shards, lambda shard, outcome: told.setdefault(shard.shard_id, []).append(outcome))
     assert entered == [False, True]  # the second time it is waited for
@@ -119,7 +125,8 @@ def test_an_error_of_telling_is_no_shards_trouble(monkeypatch):
 
     @contextmanager
     def pool(*_, **__):
-        yield Engine(_Pool((), []))
+        idle: Any = _Pool((), [])
+        yield Engine(idle)
 
     monkeypatch.setattr(module, "start_engine", pool)
     told = []
@@ -128,7 +135,7 @@ def test_an_error_of_telling_is_no_shards_trouble(monkeypatch):
         told.append((shard.shard_id, outcome))
         raise OSError("the server is away")
 
-    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=lambda: None)
+    job = Job(ScanParameters(archive="", tables=""), ModelSettings("nano"), begin=Mock())
     with pytest.raises(OSError, match="the server is away"):
         fan_out(job, [Shard("1", ())], done)
     assert told == [("1", "1")]
@@ -144,7 +151,8 @@ def workers_of_pool():
 @pytest.mark.slow
 def test_a_killed_worker_costs_nothing(clipomaly, drawn_archive, scanned, tmp_path, prefect_home):
     """SIGKILL, as the kernel does when memory runs out, in the middle of a scan."""
-    tables, killed = tmp_path / "tables", []
+    tables = tmp_path / "tables"
+    killed: list[int] = []
 
     def kill():
         deadline = time.monotonic() + 300

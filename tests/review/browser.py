@@ -13,7 +13,7 @@ import uvicorn
 from review import Queue
 from review.pictures import FrameGoneError, FrameSource, Rgb
 from review.web.app import create_app
-from tests.chromium import needs_chromium as needs_chromium
+from tests.chromium import needs_chromium
 from tests.review.samples import KINDS, scene
 
 try:
@@ -23,6 +23,8 @@ except ImportError:  # an extra of development
 
 if playwright:
     playwright.expect.set_options(timeout=20_000)
+
+__all__ = ["needs_chromium", "playwright"]  # beside what is defined here
 
 READABLE = (Path(__file__).parent / "readable.js").read_text("utf-8")
 LAPTOP, TABLET, PHONE = (1366, 768), (820, 1180), (390, 844)
@@ -115,7 +117,7 @@ def toast(page, words: str) -> None:
     playwright.expect(page.locator(".toast", has_text=words).last).to_be_visible()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

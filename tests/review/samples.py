@@ -86,7 +86,7 @@ def scene(kind: str, seed: int) -> Scene:
     cv2.ellipse(shadow, (x + size // 2, y + size // 6), (2 * size, size // 3), 0, 0, 360, 0.5, -1)
     frame = frame * (1 - cv2.GaussianBlur(shadow, (0, 0), size / 5))[..., None]
     frame = np.where(mask[..., None], layer * (0.55 if night else 1.0), frame)
-    frame = frame + rng.normal(0, 5, frame.shape)
+    frame = frame + rng.normal(0, 5, frame.shape).astype(np.float32)
     picture = cv2.GaussianBlur(np.clip(frame, 0, 255).astype(np.uint8), (0, 0), 0.8)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     left, top = int(columns[0]), int(rows[0])

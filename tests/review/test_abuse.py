@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -175,12 +176,12 @@ def test_a_token_costs_one_hash_whether_or_not_there_is_such_a_name(
     import hashlib
 
     add_reviewer(queue, "ann")
-    calls = []
-    scrypt = hashlib.scrypt
-    monkeypatch.setattr(hashlib, "scrypt", lambda *args, **kwargs: calls.append(kwargs["n"]) or scrypt(*args, **kwargs))
+    counted = Mock(side_effect=hashlib.scrypt)
+    monkeypatch.setattr(hashlib, "scrypt", counted)
     for name in ("ann", "nobody"):
         assert check_token(queue, name, "wrong") is None
-    assert len(calls) == 2 and calls[0] == calls[1]
+    ann, nobody = counted.call_args_list
+    assert ann.kwargs["n"] == nobody.kwargs["n"]
 
 
 # Files of others
@@ -190,7 +191,7 @@ def test_a_token_costs_one_hash_whether_or_not_there_is_such_a_name(
 @pytest.mark.parametrize("place", ["images", "categories", "image_id", "category_id"])
 def test_ids_of_coco_are_integers(queue: Queue, tmp_path: Path, wrong: object, place: str) -> None:
     queue.enqueue(make_items(1))
-    document = {
+    document: dict[str, list[dict[str, object]]] = {
         "images": [{"id": 1, "file_name": "item000000.jpg"}],
         "categories": [{"id": 1, "name": "tent"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1}],

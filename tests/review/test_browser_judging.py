@@ -134,6 +134,7 @@ def test_a_mask_is_repaired_with_the_mouse(queue: Queue, visit: Callable) -> Non
         added = after & ~before
         assert 0.5 < added.sum() / (0.25 * 0.25 * view.width * view.height) < 1.5
         assert (after & before).sum() == before.sum() and queued.item.mask_rle == item.mask_rle
+        assert queued.repaired
         playwright.expect(page.locator("#mask")).to_have_attribute(
             "src", f"/items/item000000/mask.png?{queued.repaired.repaired_at.timestamp():.0f}"
         )
@@ -160,7 +161,8 @@ def test_a_mask_is_repaired_by_keyboard_alone(queue: Queue, visit: Callable) -> 
                 break
         page.keyboard.press("Enter")
         wait_for(lambda: queue.item("item000000").mask_state is MaskState.REPAIRED)
-        assert queue.item("item000000").repaired.edits == ("keep 0.5000,0.5000", "snap")
+        repaired = queue.item("item000000").repaired
+        assert repaired and repaired.edits == ("keep 0.5000,0.5000", "snap")
 
 
 def test_a_comment_is_in_the_history_without_lease_noise(queue: Queue, visit: Callable) -> None:

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
@@ -65,8 +66,8 @@ def test_coco_goes_out_and_comes_back(filled: Queue, tmp_path: Path, rle: bool) 
     for annotation in coco.loadAnns(coco.getAnnIds()):
         item = filled.item(annotation["attributes"]["item_id"]).item
         picture = coco.loadImgs(annotation["image_id"])[0]
-        pixels = cv2.imread(str(folder / "images" / "default" / picture["file_name"]))
-        assert pixels.shape[:2] == (picture["height"], picture["width"])
+        pixels = Image.open(folder / "images" / "default" / picture["file_name"])
+        assert pixels.size == (picture["width"], picture["height"])
         whole = annotation["attributes"]["whole_frame"]
         assert whole == (item.frame_index // 30 % 2 == 0)
         found = coco.annToMask(annotation).astype(bool)

@@ -54,7 +54,8 @@ class QueueMachine(RuleBasedStateMachine):
         except UnknownItemError:
             assert item_id not in self.entered
         except ConflictError:
-            held = status.state is State.LEASED and status.holder != person and status.until > self.clock.now
+            leased = status.state is State.LEASED and status.until is not None and status.until > self.clock.now
+            held = leased and status.holder != person
             assert held or item_id in self.decided or status.state is State.DUPLICATE
         else:
             assert item_id not in self.decided

@@ -5,6 +5,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
+from operator import methodcaller
 from pathlib import Path
 
 import pytest
@@ -383,7 +384,7 @@ def test_events_cannot_be_rewritten(queue: Queue) -> None:
     queue.enqueue(make_items(1))
     for statement in (update(events).values(actor="mallory"), events.delete()):
         with pytest.raises((ReviewError, DBAPIError), match="append-only"):
-            queue.database.write(lambda connection, statement=statement: connection.execute(statement))
+            queue.database.write(methodcaller("execute", statement))
     assert queue.events("item000000")[0].actor == "mine"
 
 

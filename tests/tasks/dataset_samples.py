@@ -39,7 +39,8 @@ class RaggedFinder(BlobFinder):
             if instance.name == "green thing":
                 mask[0, 0] = True
             box = cv2.boundingRect(mask.astype(np.uint8))
-            instances.append(replace(instance, mask=mask, bbox=tuple(int(side) for side in box), area=int(mask.sum())))
+            left, top, width, height = map(int, box)
+            instances.append(replace(instance, mask=mask, bbox=(left, top, width, height), area=int(mask.sum())))
         return replace(result, instances=tuple(instances))
 
 

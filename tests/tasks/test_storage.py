@@ -10,8 +10,8 @@ from tasks.storage import create_file, exists, file_names, locate, read_file, re
 
 @pytest.mark.parametrize("kind", ["local", "s3", "memory"])
 def test_create_and_replace(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    root = {"local": str, "memory": lambda path: f"memory:/{path}"}.get(kind, lambda _: request.getfixturevalue("s3"))
-    folder = locate(root(tmp_path)).child("deep/er")
+    root = {"local": str(tmp_path), "memory": f"memory:/{tmp_path}"}.get(kind) or request.getfixturevalue("s3")
+    folder = locate(root).child("deep/er")
     place = folder.child("a.json")
     assert not exists(place) and file_names(folder, ".json") == []
     assert create_file(place, b"first")

@@ -7,13 +7,13 @@ import numpy.typing as npt
 Image = npt.NDArray[np.uint8]
 
 
-def photometric(image: Image, rng: np.random.Generator) -> Image:
+def photometric(original: Image, rng: np.random.Generator) -> Image:
     """Another exposure, colour, sharpness, noise and compression of an (H, W, 3) uint8 image."""
     levels = np.linspace(0, 1, 256, dtype=np.float32)
     gamma, gain, lift = np.exp(rng.normal(0, 0.25)), np.exp(rng.normal(0, 0.15)), rng.normal(0, 0.04)
     channels = gain * np.exp(rng.normal(0, 0.07, 3))
     table = np.clip(255 * (levels[:, None] ** gamma * channels + lift), 0, 255).astype(np.uint8)
-    image = cv2.LUT(image, table[None])
+    image: npt.NDArray[np.integer | np.floating] = cv2.LUT(original, table[None])  # so wide are the types of OpenCV
     if rng.random() < 0.3:
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
         share = float(rng.uniform(0, 1))
@@ -29,7 +29,7 @@ def photometric(image: Image, rng: np.random.Generator) -> Image:
         image = cv2.add(image, np.round(noise * strength).astype(np.int16), dtype=cv2.CV_8U)
     if rng.random() < 0.25:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))])
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return np.asarray(image, np.uint8)
 
 

@@ -220,7 +220,7 @@ def _shares(labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     classes = np.where(labels == UNKNOWN, CLASSES, np.minimum(labels, CLASSES + 1)).astype(np.int64)
     patches = np.arange(h * w).reshape(h, w).repeat(PATCH, 0).repeat(PATCH, 1)
     counts = np.bincount((patches * (CLASSES + 2) + classes).ravel(), minlength=h * w * (CLASSES + 2))
-    return counts.reshape(h, w, CLASSES + 2)[..., : CLASSES + 1].astype(np.float32) / PATCH**2
+    return (counts.reshape(h, w, CLASSES + 2)[..., : CLASSES + 1] / PATCH**2).astype(np.float32)
 
 
 def _coverage(mask: Mask) -> npt.NDArray[np.float32]:
@@ -304,7 +304,7 @@ def _as_found(image: Image, mask: Mask, rng: np.random.Generator) -> tuple[Image
     coarse = cv2.GaussianBlur(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), (0, 0), float(rng.uniform(0.3, 2)))
     if rng.random() < 0.6:
         bumps = rng.normal(0, float(rng.uniform(0.05, 0.3)), (2 + size[1] // 4, 2 + size[0] // 4)).astype(np.float32)
-        coarse += cv2.resize(bumps, size, interpolation=cv2.INTER_LINEAR) * (coarse > 0.02)
+        coarse = coarse + cv2.resize(bumps, size, interpolation=cv2.INTER_LINEAR) * (coarse > 0.02)
     level = float(rng.uniform(0.15, 0.6))
     found = cv2.resize(coarse, (whole.shape[1], whole.shape[0]), interpolation=cv2.INTER_LINEAR) > level
     # A scan takes what hangs together.

@@ -42,6 +42,7 @@ class WhitenedPatches(nn.Module):
     def __init__(self, whitening: Tensor, width: int) -> None:
         """``whitening`` (P, P) makes P values of a patch uncorrelated."""
         super().__init__()
+        self.whitening: Tensor
         self.register_buffer("whitening", whitening)
         self.change = nn.Parameter(torch.zeros(width, len(whitening)))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor
 from torch.nn.functional import normalize
 

@@ -1,4 +1,5 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +17,8 @@ OPTIONS = Options()
 def make_reference(**facts):
     features = np.random.default_rng(1).normal(size=(30, 16)).astype(np.float32)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
-    from dataclasses import asdict
-
     options = {name: plain(value) for name, value in asdict(OPTIONS).items()}
-    values = {
+    values: dict[str, Any] = {
         "model": "any",
         "weights_sha256": "ab" * 32,
         "vocabulary_sha256": "cd" * 32,
@@ -89,7 +88,7 @@ def test_both_scores_together_weigh_as_much_as_one():
 def test_the_dial_sets_the_thresholds():
     reference = make_reference()
     few, many = (thresholds_from(reference, replace(OPTIONS, finds_per_hour=rate)) for rate in (15, 400))
-    assert few.peak_threshold > many.peak_threshold
+    assert few.peak_threshold and many.peak_threshold and few.peak_threshold > many.peak_threshold
     assert few.contrast == many.contrast == 0.5
 
 

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 import timm
 import torch
@@ -14,7 +15,7 @@ D = 48
 """Length of their embeddings."""
 
 
-def _timm(size: int, head: nn.Sequential | None, name: str, **options: object) -> TimmModel:
+def _timm(size: int, head: nn.Sequential | None, name: str, **options: Any) -> TimmModel:
     """What ``TimmModel`` makes of a name, with a trunk that is smaller than that of the name."""
     model = TimmModel.__new__(TimmModel)
     nn.Module.__init__(model)
@@ -28,14 +29,14 @@ def _linear(width: int) -> nn.Sequential:
     return nn.Sequential(OrderedDict(drop=nn.Dropout(0.0), proj=nn.Linear(width, D, bias=False)))
 
 
-def _vit(**options: object) -> VisionTransformer:
+def _vit(**options: Any) -> VisionTransformer:
     return VisionTransformer(
         image_size=64, patch_size=16, width=64, layers=2, heads=2, mlp_ratio=2, output_dim=D, **options
     )
 
 
-_BLOCKS = {"depth": 2, "embed_dim": 64, "num_heads": 2}
-_STAGES = {"depths": (1, 1, 1, 1), "dims": (8, 16, 32, 64)}
+_BLOCKS: dict[str, Any] = {"depth": 2, "embed_dim": 64, "num_heads": 2}
+_STAGES: dict[str, Any] = {"depths": (1, 1, 1, 1), "dims": (8, 16, 32, 64)}
 
 TOWERS: dict[str, Callable[[], nn.Module]] = {
     "ViT": _vit,
@@ -69,8 +70,11 @@ DIMENSIONS = {"SigLIP": 64}
 """Towers without a projection embed in their own width."""
 
 
-def small_tower(family: str) -> nn.Module:
-    """The tower of a key of ``TOWERS``, the same at every call. Biases and scales are random too."""
+def small_tower(family: str) -> Any:
+    """The tower of a key of ``TOWERS``, the same at every call. Biases and scales are random too.
+
+    A module whose layers tests reach by name.
+    """
     torch.manual_seed(0)
     tower = TOWERS[family]().eval().requires_grad_(False)
     for parameter in tower.parameters():

@@ -7,7 +7,7 @@ import torch
 from open_clip.timm_model import TimmModel
 from safetensors.torch import load_file
 from timm.layers import QuickGELU
-from timm.models.vision_transformer import checkpoint_filter_fn
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import nn
 
 from clipomaly_core.dense import dense_features
@@ -29,6 +29,7 @@ def test_a_timm_vit_equals_the_published_reference_implementations(shared_data, 
         num_heads=2,
         act_layer=QuickGELU,
     )
+    assert isinstance(trunk, VisionTransformer)
     trunk.load_state_dict(checkpoint_filter_fn(weights, trunk))
     model = TimmModel.__new__(TimmModel)
     nn.Module.__init__(model)

@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import duckdb
@@ -58,7 +59,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     return judged_fleet(archive, scan_fleet(archive, root / "tables"))
 
 
-def build(fleet: Judged, out: Path, form: DatasetFormat, **changes: object) -> Manifest:
+def build(fleet: Judged, out: Path, form: DatasetFormat, **changes: Any) -> Manifest:
     options = DatasetOptions(fleet.tables, form, shares=HALVES)
     return build_dataset(fleet.walk, str(out), replace(options, **changes)).manifest
 
@@ -163,6 +164,7 @@ def test_yolo_as_supervision_reads_it(fleet, tmp_path):
             str(root / "images" / split), str(root / "labels" / split), str(root / "data.yaml"), force_masks=True
         )
         for path, _, detections in data:
+            assert detections.class_id is not None
             names = [data.classes[number] for number in detections.class_id]
             masks = [] if detections.mask is None else list(detections.mask)
             found[Path(path).stem] = list(zip(names, masks, strict=True))
@@ -218,14 +220,14 @@ def test_cityscapes_as_opencv_reads_it(fleet, tmp_path):
     wanted = truth(fleet)
     found: dict[str, list[tuple[str, Mask]]] = {}
     for path in sorted(root.glob("gtFine/*/*/*_gtFine_labelTrainIds.png")):
-        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        instances = cv2.imread(str(path).replace("labelTrainIds", "instanceIds"), cv2.IMREAD_UNCHANGED)
-        picture = cv2.imread(
+        labels = np.asarray(Image.open(path))
+        instances = np.asarray(Image.open(str(path).replace("labelTrainIds", "instanceIds")))
+        picture = Image.open(
             str(path).replace("gtFine/", "leftImg8bit/", 1).replace("gtFine_labelTrainIds", "leftImg8bit")
         )
-        assert picture.shape[:2] == labels.shape == instances.shape
+        assert picture.size[::-1] == labels.shape == instances.shape
         assert labels.dtype == np.uint8 and instances.dtype == np.uint16
-        assert ((labels == 255) == (instances == 0)).all()
+        np.testing.assert_array_equal(labels == 255, instances == 0)
         frame = path.name.removesuffix("_gtFine_labelTrainIds.png")
         for number in np.unique(instances[instances != 0]):
             [value] = np.unique(labels[instances == number])
@@ -348,7 +350,7 @@ def test_parquet_as_duckdb_reads_it(fleet, tmp_path):
     root = tmp_path / "parquet"
     build(fleet, root, DatasetFormat.PARQUET)
     found: dict[str, list[tuple[str, Mask]]] = {}
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         f"SELECT frame_id, height, width, image.bytes, instances FROM read_parquet('{root}/data/*.parquet')"
     ).fetchall()
     for frame, height, width, data, instances in rows:
@@ -368,10 +370,15 @@ def content(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
+def read_table(path: Path) -> Any:
+    """A pandas frame of a Parquet file, as DuckDB reads it."""
+    return duckdb.execute("FROM read_parquet(?)", [str(path)]).df()
+
+
 def test_pictures_are_copied_where_they_can_be_and_upright_where_not(fleet, tmp_path):
     root = tmp_path / "coco"
     build(fleet, root, DatasetFormat.COCO)
-    rows = duckdb.sql(f"SELECT * FROM '{root}/frames.parquet'").df()
+    rows = read_table(root / "frames.parquet")
     originals = {path.read_bytes() for path in fleet.archive.rglob("photos/*")}
     seen = {True: 0, False: 0}
     for row in rows.itertuples():
@@ -393,12 +400,12 @@ def test_the_manifest_accounts_for_every_file_and_decision(fleet, tmp_path):
     root = tmp_path / "coco"
     manifest = build(fleet, root, DatasetFormat.COCO)
     told = {file.path: (file.size, file.sha256) for file in manifest.files}
-    frames = duckdb.sql(f"SELECT * FROM '{root}/frames.parquet'").df()
+    frames = read_table(root / "frames.parquet")
     told |= {row.path: (row.picture_size, row.picture_sha256) for row in frames.itertuples()}
     there = {path: (len(data), hashlib.sha256(data).hexdigest()) for path, data in content(root).items()}
     del there["manifest.json"]
     assert told == there
-    labels = duckdb.sql(f"SELECT * FROM '{root}/labels.parquet'").df()
+    labels = read_table(root / "labels.parquet")
     assert set(labels.item_id) == {queued.item.item_id for queued in fleet.items}
     for row in labels.itertuples():
         [queued] = [one for one in fleet.items if one.item.item_id == row.item_id]
@@ -685,7 +692,7 @@ def test_a_source_that_is_gone(small, tmp_path):
     manifest = build_dataset(small.walk, str(tmp_path / "out"), options, skip_missing=True).manifest
     assert len(manifest.missing) == 6 // 2
     assert "Left out:" in (tmp_path / "out" / "README.md").read_text()
-    frames = duckdb.sql(f"SELECT DISTINCT drive FROM '{tmp_path}/out/frames.parquet'").fetchall()
+    frames = duckdb.execute(f"SELECT DISTINCT drive FROM '{tmp_path}/out/frames.parquet'").fetchall()
     assert {drive for (drive,) in frames} == {"one", "three", "four"}
 
 

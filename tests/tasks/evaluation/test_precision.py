@@ -37,6 +37,7 @@ def test_bands_meet_the_truth_and_intervals_cover_it():
         for band in found.bands:
             truth = (band.low + band.high) / 2
             bands += 1
+            assert band.least is not None and band.most is not None
             covered += band.least <= truth <= band.most
     assert covered / bands > 0.9
 
@@ -53,6 +54,7 @@ def test_the_threshold_is_the_lowest_that_is_shown_to_hold():
     scores = np.concatenate([np.linspace(0.5, 0.79, 100), np.linspace(0.8, 0.99, 100)])
     real = np.concatenate([np.zeros(100, bool), np.ones(100, bool)])
     found = calibrate(judged(scores, real), wished=0.9).threshold
+    assert found is not None
     assert 0.75 < found.score < 0.8 and found.least >= 0.9 and found.kept == 1.0
     one_lower = scores[scores < found.score].max()
     assert wilson_interval(100, int((scores >= one_lower).sum()))[0] < 0.9

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clipomaly_core import Clipomaly, Options
-from clipomaly_core.dense import ATTENTIONS
+from clipomaly_core.towers.attention import ATTENTIONS
 from schemas.dataset_format import DatasetFormat
 from tasks.datasets.build import DatasetOptions, build_dataset
 from tasks.datasets.format import Classes, Format, OutputFile, annotated
@@ -22,6 +22,7 @@ from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, decode_image
 from tasks.footage.kinds import KINDS
 from tasks.footage.source_kind import Fix, Frame, Inside, SourceKind, open_header
+from tasks.footage.sources import Sources
 from tasks.scanning.footage_length import expected_frames, with_footage
 from tasks.tables import Tables, open_table
 from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
@@ -111,7 +112,7 @@ def test_a_kind_of_archive_is_one_record_of_functions(monkeypatch, tmp_path):
 
     monkeypatch.setitem(KINDS, ".zip", SourceKind(look_inside, frames, pictures, fixes=fixes, sampled=True))
     nothing_done = Tables.at(tmp_path / "tables").done("none")
-    listed = with_footage(find_sources(str(archive)).sources, nothing_done)
+    listed = with_footage(Sources.of(find_sources(str(archive)).sources), nothing_done)
     assert [source.footage_seconds for source in listed] == [2.0, 2.0]
     assert expected_frames(listed, fps=5.0) == 20
 

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from tests.tasks.samples import (
 )
 
 
-def by_name(sources: tuple[Source, ...]) -> dict[str, Source]:
+def by_name(sources: Sequence[Source]) -> dict[str, Source]:
     return {source.uri.rstrip("/").rsplit("/", 1)[-1]: source for source in sources}
 
 

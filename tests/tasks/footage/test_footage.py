@@ -4,7 +4,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
+from schemas.records import CommitRecord, Outcome, ScanRecord, Source, SourceOutcome, Stages
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources
@@ -25,7 +25,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of what planning opened."""
     names: list[str] = []
 
-    def counting(source):  # type: ignore[no-untyped-def]
+    def counting(source: Source) -> Source:
         names.append(source.uri.rsplit("/", 1)[-1])
         return open_source(source)
 

@@ -13,7 +13,7 @@ from tasks.footage.images import LARGEST_IMAGE, BadImage, decode_image
 
 def saved(image: Image.Image, form: str, **options: object) -> bytes:
     data = io.BytesIO()
-    image.save(data, form, **options)  # type: ignore[arg-type]
+    image.save(data, form, **options)
     return data.getvalue()
 
 

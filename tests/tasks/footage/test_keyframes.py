@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from schemas.records import ScanRecord
 from tasks.errors import SourceError
@@ -30,12 +31,13 @@ def encode(
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
+        assert isinstance(stream, av.VideoStream)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         quiet = {"x265-params": f"log-level=none:keyint={group}:min-keyint={group}:scenecut=0:open-gop=0:bframes=2"}
         h264 = {"g": str(group), "bf": "2", "sc_threshold": "0", "preset": "ultrafast", "x264-params": "bframes=2"}
-        stream.options = h264 if codec == "libx264" else quiet | {"preset": "ultrafast"}
+        stream.options = {**(h264 if codec == "libx264" else quiet | {"preset": "ultrafast"})}
         for image, time in zip(images, times, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = time, Fraction(1, 1000)
@@ -191,6 +193,6 @@ def test_tar_of_jpegs_by_index(shared_data: Path, tmp_path: Path) -> None:
     frames = list(read_frames(source, 1.0))
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     for frame, photo in zip(frames, photos, strict=True):
-        image = cv2.cvtColor(cv2.imread(str(photo)), cv2.COLOR_BGR2RGB)
+        image = np.asarray(Image.open(photo))
         assert frame.image is not None and np.abs(frame.image.astype(int) - image).mean() < 1
         assert np.array_equal(frame.image, read_frame(source.uri, frame.index))

@@ -144,7 +144,7 @@ def test_damage_moves_no_number(tmp_path: Path, name: str, codec: str) -> None:
         for frame in frames:
             assert frame.timestamp == source.captured + timedelta(seconds=frame.index / 10)
             if not 20 <= frame.index < 40:
-                assert number_of(frame.image) == frame.index
+                assert frame.image is not None and number_of(frame.image) == frame.index
                 assert np.array_equal(frame.image, read_frame(source.uri, frame.index))
 
 

@@ -30,9 +30,11 @@ RATE = 10
 def coded(codec: str, count: int = 60, group: int = 15, **options: str) -> list[bytes]:
     """Pictures that carry their numbers, one packet each, with the parameters where the encoder repeats them."""
     form = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "obu", "libaom-av1": "obu", "libvpx-vp9": "ivf"}[codec]
-    target, packets = io.BytesIO(), []
+    target = io.BytesIO()
+    packets: list[av.Packet] = []
     with av.open(target, "w", format=form) as container:
         stream = container.add_stream(codec, rate=RATE, options=options)
+        assert isinstance(stream, av.VideoStream)
         (stream.width, stream.height), stream.pix_fmt, stream.gop_size = SIZE, "yuv420p", group
         for number in range(count):
             packets += stream.encode(av.VideoFrame.from_ndarray(numbered(number), "rgb24"))
@@ -40,7 +42,7 @@ def coded(codec: str, count: int = 60, group: int = 15, **options: str) -> list[
     return [bytes(packet) for packet in packets]
 
 
-X264 = {"bf": "0", "preset": "ultrafast"}
+X264: dict[str, Any] = {"bf": "0", "preset": "ultrafast"}
 
 
 def foxglove(path: Path, messages: Sequence[bytes], form: str = "h264", topic: str = "/front") -> Path:

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_several_tars_in_one_file(tmp_path: Path, zeros: int) -> None:
     assert numbers(read(tmp_path / "in" / "a.tar")) == [0, 1]
 
 
-PACKED = {
+PACKED: dict[str, Callable[[bytes], bytes]] = {
     "tar.gz": gzip.compress,
     "TGZ": gzip.compress,
     "tar.bz2": bz2.compress,

@@ -279,7 +279,8 @@ def test_the_page_opens_without_a_network_and_fits(fleet, tmp_path, chromium):
     for scheme in ("light", "dark"):
         context = chromium.new_context(offline=True, color_scheme=scheme, viewport={"width": 390, "height": 800})
         page = context.new_page()
-        said, asked = [], []
+        said: list[str] = []
+        asked: list[str] = []
         page.on("console", lambda message, said=said: said.append(message.text))
         page.on("pageerror", lambda error, said=said: said.append(str(error)))
         page.on("request", lambda request, asked=asked: asked.append(request.url))

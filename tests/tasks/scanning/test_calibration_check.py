@@ -17,6 +17,7 @@ def test_a_scan_near_its_promise_fits():
 
 def test_far_too_many_finds_are_said_with_numbers_and_the_command():
     told = calibration_misfit(CALIBRATED, HOUR, 900)
+    assert told
     assert told.startswith("calibration does not fit: 900 finds an hour (900 in 3600 frames), where 30 were expected")
     assert "clipomaly reference build" in told
 

@@ -58,7 +58,8 @@ def test_tables_find_the_reference_that_fits(tmp_path, reference, model):
     tables = str(tmp_path)
     assert find_reference(tables, model.weights_sha256, model.options, 1.0) is None
     url = keep_reference(tables, reference)
-    assert find_reference(tables, model.weights_sha256, model.options, 1.0)[0] == url
+    found = find_reference(tables, model.weights_sha256, model.options, 1.0)
+    assert found and found[0] == url
     assert find_reference(tables, model.weights_sha256, replace(model.options, short_side=224), 1.0) is None
     assert find_reference(tables, model.weights_sha256, model.options, 2.0) is None
     assert find_reference(tables, "0" * 64, model.options, 1.0) is None

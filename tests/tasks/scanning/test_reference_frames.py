@@ -19,7 +19,7 @@ def clips(tmp_path_factory):
         folder.mkdir(exist_ok=True)
         start = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=number)
         writer = cv2.VideoWriter(
-            str(folder / f"{start:%Y%m%d_%H%M%S}.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5.0, (32, 24)
+            str(folder / f"{start:%Y%m%d_%H%M%S}.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 5.0, (32, 24)
         )
         for frame in range(100):
             writer.write(np.full((24, 32, 3), 50 * number + 2 * (frame // 5), np.uint8))

@@ -30,7 +30,7 @@ from tests.tasks.samples import BlobFinder, image_bytes, upload, write_images, w
 
 def whole(archive: Path | str) -> Shard:
     """All sources of an archive as one shard, whatever drive and day."""
-    sources = list_sources(str(archive)).sources
+    sources = tuple(list_sources(str(archive)).sources)
     return Shard(shard_id(sources), sources)
 
 
@@ -53,7 +53,8 @@ def rows(tables: Path | str, table: str, record: ScanRecord) -> list[dict[str, o
 
 
 def test_rows_say_what_the_model_found(archive: Path, tmp_path: Path, record: ScanRecord) -> None:
-    tables, shard, progress = tmp_path / "T", whole(archive), []
+    tables, shard = tmp_path / "T", whole(archive)
+    progress: list[int] = []
     model = BlobFinder(batch_size=4)
     result = scan_shard(shard, record, Tables.at(tables), model, progress.append)
     assert (result.frames, result.already_committed) == (4 + 4 + 4 + 3 + 4, False)
@@ -173,12 +174,12 @@ def test_committed_shard_stays(archive: Path, tmp_path: Path, record: ScanRecord
 def test_loser_of_a_race_says_so(
     archive: Path, tmp_path: Path, record: ScanRecord, late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tables, shard, results = str(tmp_path / "T"), whole(archive), []
+    tables, shard = str(tmp_path / "T"), whole(archive)
+    results: list[ShardResult] = []
 
     def overtake() -> None:
         if not results:
-            results.append(None)
-            results[0] = scan_shard(shard, record, Tables.at(tables), BlobFinder())
+            results.append(scan_shard(shard, record, Tables.at(tables), BlobFinder()))
 
     class Slow(BlobFinder):
         def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:

@@ -10,6 +10,9 @@ class Seen:
     logits: np.ndarray
 
 
+Maps = SourceMaps[object, Seen]
+
+
 def seen(value):
     return Seen(np.full((2, 2), value, np.float32))
 
@@ -19,24 +22,24 @@ def run(maps, source, values, camera=None):
 
 
 def test_every_frame_comes_out_once_and_in_order():
-    maps = SourceMaps(-3.0)
+    maps = Maps(-3.0)
     ready = run(maps, "a", [0.0] * 21) + maps.close()
     assert [one.item for one in ready] == list(range(21))
 
 
 def test_what_stays_is_subtracted_from_the_first_frame_on():
-    maps = SourceMaps(-3.0)
+    maps = Maps(-3.0)
     ready = run(maps, "a", [2.0] * 10) + maps.close()
     assert all((one.usual == 5).all() for one in ready)
 
 
 def test_short_sources_have_no_map():
-    maps = SourceMaps(-3.0)
+    maps = Maps(-3.0)
     assert all(one.usual is None for one in run(maps, "a", [2.0] * 3) + maps.close())
 
 
 def test_a_source_knows_nothing_of_the_one_before():
-    maps = SourceMaps(-3.0)
+    maps = Maps(-3.0)
     first = run(maps, "a", [2.0] * 5)
     second = run(maps, "b", [-3.0] * 5) + maps.close()
     assert not first and [one.item for one in second] == [0, 1, 2, 3, 4] * 2
@@ -44,9 +47,9 @@ def test_a_source_knows_nothing_of_the_one_before():
 
 
 def test_cameras_of_a_source_have_maps_of_their_own():
-    maps = SourceMaps(-3.0)
+    maps = Maps(-3.0)
     for number in range(5):
         maps.add("a", "front", ("front", number), seen(2.0))
         maps.add("a", "rear", ("rear", number), seen(-9.0))
-    usual = {one.item: float(one.usual.max()) for one in maps.close()}
+    usual = {one.item: float(one.usual.max()) for one in maps.close() if one.usual is not None}
     assert usual[("front", 0)] == 5 and usual[("rear", 0)] == 0

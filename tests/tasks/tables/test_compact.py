@@ -1,6 +1,7 @@
 """Compaction: the same rows before, meanwhile and after, whatever happens on the way."""
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from tasks.tables import Tables, open_table
 from tasks.tables import compact as compacting
 from tasks.tables import merge as merging
 from tasks.tables.compact import DayCompacted
-from tasks.tables.compaction_record import read_compactions
+from tasks.tables.compaction_record import publish_compaction, read_compactions
 from tasks.tables.query import connect
 from tests.tasks.killable import Scans, moments, scans
 from tests.tasks.tables.test_tables import commit, source
@@ -182,7 +183,7 @@ def test_raw_readers_take_both_kinds_of_file(tmp_path: Path, record: ScanRecord)
     commit(str(tmp_path), record, [source("c")], hours=16)
     for table, count in (("instances", 6), ("frames", 6), ("embeddings", 6)):
         glob = f"read_parquet('{tmp_path}/{table}/**/*.parquet', hive_partitioning = true)"
-        assert duckdb.sql(f"SELECT count(*), count(DISTINCT shard) FROM {glob}").fetchall() == [(count, 3)]
+        assert duckdb.execute(f"SELECT count(*), count(DISTINCT shard) FROM {glob}").fetchall() == [(count, 3)]
         assert len(pd.read_parquet(tmp_path / table)) == count
 
 
@@ -280,11 +281,17 @@ def test_readers_meanwhile(tmp_path: Path, record: ScanRecord) -> None:
 def every_step(monkeypatch: pytest.MonkeyPatch, before: Callable[[int], None]) -> None:
     """Call ``before`` with a number before each change that compaction makes to the storage."""
     steps = iter(range(10**6))
+
+    def told(change: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*given: object) -> Any:
+            before(next(steps))
+            return change(*given)
+
+        return run
+
     for name in ("_through_temporary", "_remove_file"):
-        real = getattr(storage, name)
-        monkeypatch.setattr(storage, name, lambda *given, real=real: (before(next(steps)), real(*given))[1])
-    link = storage.os.link
-    monkeypatch.setattr(storage.os, "link", lambda *given: (before(next(steps)), link(*given))[1])
+        monkeypatch.setattr(storage, name, told(getattr(storage, name)))
+    monkeypatch.setattr(os, "link", told(os.link))
 
 
 class _Killed(BaseException):
@@ -378,7 +385,7 @@ def test_two_at_once(tmp_path: Path, record: ScanRecord, monkeypatch: pytest.Mon
     for name in "abc":
         commit(tables, record, [source(name)])
     expected = view(tables, record)
-    publish = compacting.publish_compaction
+    publish = publish_compaction
     others: list[list[DayCompacted]] = []
 
     def late(*given: Any) -> bool:

@@ -29,7 +29,7 @@ FOLDERS = ds.partitioning(pa.schema([("scan", pa.string()), ("dt", pa.date32())]
 
 def with_duckdb(tables: Path) -> list[str]:
     kinds = "hive_types = {'scan': VARCHAR, 'dt': DATE}"
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         f"SELECT scan FROM read_parquet('{tables}/instances/**/*.parquet', hive_partitioning = true, {kinds})"
     )
     return [scan for (scan,) in rows.fetchall()]
@@ -113,7 +113,7 @@ def test_new_ids_need_no_types(tmp_path: Path, record: ScanRecord, newer: ScanRe
     glob = f"{tmp_path}/instances/**/*.parquet"
     expected = sorted([record.scan_id, newer.scan_id] * 2)
     sql = f"SELECT scan FROM read_parquet('{glob}', hive_partitioning = true)"
-    assert sorted(scan for (scan,) in duckdb.sql(sql).fetchall()) == expected
+    assert sorted(scan for (scan,) in duckdb.execute(sql).fetchall()) == expected
     assert sorted(pd.read_parquet(tmp_path / "instances")["scan"].astype(str)) == expected
     assert sorted(pl.read_parquet(glob, hive_partitioning=True)["scan"]) == expected
     assert sorted(dd.read_parquet(tmp_path / "instances")["scan"].compute().astype(str)) == expected

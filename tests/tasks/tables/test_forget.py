@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from clipomaly.cli.main import app
-from schemas.records import ScanRecord
+from schemas.records import Outcome, ScanRecord
 from schemas.tables import Table
 from tasks.errors import UsageError
 from tasks.scanning.plan import plan
@@ -93,7 +93,7 @@ def test_status_counts_it_as_forgotten(tmp_path: Path, record: ScanRecord, newer
     tables.fold(record.scan_id)
     tables.forget([source("a").uri])
     old = next(status for status in read_status(tables) if status.scan_id == record.scan_id)
-    assert (old.outcomes["forgotten"], old.frames, old.instances) == (1, 4, 4)
+    assert (old.outcomes[Outcome.FORGOTTEN], old.frames, old.instances) == (1, 4, 4)
 
 
 def test_a_folder_of_sources_and_names_that_are_none(tmp_path: Path, record: ScanRecord, newer: ScanRecord) -> None:

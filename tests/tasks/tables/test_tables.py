@@ -108,7 +108,7 @@ def test_committed_rows_only(tables: str, record: ScanRecord) -> None:
         empty = open_table(tables, table)
         assert isinstance(empty, ds.Dataset) and empty.count_rows() == 0
         assert empty.schema.names == [*columns.names, "scan", "dt", "shard"]
-        assert duckdb.sql("SELECT count(*) FROM empty").fetchall() == [(0,)]
+        assert duckdb.execute("SELECT count(*) FROM empty").fetchall() == [(0,)]
     assert open_table(tables, "embeddings").schema.field("embedding").type == pa.list_(pa.float32(), 8)
 
     commit(tables, record, [source("a")], publish=False)
@@ -291,12 +291,12 @@ def test_raw_files_with_duckdb_and_pandas(tmp_path: Path, record: ScanRecord) ->
         commit(str(tables), record, [source(name)])
     glob = f"{tables}/instances/**/*.parquet"
     query = f"SELECT name, scan, dt, count(*) FROM read_parquet('{glob}', hive_partitioning=true) GROUP BY ALL"
-    assert duckdb.sql(query).fetchall() == [("blobs 1", record.scan_id, date(2026, 11, 22), 6)]
+    assert duckdb.execute(query).fetchall() == [("blobs 1", record.scan_id, date(2026, 11, 22), 6)]
     joined = f"""
         SELECT count(*), count(DISTINCT instance_id), min(len(embedding))
         FROM read_parquet('{glob}') AS i JOIN read_parquet('{tables}/embeddings/**/*.parquet') AS e USING (instance_id)
     """
-    assert duckdb.sql(joined).fetchall() == [(6, 6, 8)]
+    assert duckdb.execute(joined).fetchall() == [(6, 6, 8)]
     frame = pd.read_parquet(tables / "instances")
     assert len(frame) == 6 and set(frame["scan"]) == {record.scan_id}
     assert str(frame["timestamp"].dtype) == "datetime64[us, UTC]"
@@ -308,7 +308,7 @@ def test_raw_files_with_duckdb_and_pandas(tmp_path: Path, record: ScanRecord) ->
 def test_dataset_with_duckdb(tables: str, record: ScanRecord) -> None:
     commit(tables, record, [source("a"), source("b")])
     instances, embeddings = open_table(tables, "instances"), open_table(tables, "embeddings")
-    rows = duckdb.sql(
+    rows = duckdb.execute(
         """
         SELECT source_uri, names[1].name, octet_length(mask_rle) > 0, array_inner_product(embedding, embedding)
         FROM instances JOIN embeddings USING (instance_id)

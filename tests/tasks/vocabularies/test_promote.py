@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,7 @@ def direction(seed: int) -> npt.NDArray[np.float32]:
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
-def run(items: Sequence[QueuedItem], file: Path | None = None, least: int = 3, **rest: object) -> Promotion:
+def run(items: Sequence[QueuedItem], file: Path | None = None, least: int = 3, **rest: Any) -> Promotion:
     return propose(items, str(file) if file else None, SPACES, least, **rest)
 
 
@@ -144,6 +145,7 @@ def test_rejected_look_alikes_are_suppressed_and_accepted_ones_are_not(file):
     for one in suppressed:
         middle = np.frombuffer(one.embedding, "<f2").astype(float)
         for item in items:
+            assert item.item.embedding
             vector = np.frombuffer(item.item.embedding, "<f2").astype(float)
             near = vector @ middle / np.linalg.norm(middle) >= one.cosine
             assert near == (item.item.name == "puddle")
