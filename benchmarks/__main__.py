@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, print one table, leave JSON and plots in ``benchmarks/results``.
+"""``python -m benchmarks``: measure, print one table, leave JSON and plots in ``build/benchmarks``.
 
 ``make bench`` runs them all. On a machine that does other work, too, add ``--cpu-seconds``: one thread, and the CPU
 seconds of the work in place of those on the clock.

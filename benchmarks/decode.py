@@ -4,7 +4,7 @@
 at several distances, without and with B-frames, and takes the same frames with each reader in turn: ours, OpenCV (grab
 every frame, retrieve those that are wanted), PyAV (decode every frame), torchcodec and decord where they are installed.
 Frames are taken at several phases, from in step with the key frames to just before the next one. It prints CPU seconds,
-means over the phases and rounds, and writes them with a plot into ``benchmarks/results``.
+means over the phases and rounds, and writes them with a plot into ``build/benchmarks``.
 """
 
 import argparse
@@ -116,7 +116,7 @@ def encode(clip: Clip, path: Path) -> None:
         for number in range(RATE * SECONDS):
             left = 3 * number % width
             picture = cv2.add(texture[:, left : left + width], grain[number % len(grain)])
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture, np.uint8), format="rgb24")))
         container.mux(stream.encode())
 
 

@@ -215,9 +215,11 @@ def of_duckdb(root: Path) -> Read:
     import duckdb
 
     query = f"SELECT split, frame_id, height, width, instances FROM read_parquet('{root}/data/*.parquet')"
+    with duckdb.connect() as connection:
+        rows = connection.execute(query).fetchall()
     return {
         (split, frame): _of_rows({"height": height, "width": width}, instances)
-        for split, frame, height, width, instances in duckdb.sql(query).fetchall()
+        for split, frame, height, width, instances in rows
     }
 
 

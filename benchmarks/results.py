@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "build" / "benchmarks"
 """Not kept in the repository: figures belong to a machine. ``docs/benchmarks.md`` shows the newest of ours."""
 
 Figures = Mapping[str, object]
@@ -108,7 +108,7 @@ def ratio(slow: list[float], fast: list[float]) -> float:
 
 def write_results(name: str, figures: Figures) -> Path:
     """Write figures with machine, versions and date to ``results/<name>.json``."""
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"measured": about(), **figures}, indent=1) + "\n", encoding="utf-8")
     return path

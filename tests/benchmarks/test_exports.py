@@ -24,4 +24,5 @@ def test_every_reader_gives_back_what_was_judged(fleet, tmp_path, form):
     for cell in read:
         assert not cell.problem, cell
         assert cell.splits and cell.names, cell
+        assert cell.box_error is not None and cell.mask_iou is not None
         assert cell.box_error <= 2 and cell.mask_iou >= 0.75, cell

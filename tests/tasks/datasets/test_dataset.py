@@ -131,7 +131,7 @@ def test_coco_polygons_as_pycocotools_reads_them(fleet, tmp_path):
     wanted = {frame: [(name, fill(mask)[0]) for name, mask in of] for frame, of in truth(fleet).items()}
     assert_masks(found, wanted)
     holes = [int(fill(mask)[0].sum() - mask.sum()) for of in truth(fleet).values() for _, mask in of]
-    assert (manifest.losses.holes, manifest.losses.hole_pixels) == (np.count_nonzero(holes), sum(holes)) > (0, 0)
+    assert (manifest.losses.holes, manifest.losses.hole_pixels) == (int(np.count_nonzero(holes)), sum(holes)) > (0, 0)
     assert manifest.losses.divided == 0 and any("holes" in limit for limit in manifest.limits)
 
 
@@ -147,9 +147,9 @@ def test_polygons_give_any_mask_without_holes_back(seed):
 
 def frames_like(mask: Mask) -> DatasetFrame:
     """A frame with one label of this mask."""
-    blank = {field.name: None for field in fields(Label)}
+    blank: dict[str, Any] = {field.name: None for field in fields(Label)}
     label = Label(**(blank | {"mask_rle": encode_mask(mask), "role": Role.OBJECT, "name": "thing"}))
-    rest = {field.name: None for field in fields(DatasetFrame)}
+    rest: dict[str, Any] = {field.name: None for field in fields(DatasetFrame)}
     return DatasetFrame(**(rest | {"height": mask.shape[0], "width": mask.shape[1], "labels": (label,)}))
 
 

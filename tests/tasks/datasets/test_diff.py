@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     return judged_fleet(archive, scan_fleet(archive, root / "tables"))
 
 
-def build(fleet: Judged, out: Path, **changes: object) -> str:
+def build(fleet: Judged, out: Path, **changes: Any) -> str:
     options = replace(DatasetOptions(fleet.tables, DatasetFormat.PARQUET), **changes)
     build_dataset(fleet.walk, str(out), options)
     return str(out)

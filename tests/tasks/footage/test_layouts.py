@@ -140,8 +140,8 @@ def info(start: datetime) -> str:
 def test_bdd100k(tmp_path: Path, s3: str, remote: bool) -> None:
     root = tmp_path / "bdd100k"
     for number in range(2):
-        video = write_video(root / "videos" / "train" / f"{number}.mp4")
-        video.rename(video.with_suffix(".mov"))
+        made = write_video(root / "videos" / "train" / f"{number}.mp4")
+        made.rename(made.with_suffix(".mov"))
         write(root / "images" / "100k" / "train" / f"{number}.jpg", image_bytes(number))
         write(root / "info" / "100k" / "train" / f"{number}.json", info(DAY + timedelta(hours=number)))
     images, *videos = opened(upload(root, f"{s3}/bdd100k") if remote else root)

@@ -111,6 +111,7 @@ def test_scanned_is_read_back(tmp_path: Path, name: str, codec: str) -> None:
         some = list(range(step - 1, 60, step))
         for number, picture in zip(some, video_frames(str(video), some), strict=True):
             assert number_of(picture) == number  # type: ignore[arg-type]
+            assert isinstance(picture, np.ndarray)
             assert np.array_equal(picture, everything[number]) or not exact
     source = listed(video)
     for frame in scanned(source):

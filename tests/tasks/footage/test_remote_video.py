@@ -42,12 +42,13 @@ def long_video(path: Path, pieces: int, piece: bytes, **options: str) -> Path:
     with av.open(str(short)) as old, av.open(str(path), "w", options=options) as new:
         stream = new.add_stream_from_template(old.streams.video[0])
         packets = [packet for packet in old.demux(video=0) if packet.size]
-        length = round(PIECE / 30 / packets[0].time_base)
-        times = [(packet.pts, packet.dts) for packet in packets]
+        time_base = packets[0].time_base
+        length = round(PIECE / 30 / time_base)
+        times = [(packet.pts or 0, packet.dts or 0) for packet in packets]
         for number in range(pieces):
             for packet, (pts, dts) in zip(packets, times, strict=True):
                 packet.pts, packet.dts, packet.stream = pts + number * length, dts + number * length, stream
-                packet.time_base = old.streams.video[0].time_base
+                packet.time_base = time_base
                 new.mux(packet)
     short.unlink()
     return path
