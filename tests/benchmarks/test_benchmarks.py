@@ -73,7 +73,9 @@ def test_growth_of_names_and_regions(tmp_path):
 @pytest.mark.whole
 def test_memory_is_that_of_the_command_alone():
     held = np.ones(60_000_000)  # 460 MiB here, which the system counts as the child's, too
-    assert 10 < results.run_command(["--help"]).peak_mib < held.nbytes / 2**20 / 2
+    # On a busy machine a short command may end before it is looked at.
+    peak = max(results.run_command(["--help"]).peak_mib for _ in range(3))
+    assert 10 < peak < held.nbytes / 2**20 / 2
 
 
 def test_a_command_that_fails_says_why():

@@ -77,7 +77,7 @@ def test_a_dataset_is_built_of_what_was_judged(scanned: Path, tmp_path: Path) ->
         opened.decide("ann", items, Verdict.RELABEL, "road junk")
     built = clipomaly.build_dataset(queue, scanned, tmp_path / "dataset", "coco", split="1/0/0", names=["road junk"])
     assert built.manifest.objects == ("road junk",)
-    with pytest.raises(clipomaly.UserError, match="coco, yolo-seg"):
+    with pytest.raises(clipomaly.UserError, match="coco, coco-polygons, yolo-seg"):
         clipomaly.build_dataset(queue, scanned, tmp_path / "other", "voc")
 
 

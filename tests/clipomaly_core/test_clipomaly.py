@@ -188,7 +188,9 @@ def test_a_frame_of_another_form_is_one_line(any_model, frame):
 def test_bfloat16_on_a_cpu_finds_much_the_same():
     frames = [sample_scene(seed, (180, 320)).image for seed in (9_500_002, 9_500_007)]
     found = {
-        precision: Clipomaly.load(device="cpu", options=replace(default_options("nano"), precision=precision))(frames)
+        precision: Clipomaly.load("nano", device="cpu", options=replace(default_options("nano"), precision=precision))(
+            frames
+        )
         for precision in ("auto", "bfloat16")
     }
     for exact, rough in zip(found["auto"], found["bfloat16"], strict=True):

@@ -63,5 +63,5 @@ def test_status_of_a_wrong_place_names_the_nearest_tables(clipomaly, scanned, tm
 
 
 def test_status_where_there_are_no_tables_far_and_wide(clipomaly, tmp_path):
-    ran = clipomaly("status", tmp_path / "a" / "b")
+    ran = clipomaly("status", tmp_path / "a/b/c/d/e/f")  # far from the tables of other tests
     assert ran.code == 1 and "scan into it first, or check the address" in " ".join(ran.err.split())
