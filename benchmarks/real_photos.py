@@ -4,8 +4,8 @@
 
 Photos at an odd position in sorted order (the first is 1) are those to choose options on, the others those to report
 on; ``--all-report`` reports on all photos of another set. Clips are scanned frame after frame, as ``scan`` does at one
-frame a second. Figures go to ``results/real_photos.json``, and ``--sheet FOLDER`` draws every photo with its truth and
-what was found, those to choose on and those to report on apart.
+frame a second. Figures go to ``build/benchmarks/real_photos.json``, and ``--sheet FOLDER`` draws every photo with its
+truth and what was found, those to choose on and those to report on apart.
 """
 
 import argparse

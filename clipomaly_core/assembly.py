@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from clipomaly_core.cut_out import cut_out
 from clipomaly_core.edges import follow_edges
 from clipomaly_core.masks import Mask, bounding_box, mask_at_frame_size
 from clipomaly_core.naming import RegionName
@@ -68,7 +69,10 @@ def frame_result(findings: Findings, words: PromptedVocabulary, options: Options
             ]
             if not any(overlaps):  # outside of every region with this name: the known classes keep these pixels
                 continue
-            mask = mask_at_frame_size(part.mask, size)
+            if options.edges == "grabcut":
+                mask = cut_out(findings.frame, part.mask, findings.score)
+            else:
+                mask = mask_at_frame_size(part.mask, size)
             full_labels[mask] = label
             masks.append(mask)
             region, name = findings.regions[int(np.argmax(overlaps))]

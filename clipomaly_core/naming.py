@@ -25,7 +25,8 @@ class RegionName:
     ``candidate`` is the number of a candidate name; ``None`` where no name is clear and near enough.
     ``reassigned_known`` is true where a known class fits the region better than any candidate, or almost as well: see
     ``Options.reassign_known_margin``. ``reason`` says why there is no name: ``margin``, the best two are too close;
-    ``distance``, all are too far; ``candidates``, there are none; ``None`` where there is a name.
+    ``distance``, all are too far; ``candidates``, there are none; ``known``, a
+    known class fits better, but the region is too anomalous for it; ``None`` where there is a name.
     """
 
     candidate: int | None

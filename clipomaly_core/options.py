@@ -10,7 +10,7 @@ from clipomaly_core.weights import NANO, ROAD
 
 Candidates = Literal["dictionary", "clip-tagger", "ram"]
 CANDIDATES: tuple[str, ...] = get_args(Candidates)
-Edges = Literal["bilinear", "guided"]
+Edges = Literal["bilinear", "guided", "grabcut"]
 EDGES: tuple[str, ...] = get_args(Edges)
 Precision = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[str, ...] = get_args(Precision)
@@ -62,13 +62,16 @@ class Options:
         again as well, which is the paper's segmentation over known classes and candidates.
     reassign_known_margin: a region becomes known again unless the cosine of its best candidate exceeds that of its best
         known class by more than this, in [0, 1]; 0 is the paper's. It removes many false finds and few true ones.
+    certain_threshold: a region that reaches this score, with contrast, somewhere stays an anomaly even where a known
+        class fits it better than every name, in [0, 1]; it is then an "unknown object". ``None``: none does.
     known_cosine: candidates whose text embedding is at least so near to that of a known class are left out.
     candidates: where the candidate names of a frame come from: ``dictionary``, all of it; ``clip-tagger``, those names
         of it that this CLIP recognises in the frame; ``ram``, what the Recognize Anything package recognises. Names
         that users gave or promoted are always added to those of a tagger.
     tags: at most so many names of the ``clip-tagger`` a frame.
     tagger_weights: path or URL of the weights of ``ram``.
-    edges: ``bilinear``: scores are enlarged to the frame as they are; ``guided``: they also follow its edges.
+    edges: ``bilinear``: scores and instances are enlarged to the frame as they are; ``guided``: scores also follow its
+        edges; ``grabcut``: instances are cut out along its colours.
     precision: number format of the image tower; ``auto``: bfloat16 on an accelerator, float32 on a CPU. A CPU that
         has bfloat16, as ``clipomaly doctor`` tells, runs a real CLIP about twice as fast with it.
     """
@@ -97,6 +100,7 @@ class Options:
     name_cosine: float = 0.0
     reassign_known: ReassignKnown = "pixel"
     reassign_known_margin: float = 0.0
+    certain_threshold: float | None = None
     known_cosine: float = 0.97
     candidates: Candidates = "dictionary"
     tags: int = 64
@@ -139,8 +143,10 @@ class Options:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be 0 or greater.")
         if self.finds_per_hour is not None and not self.finds_per_hour > 0:
             raise UsageError(f"Option finds_per_hour is {self.finds_per_hour}: it must be greater than 0.")
-        if self.peak_threshold is not None and not 0 <= self.peak_threshold <= 1:
-            raise UsageError(f"Option peak_threshold is {self.peak_threshold}: it must lie in 0 to 1.")
+        for name in ("peak_threshold", "certain_threshold"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise UsageError(f"Option {name} is {value}: it must lie in 0 to 1.")
 
 
 _BUILT_IN = Options(
@@ -179,6 +185,8 @@ def default_options(model: str) -> Options:
             fusion=3.3,
             crop_size=224,
             naming_scale=80.0,
-            reassign_known_margin=0.03,
+            reassign_known_margin=0.02,
+            certain_threshold=0.9999,
+            edges="grabcut",
         )
     return Options()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from clipomaly_core.anomaly_regions import logit
 from clipomaly_core.crops import context_crop, masked_crop
 from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.masks import bounding_box, mask_at_frame_size
@@ -36,7 +37,7 @@ def name_frame_regions(
         words: known classes and candidate names.
         allowed: (B, N) bool, the candidates of each frame; all where ``None``.
         encoder: embeds the crops.
-        options: context, region_weight and what ``name_regions`` reads.
+        options: context, region_weight, certain_threshold and what ``name_regions`` reads.
 
     Returns:
         A name for each region of each frame. Suppressed regions are marked as reassigned to the known classes.
@@ -64,6 +65,10 @@ def name_frame_regions(
     own = None if allowed is None else allowed.repeat_interleave(counts, dim=0)
     recall = words.recall(embedded)
     named = name_regions(embedded, crops, words.known, words.candidates, words.names, options, own, recall)
+    if options.certain_threshold is not None:
+        least = logit(options.certain_threshold)
+        peaks = [region.peak for found in regions for region in found]
+        named = [_certain(name) if peak > least else name for name, peak in zip(named, peaks, strict=True)]
     suppressed = words.suppressed(embedded, [name.best for name in named])
     if recall is not None:  # what looks like an accepted thing is one, though it looks like a rejected one, too
         certain = recall.certain.tolist()
@@ -73,6 +78,13 @@ def name_frame_regions(
         for name, hit in zip(named, suppressed, strict=True)
     )
     return [[next(rest) for _ in found] for found in regions]
+
+
+def _certain(name: RegionName) -> RegionName:
+    """The name of a region that no known class may take."""
+    if not name.reassigned_known:
+        return name
+    return replace(name, candidate=None, reassigned_known=False, reason="known")
 
 
 def _crops(frame: Frame, region: Region, encoder: FrameEncoder, options: Options) -> tuple[Frame, Frame]:

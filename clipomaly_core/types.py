@@ -30,7 +30,7 @@ class Instance:
     pixels; ``score`` and ``score_max`` are the mean and greatest anomaly score in the mask, in [0, 1];
     ``embedding`` is (D,) float32, L2-normalised, in the space of the text embeddings. ``evidence`` is the greatest
     logit of the anomaly score in its region, with the contrast to its surroundings: what thresholds decide on.
-    ``name_reason`` says why the name is "unknown object": ``margin``, ``distance`` or ``candidates``.
+    ``name_reason`` says why the name is "unknown object": ``margin``, ``distance``, ``candidates`` or ``known``.
     """
 
     name: str

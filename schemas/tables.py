@@ -115,7 +115,8 @@ DESCRIPTIONS: dict[Table, dict[str, str]] = {
         "`unknown object` if none is clear",
         "track_name_score": "probability of the best name of the track, in [0, 1]",
         "name_reason": "why the name is `unknown object`: `margin` (the best two are too close), `distance` (all are "
-        "too far) or `candidates` (there are none); null if there is a name",
+        "too far), `candidates` (there are none) or `known` (a known class fits better, but not for so high "
+        "a score); null if there is a name",
         "name_source": "where the name comes from, such as the dictionary",
         "anomaly_score": "mean anomaly score over the mask, in [0, 1]",
         "anomaly_score_max": "largest anomaly score in the mask, in [0, 1]",

@@ -14,7 +14,8 @@ _LEFT_OUT = 0.5
 """Probability of a name that is not among the five of a sighting, as a share of the least of them."""
 _SHARP = 100.0
 """Variance of the Laplacian at which a sighting counts half as much as a perfectly sharp one."""
-_FAR = "distance"
+_NAMELESS = ("distance", "known")
+"""Reasons of sightings that say that no name is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def track_name(votes: Sequence[Vote], margin: float) -> TrackName | None:
 
     Returns:
         ``None`` where no sighting has a name to vote for. "unknown object" where the best two are too close, or where
-        sightings with half of the weight are far from every name.
+        sightings with half of the weight are far from every name, or nearer to a known class.
     """
     voting = [vote for vote in votes if vote.names]
     names = sorted({name.name for vote in voting for name in vote.names})
@@ -58,7 +59,7 @@ def track_name(votes: Sequence[Vote], margin: float) -> TrackName | None:
     order = np.argsort(-probability, kind="stable")
     best = float(probability[order[0]])
     second = float(probability[order[1]]) if len(order) > 1 else 0.0
-    far = sum(vote.weight for vote in voting if vote.reason == _FAR)
+    far = sum(vote.weight for vote in voting if vote.reason in _NAMELESS)
     clear = best - second >= margin and far < weights.sum() / 2
     # Names that no sighting had among its five had a share, too: the best name gets no more than it had on average.
     score = min(best, float(np.exp(mean[order[0]])))

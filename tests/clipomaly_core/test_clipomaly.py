@@ -256,6 +256,26 @@ def test_nano_finds_and_names_planted_objects(nano):
 NANO_FOUND, NANO_NAMED, NANO_FALSE = 0.5, 0.3, 0.5
 
 
+def test_a_region_of_a_very_high_score_is_no_known_class(any_model, random_weights):
+    options = {"threshold": any_model.options.threshold, "reassign_known_margin": 1.0}
+    assert not make_model(random_weights, **options)([frame_of(1)])[0].instances
+    certain = make_model(random_weights, **options, certain_threshold=options["threshold"])
+    kept = certain([frame_of(1)])[0].instances
+    assert {(one.name, one.name_reason) for one in kept} == {("unknown object", "known")}
+    assert all(one.names for one in kept)
+
+
+def test_instances_are_cut_out_where_that_is_asked_for(any_model, random_weights):
+    frame = frame_of(1)
+    cut = make_model(random_weights, threshold=any_model.options.threshold, edges="grabcut")
+    [plain], [result] = any_model([frame]), cut([frame])
+    assert len(result.instances) == len(plain.instances) > 0
+    assert {one.area for one in result.instances} != {one.area for one in plain.instances}
+    for one in result.instances:
+        assert one.area == np.count_nonzero(one.mask)
+    np.testing.assert_array_equal(result.anomaly_score, plain.anomaly_score)
+
+
 @pytest.mark.whole
 def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
     from dataclasses import replace
