@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from flows.engines import Engine, EngineGone
 from flows.parameters import ScanParameters
 from flows.steps import one_line
-from flows.worker_check import WorkerState, look, unfit, what_to_look_at
+from flows.worker_check import WorkerState, look, unfit, wanted_for
 from tasks.errors import UserError
 
 log = logging.getLogger("clipomaly.night")
@@ -62,31 +62,39 @@ def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: b
             )
         with _entered(runner):
             client = runner.client
-            fit = _fit_dask_workers(client, parameters)
+            fit = _fit_dask_workers(client, parameters, again)
             gone = (CancelledError, FutureCancelled, ClosedClientError, CommClosedError)
+
+            def is_there() -> bool:
+                """Whether the scheduler answers and has a worker that shards may go to."""
+                return client.status == "running" and any(fit is None or name in fit for name in _workers_at(client))
+
             with annotate(workers=fit) if fit else nullcontext():
-                yield Engine(runner, lambda: client.status == "running", gone)
+                yield Engine(runner, is_there, gone)
 
 
 def _knock(client: Callable[..., Any], address: str) -> None:
     client(address, set_as_default=False).close()
 
 
-def _fit_dask_workers(client: Any, parameters: ScanParameters) -> list[str] | None:
+def _workers_at(client: Any) -> list[str]:
+    return list(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _fit_dask_workers(client: Any, parameters: ScanParameters, again: bool) -> list[str] | None:
     """The workers that can scan; None if all can, and workers that come later may be used too."""
 
-    def some() -> list[str]:
-        there = list(client.scheduler_info(n_workers=-1)["workers"])
+    def fit() -> list[str] | None:
+        there = _workers_at(client)
         if not there:
             raise OSError("it has none")
-        return there
+        states: dict[str, WorkerState | BaseException]
+        with wanted_for(parameters) as wanted:
+            states = client.run(look, wanted, workers=there, on_error="return")
+        bad = _warn_of_unfit(states, again)
+        return [name for name in states if name not in bad] if bad else None
 
-    there = _patiently(f"workers of the Dask scheduler at {client.scheduler.address}", some, again=True)
-    states: dict[str, WorkerState | BaseException] = client.run(
-        look, *what_to_look_at(parameters), workers=there, on_error="return"
-    )
-    bad = _warn_of_unfit(states)
-    return [name for name in states if name not in bad] if bad else None
+    return _patiently(f"workers of the Dask scheduler at {client.scheduler.address}", fit, again=True)
 
 
 @contextmanager
@@ -120,40 +128,48 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
         return bool(ray.is_initialized())
 
     with _entered(runner, lambda enter: _patiently(what, enter, again)):
-        if address:
-            _check_ray_nodes(ray, parameters)
         resources: dict[str, float] = ray.cluster_resources()
-        with remote_options(num_gpus=1 if resources.get("GPU") else 0):
+        options: dict[str, Any] = {"num_gpus": 1 if resources.get("GPU") else 0}
+        if address:
+            fit = _patiently(f"nodes of the {what}", lambda: _fit_ray_nodes(ray, parameters, again), again)
+            if fit:
+                options["label_selector"] = {"ray.io/node-id": f"in({','.join(fit)})"}
+        with remote_options(**options):
             yield Engine(runner, is_there, (ConnectionError, RaySystemError))
 
 
-def _check_ray_nodes(ray: Any, parameters: ScanParameters) -> None:
+def _fit_ray_nodes(ray: Any, parameters: ScanParameters, again: bool) -> list[str] | None:
+    """The ids of the nodes that can scan; None if all can, and nodes that come later may be used too."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     states: dict[str, WorkerState | BaseException] = {}
-    for node in ray.nodes():
-        if not node["Alive"]:
-            continue
-        there = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
-        asked = ray.remote(look).options(num_cpus=0, scheduling_strategy=there).remote(*what_to_look_at(parameters))
-        try:
-            states[node["NodeManagerAddress"]] = ray.get(asked, timeout=_CALM_SECONDS)
-        except Exception as error:
-            states[node["NodeManagerAddress"]] = _cause(error)
-    _warn_of_unfit(states)
+    ids: dict[str, str] = {}
+    with wanted_for(parameters) as wanted:
+        for node in ray.nodes():
+            if not node["Alive"]:
+                continue
+            there = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
+            asked = ray.remote(look).options(num_cpus=0, scheduling_strategy=there).remote(wanted)
+            name = f"{node['NodeManagerAddress']} (node {node['NodeID'][:8]})"
+            ids[name] = node["NodeID"]
+            try:
+                states[name] = ray.get(asked, timeout=_CALM_SECONDS)
+            except Exception as error:
+                states[name] = error
+    if not states:
+        raise OSError("it has none")
+    bad = _warn_of_unfit(states, again)
+    return [ids[name] for name in states if name not in bad] if bad else None
 
 
-def _cause(error: BaseException) -> BaseException:
-    """The cause of a cluster's error: a missing package is the last line of a longer text."""
-    last = str(error).strip().splitlines()[-1] if str(error).strip() else ""
-    return ImportError(last.partition(": ")[2]) if "ModuleNotFoundError" in last else error
-
-
-def _warn_of_unfit(states: dict[str, WorkerState | BaseException]) -> dict[str, str]:
+def _warn_of_unfit(states: dict[str, WorkerState | BaseException], again: bool) -> dict[str, str]:
+    """The workers that cannot scan, with the reason. Raises UserError if none can, or, with ``again``, OSError: after
+    a cluster has restarted, the others may not be back yet."""
     bad = unfit(states)
     if len(bad) == len(states):
         name, reason = next(iter(bad.items()))
-        raise UserError(f"No worker can scan. Worker {name} {reason}.")
+        told = f"No worker can scan. Worker {name} {reason}."
+        raise OSError(told) if again else UserError(told)
     for name, reason in bad.items():
         log.warning("worker %s gets no shard: it %s", name, reason)
     return bad

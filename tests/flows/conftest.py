@@ -43,7 +43,12 @@ def many_scanned(many_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     tables = tmp_path_factory.mktemp("many-scanned") / "tables"
     parameters = ScanParameters(
-        archive=str(many_clips), tables=str(tables), fps=2, shard_minutes=0.01, no_reference=True
+        archive=str(many_clips),
+        tables=str(tables),
+        model="nano",
+        fps=2,
+        shard_minutes=0.01,
+        no_reference=True,
     )
     assert run_scan(parameters).finished == 18
     return tables
