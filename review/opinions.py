@@ -1,13 +1,13 @@
 """Second opinions, given without knowing the first decision, and how well reviewers agree."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 from sqlalchemy import Connection, exists, insert, select, update
 
+from review.alpha import nominal_alpha
 from review.changes import Change, apply_changes, lock_items, read_rows, unknown_item
 from review.errors import BadInputError, ConflictError
 from review.names import same_name
@@ -169,10 +169,9 @@ def agreement(connection: Connection) -> Agreement:
         of_item = labels.setdefault(row["item_id"], {row["decided_by"]: _label(row["verdict"], row["decided_name"])})
         of_item[row["reviewer"]] = _label(row["said"], row["said_name"])
     agreed = sum(len(set(said.values())) == 1 for said in labels.values())
+    alpha = nominal_alpha(said.values() for said in labels.values())
     states = connection.scalars(select(items.c.second).where(items.c.second.is_not(None))).all()
-    return Agreement(
-        len(labels), agreed, _alpha(labels.values()), states.count(Second.WANTED), states.count(Second.DISAGREED)
-    )
+    return Agreement(len(labels), agreed, alpha, states.count(Second.WANTED), states.count(Second.DISAGREED))
 
 
 def same_label(one: tuple[Verdict | None, str | None], other: tuple[Verdict | None, str | None]) -> bool:
@@ -185,21 +184,6 @@ def same_label(one: tuple[Verdict | None, str | None], other: tuple[Verdict | No
 
 def _label(verdict: str, name: str | None) -> str:
     return f"name {' '.join(name.casefold().split())}" if name else f"verdict {verdict}"
-
-
-def _alpha(labels: Iterable[dict[str, str]]) -> float | None:
-    items_of = list(labels)
-    reviewers = sorted({reviewer for said in items_of for reviewer in said})
-    values = sorted({label for said in items_of for label in said.values()})
-    if len(items_of) < 2 or len(values) < 2:
-        return None
-    import krippendorff
-
-    data = np.full((len(reviewers), len(items_of)), np.nan)
-    for column, said in enumerate(items_of):
-        for reviewer, label in said.items():
-            data[reviewers.index(reviewer), column] = values.index(label)
-    return float(krippendorff.alpha(reliability_data=data, level_of_measurement="nominal"))
 
 
 def _said(connection: Connection, item_ids: Sequence[str]) -> list[Opinion]:
