@@ -41,6 +41,11 @@ def has_secret(url: str) -> bool:
     return masked(url) != url
 
 
+def has_password(url: str) -> bool:
+    """Whether a URL begins with a user and a password, whatever its path holds."""
+    return _PASSWORD.match(url) is not None
+
+
 def printable(text: str) -> str:
     """The text on one line, with characters that a terminal would obey (escapes, new lines, changes of direction)
     written out, as ``\\x1b``.

@@ -2,7 +2,11 @@
 
 from clipomaly_core.errors import UsageError, UserError
 
-__all__ = ["DeniedError", "MissingExtraError", "SourceError", "UsageError", "UserError"]
+__all__ = ["BadUrlError", "DeniedError", "MissingExtraError", "SourceError", "UsageError", "UserError"]
+
+
+class BadUrlError(UserError):
+    """A URL that no storage can be asked for, whenever it is tried."""
 
 
 class SourceError(Exception):

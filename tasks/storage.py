@@ -2,12 +2,18 @@
 
 import os
 import re
+import tarfile
 import uuid
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from threading import get_ident
 from typing import Any
 
 from fsspec import AbstractFileSystem, filesystem, get_filesystem_class
@@ -15,21 +21,23 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.config import conf
 from fsspec.core import split_protocol
 from fsspec.implementations.local import LocalFileSystem
-from fsspec.registry import known_implementations
+from fsspec.utils import infer_compression
 
 from clipomaly_core.errors import UserError
-from schemas.safe_text import has_secret, masked
+from schemas.safe_text import has_password, has_secret, masked
+from tasks.chained_urls import PACKED, split_chain
+from tasks.errors import BadUrlError
 from tasks.names import on_disk, printable
 from tasks.storage_errors import is_missing, is_there_already, storage_errors
 
 _THREADS = 16
+_PACKED_FILES = 16  # held open at once
 _YEAR_9999 = 253_370_764_800
 
 # botocore waits twice as long before each new try, up to 20 s, and a random share of that.
 _S3 = {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, "read_timeout": 30}}
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}")
-_CHAINED = re.compile(r"::[a-z0-9+.-]+://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,13 @@ class Location:
 
     def child(self, name: str) -> "Location":
         """The place ``name``, a path relative to this one."""
-        path = f"{self.path.rstrip('/')}/{name}"
-        url = printable(f"file://{path}") if is_local(self.fs) else f"{self.url.rstrip('/')}/{name}"
-        return Location(self.fs, path, url)
+        path = f"{self.path.rstrip('/')}/{name}" if self.path else name
+        if is_local(self.fs):
+            return Location(self.fs, path, printable(f"file://{path}"))
+        inside, packed = split_chain(self.url)
+        if packed:
+            return Location(self.fs, path, f"{inside}{'' if inside.endswith('/') else '/'}{name}::{packed}")
+        return Location(self.fs, path, f"{self.url.rstrip('/')}/{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,36 +74,76 @@ class Entry:
 def locate(place: str | os.PathLike[str]) -> Location:
     """Open the filesystem of any fsspec URL or local path.
 
-    Listings are not cached: other workers write while this one reads. Raises UserError for a URL that
-    cannot be served.
+    Listings are not cached: other workers write while this one reads. ``zip://`` and ``tar://`` before ``::`` and
+    another URL name a place in a packed file, which can only be read.
+
+    Raises BadUrlError for a URL that cannot be served, UserError when its storage is out of reach.
     """
     url = os.fspath(place)
-    if has_secret(url):
-        raise UserError(
+    if _holds_secret(url):
+        raise BadUrlError(
             "The URL holds a password, which would be written into every row. Give credentials by the "
             "environment or the fsspec configuration instead."
         )
-    if _CHAINED.search(url) or url.partition("::")[0] in known_implementations:
-        raise UserError(f"Chained URLs cannot be read: {url}. Unpack it, or name the inner storage directly.")
+    inside, packed = split_chain(url)
+    if packed:
+        return _in_packed_file(inside, locate(packed))
+    protocol = split_protocol(url)[0] or "file"
+    if "::" in protocol:
+        chained = " and ".join(f"{name}://" for name in PACKED)
+        raise BadUrlError(f"Cannot open {url}: of chained URLs, {chained} are read. Name the storage itself.")
     try:
         # Not url_to_fs, which takes "::" in a name for a chain.
-        protocol = split_protocol(url)[0] or "file"
         kind = get_filesystem_class(protocol)
         told = kind._get_kwargs_from_urls(url)
-        fs = filesystem(protocol, **{**told, "use_listings_cache": False, **_options(url)})
+        fs = filesystem(protocol, **{**told, **_options(protocol)})
         path = on_disk(fs._strip_protocol(url)) if is_local(fs) else fs._strip_protocol(url)
     except (ImportError, ValueError) as error:
-        raise UserError(f"Cannot open {url}: {reason(error)}") from error
+        raise BadUrlError(f"Cannot open {url}: {reason(error)}") from error
+    except storage_errors() as error:  # of those that connect at once
+        raise _out_of_reach(url, error) from error
     return Location(fs, path, printable(fs.unstrip_protocol(path)) if is_local(fs) else url)
 
 
-def _options(url: str) -> dict[str, Any]:
-    """How patient to be with S3, where the user's fsspec configuration does not say."""
+def _holds_secret(url: str) -> bool:
+    """Whether a URL holds a password or key where its protocol reads one: names of files may look like anything."""
     protocol = split_protocol(url)[0]
+    return has_secret(url) if protocol in ("http", "https") else protocol is not None and has_password(url)
+
+
+def _in_packed_file(inside: str, packed: Location) -> Location:
+    protocol, name = inside.split("://", 1)
+    try:
+        etag = entry("", packed.fs.info(packed.path)).etag
+        fs = _packed_file(protocol, packed.url, etag, get_ident())
+    except storage_errors() as error:
+        raise cannot_read(packed, error) from error
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError) as error:
+        raise UserError(f"{packed.url} is no whole {protocol} file: {reason(error)}.") from error
+    path = fs._strip_protocol(name)
+    if protocol == "tar" and fs.ls("", detail=False) == ["."]:  # all of it is named ./car1/clip.mp4
+        path = f"./{path}".rstrip("/")
+    return Location(fs, path, f"{inside}::{packed.url}")
+
+
+@lru_cache(maxsize=_PACKED_FILES)
+def _packed_file(protocol: str, url: str, etag: str, thread: int) -> AbstractFileSystem:
+    """A packed file that is opened once for all that lies in it, as long as it stays the same. Each thread has its own,
+    because reading moves a position that all files in it share."""
+    packed = locate(url)
+    more = {"compression": infer_compression(packed.path)} if protocol == "tar" else {}
+    return filesystem(protocol, fo=packed.fs.open(packed.path, "rb"), skip_instance_cache=True, **more)
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """No cache of listings, and how patient to be with S3, where the user's fsspec configuration does not say."""
+    if protocol in ("sftp", "ssh"):
+        return {}  # takes every option for one of the connection, and has no cache
     if protocol not in ("s3", "s3a"):
-        return {}
+        return {"use_listings_cache": False}
     # A copy: botocore writes into what it is given.
-    return deepcopy({name: value for name, value in _S3.items() if name not in conf.get(protocol, {})})
+    told = {name: value for name, value in _S3.items() if name not in conf.get(protocol, {})}
+    return deepcopy({"use_listings_cache": False, **told})
 
 
 def is_local(fs: AbstractFileSystem) -> bool:
@@ -117,6 +169,8 @@ def entry(name: str, info: dict[str, Any]) -> Entry:
     modified = _modified(info)
     size = int(info.get("size") or 0)
     etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
+    if "CRC" in info:  # in a ZIP file, whose times are too coarse to tell a change
+        etag = f"{size:x}-{info['CRC']:08x}"
     return Entry(name, size, etag or f"{size:x}-{round(modified.timestamp() * 1e6):x}", modified)
 
 
@@ -130,6 +184,8 @@ def _modified(info: dict[str, Any]) -> datetime:
             value = datetime.fromisoformat(value)
         if isinstance(value, datetime):
             return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    with suppress(TypeError, ValueError):  # of a ZIP file: year to second, or digits that are no date
+        return datetime(*info.get("date_time", ()), tzinfo=UTC)
     return datetime.fromtimestamp(0, UTC)
 
 
@@ -288,4 +344,9 @@ def exists(place: Location) -> bool:
 
 def cannot_read(place: Location, error: Exception) -> UserError:
     """The one line for a place that cannot be read."""
-    return UserError(f"Cannot read {place.url}: {reason(error)}. Check the address and your access to it.")
+    return _out_of_reach(place.url, error)
+
+
+def _out_of_reach(url: str, error: Exception) -> UserError:
+    why = reason(error).rstrip(".")
+    return UserError(f"Cannot read {url}: {why}. Check the address and your access to it.")

@@ -15,6 +15,7 @@ from clipomaly_core.lemma import lemma
 from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
 from schemas.geometry import box_iou
 from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem
+from tasks.chained_urls import file_name
 from tasks.datasets.instance_rows import FrameKey, InstanceRow, boxes_on_frames, corners, own_row, rows_of_tracks
 from tasks.datasets.judged_items import ROLES, JudgedItem, judged_item
 from tasks.datasets.split import Shares, split_drives
@@ -253,7 +254,7 @@ def _frame(row: InstanceRow, labels: tuple[Label, ...], unlabelled: int, split: 
 
 def _frame_id(source_uri: str, frame_index: int) -> str:
     """The source's name and the frame's number for people, and a hash of both for uniqueness."""
-    stem = posixpath.splitext(posixpath.basename(source_uri.rstrip("/")))[0]
+    stem = posixpath.splitext(file_name(source_uri))[0]
     digest = hashlib.sha256(f"{source_uri}\0{frame_index}".encode()).hexdigest()[:12]
     return f"{slug(stem)}-{frame_index:06d}-{digest}"
 

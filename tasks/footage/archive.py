@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
+from tasks.chained_urls import split_chain
 from tasks.errors import UsageError
 from tasks.footage.capture_time import is_ahead, time_in_folders, time_in_name
 from tasks.footage.image_files import IMAGE_SUFFIXES, folder_etag, image_members, is_image
@@ -25,7 +26,7 @@ from tasks.footage.sources import SOURCES, Sources
 from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, Part, of_inventory, walk
 from tasks.names import printable
-from tasks.storage import Entry, Location, cannot_read, entry, is_local, locate
+from tasks.storage import Entry, Location, cannot_read, entry, locate
 from tasks.storage_errors import storage_errors
 
 LABEL_FOLDER_SUFFIX = ".labels"  # ground truth beside images, as SegmentMeIfYouCan names it: no footage
@@ -102,9 +103,13 @@ def _listing(base: Location, parts: Iterable[Part], what: str) -> Listing:
 def _single_file(file: Location, info: dict[str, Any]) -> tuple[Location, list[Listed]]:
     """The folder of a file that is itself the archive, and the file with its sidecar."""
     folder, name = posixpath.split(file.path)
+    if name.lower().endswith(".zip"):
+        raise UserError(f"{file.url} is a ZIP file. What lies in it is scanned as zip://::{file.url}")
     if is_image(name):
         raise UserError(f"{file.url} is one image. Name its folder, or try `clipomaly segment` on it.")
-    base = Location(file.fs, folder, file.url.removesuffix(f"/{name}"))
+    inside, packed = split_chain(file.url)
+    above = inside.removesuffix(name)
+    base = Location(file.fs, folder, f"{above}::{packed}" if packed else above)
     found: list[Listed] = [entry(name, info)]
     stems = (name, posixpath.splitext(name)[0])
     suffixes = [spelt for suffix in BESIDE_SUFFIXES for spelt in (suffix, suffix.upper())]
@@ -216,7 +221,7 @@ def _columns(base: Location, found: Sequence[Found]) -> pa.Table:
         first, _, rest = name.partition("/")
         rows.append(
             (
-                _uri(base, name),
+                base.child(name).url,
                 source.entry.size,
                 source.entry.etag,
                 printable(first if rest or name.endswith("/") else own),
@@ -224,17 +229,13 @@ def _columns(base: Location, found: Sequence[Found]) -> pa.Table:
                 captured_from.value,
                 float(len(source.members)),
                 source.error,
-                _uri(base, source.sidecar.name) if source.sidecar else None,
-                _uri(base, source.track.name) if source.track else None,
+                base.child(source.sidecar.name).url if source.sidecar else None,
+                base.child(source.track.name).url if source.track else None,
             )
         )
     told = [name for name in SOURCES.names if name not in ("latitude", "longitude", "note")]
     columns = dict(zip(told, zip(*rows, strict=True), strict=True)) if rows else {}
     return pa.table([columns.get(name, [None] * len(rows)) for name in SOURCES.names], schema=SOURCES)
-
-
-def _uri(base: Location, name: str) -> str:
-    return base.child(name).url if is_local(base.fs) else f"{base.url.rstrip('/')}/{name}"
 
 
 def _captured(found: Found) -> tuple[datetime, TimestampSource]:

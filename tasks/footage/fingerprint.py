@@ -2,6 +2,7 @@
 
 import hashlib
 
+from tasks.chained_urls import place_in_chain
 from tasks.errors import UserError
 from tasks.storage import locate
 from tasks.storage_errors import storage_errors
@@ -12,7 +13,7 @@ _PART = 64 * 1024  # bytes, from either end
 def fingerprint(uri: str, size: int) -> str | None:
     """``<size in hexadecimal>-<24 digits of a SHA-256>`` of a file of ``size`` bytes. None for a folder, whose etag is
     made of its files, and for a file that cannot be read."""
-    if uri.endswith("/"):
+    if place_in_chain(uri).endswith("/"):
         return None
     try:
         place = locate(uri)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from schemas.records import Source
-from tasks.errors import DeniedError, SourceError, UserError
+from tasks.errors import BadUrlError, DeniedError, SourceError, UserError
 from tasks.footage.images import BadImage, Rgb, decode_image, read_image
 from tasks.footage.kinds import current_etag, kind_of
 from tasks.footage.source_kind import CHANGED, GONE, Frame
@@ -31,7 +31,7 @@ def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator
         raise SourceError(source.error)
     try:
         place = locate(source.uri)
-    except UserError as error:
+    except BadUrlError as error:
         raise SourceError(str(error)) from error
     try:
         if current_etag(source) != source.etag:

@@ -2,6 +2,7 @@
 
 from clipomaly_core.plugins import plugins
 from schemas.records import Source
+from tasks.chained_urls import place_in_chain
 from tasks.errors import SourceError
 from tasks.footage.source_folder import FOLDER
 from tasks.footage.source_kind import SourceKind
@@ -36,8 +37,9 @@ def is_source(name: str) -> bool:
 
 def kind_of(uri: str) -> SourceKind:
     """Which kind a source is. Raises SourceError when it is none."""
+    name = place_in_chain(uri).lower()
     for suffix, kind in kinds().items():
-        if uri.lower().endswith(suffix):
+        if name.endswith(suffix):
             return kind
     raise SourceError("of an unknown kind")
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from schemas.records import Source, TimestampSource
-from tasks.errors import DeniedError, SourceError
+from tasks.chained_urls import file_name, place_in_chain
+from tasks.errors import BadUrlError, DeniedError, SourceError
 from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_folders, time_in_name
 from tasks.footage.kinds import kind_of
 from tasks.footage.layouts import comma_moments, described_elsewhere
@@ -28,7 +29,10 @@ def open_source(source: Source) -> Source:
     """
     if source.error:
         return source
-    place = locate(source.uri)
+    try:
+        place = locate(source.uri)
+    except BadUrlError as error:
+        return replace(source, error=str(error), footage_seconds=0.0)
     try:
         inside = kind_of(source.uri).look_inside(place, source)
         beside = locate(source.sidecar) if source.sidecar else described_elsewhere(place)
@@ -76,7 +80,7 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
         return source.captured, source.captured_from, None
     if sidecar and sidecar.captured:
         return sidecar.captured, TimestampSource.SIDECAR, None
-    name = posixpath.basename(source.uri.rstrip("/"))
+    name = file_name(source.uri)
     by_camera = (
         (next(iter(comma_moments(locate(source.uri))), None), TimestampSource.SIDECAR),
         (inside.container_time, TimestampSource.CONTAINER),
@@ -91,5 +95,5 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
     # A file is written last when its recording ends. One of 1970 or so tells no time at all.
     lasted = timedelta(seconds=inside.lasts if plausible(inside.modified) else 0)
     began = inside.modified - lasted
-    by_folder = time_in_folders(source.uri, began)
+    by_folder = time_in_folders(place_in_chain(source.uri), began)
     return (by_folder, TimestampSource.FILENAME, note) if by_folder else (began, TimestampSource.MTIME, note)

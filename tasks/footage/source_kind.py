@@ -121,6 +121,8 @@ def open_header(place: Location, source: Source, block: int = _HEADER_BLOCK) -> 
     if now.etag != source.etag:
         raise SourceError(CHANGED)
     with place.fs.open(place.path, "rb", block_size=block) as file:
+        if getattr(file, "mode", "rb") == "r":  # so zipfile calls binary files before Python 3.13
+            file.mode = "rb"
         if now.size == 0:
             raise SourceError("the file is empty")
         try:

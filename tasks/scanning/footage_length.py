@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.chained_urls import places_in_chains
 from tasks.footage.kinds import KINDS
 from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources
@@ -54,15 +55,16 @@ def with_footage(sources: Sources, done: pa.Table) -> Sources:
 def expected_frames(sources: Sources, fps: float) -> int:
     """About how many frames a scan at ``fps`` takes from these sources."""
     suffixes = "|".join(re.escape(suffix) for suffix, kind in KINDS.items() if kind.sampled)
-    sampled = pc.match_substring_regex(sources.table["uri"], f"(?i)({suffixes})$").to_numpy()
+    sampled = pc.match_substring_regex(places_in_chains(sources.table["uri"]), f"(?i)({suffixes})$").to_numpy()
     seconds = sources.column("footage_seconds")
     return int(np.ceil(np.where(sampled, seconds * fps, seconds)).sum())
 
 
 def _kinds(sources: Sources) -> Iterator[npt.NDArray[np.int64]]:
     """The places of the sources of each suffix, without folders, whose content is listed."""
-    suffix = pc.utf8_lower(pc.replace_substring_regex(sources.table["uri"], r"^.*\.", ""))
-    files = pc.if_else(pc.ends_with(sources.table["uri"], "/"), None, suffix)
+    names = places_in_chains(sources.table["uri"])
+    suffix = pc.utf8_lower(pc.replace_substring_regex(names, r"^.*\.", ""))
+    files = pc.if_else(pc.ends_with(names, "/"), None, suffix)
     codes = pc.dictionary_encode(files).combine_chunks()
     for code in range(len(codes.dictionary)):
         yield np.flatnonzero(pc.equal(codes.indices, code).fill_null(False).to_numpy(zero_copy_only=False))

@@ -6,7 +6,6 @@ no longer count; otherwise the footage would count twice. If the old address exi
 
 import hashlib
 import json
-import posixpath
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.records import Outcome
+from tasks.chained_urls import file_name, place_in_chain
 from tasks.errors import UserError
 from tasks.footage.fingerprint import fingerprint
 from tasks.footage.sources import Sources
@@ -118,7 +118,7 @@ def _same_content(absent: pa.Table, committed: pa.Table, sources: Sources) -> It
 
 
 def _by_etag(known: _Known, listed: list[str]) -> str | None:
-    name = posixpath.basename(known.uri.rstrip("/"))
+    name = file_name(known.uri)
     # On a disk, the etag is size and time, which two files may share. The etag of a folder comes from its files.
-    weak = not known.uri.endswith("/") and is_local(locate(known.uri).fs)
-    return next((uri for uri in listed if not weak or posixpath.basename(uri.rstrip("/")) == name), None)
+    weak = not place_in_chain(known.uri).endswith("/") and is_local(locate(known.uri).fs)
+    return next((uri for uri in listed if not weak or file_name(uri) == name), None)

@@ -58,6 +58,8 @@ def test_keys_of_object_stores_are_kept(tmp_path: Path, s3: str) -> None:
     clip, photo = write_video(tmp_path / "clip.mp4").read_bytes(), image_bytes(1)
     store = fsspec.filesystem("s3")
     keys = ["car1//front/1.mp4", "car1/rear/1.mp4", "car1/2.mp4", "car1/a b+c%20d.mp4", "/car2/1.mp4", "car3/x::y.mp4"]
+    # What looks like a secret or a chain of URLs is a name here.
+    keys += ["car3/a::s3://b.mp4", "car3/x?token=abc.mp4", "https://ann:word@host.mp4"]
     for key in keys:
         store.pipe_file(f"{s3}/night/{key}", clip)
     for marker in ("", "car1/", "empty/"):

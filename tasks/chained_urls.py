@@ -1,0 +1,41 @@
+"""URLs of what lies in a packed file: ``zip://car1/clip.mp4::s3://bucket/night.zip``."""
+
+import posixpath
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+PACKED = ("zip", "tar")
+"""Protocols of fsspec that read a file of files which lies in other storage."""
+
+_LINK = re.compile(r"::(?=[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
+
+
+def split_chain(url: str) -> tuple[str, str]:
+    """The part of a URL that names a place in a packed file, and the URL of this file; of other URLs all, and nothing.
+
+    The first ``::`` before another URL is where they part, so a name inside may hold ``::`` too. Only what begins with
+    a protocol of packed files is a chain: a key of an object store may hold anything.
+    """
+    if not url.startswith(tuple(f"{protocol}://" for protocol in PACKED)):
+        return url, ""
+    parts = _LINK.split(url, maxsplit=1)
+    inside, _, packed = url.partition("::") if len(parts) == 1 else (parts[0], "", parts[1])
+    return inside, packed
+
+
+def place_in_chain(url: str) -> str:
+    """The URL without what it lies in: its end tells what a file is called, and of which kind it is."""
+    return split_chain(url)[0]
+
+
+def places_in_chains(urls: pa.ChunkedArray) -> pa.ChunkedArray:
+    """``place_in_chain`` of many."""
+    first = rf"(?is)^((?:{'|'.join(PACKED)})://.*?)::(?:[a-z][a-z0-9+.-]*://.*|[^:]*)$"
+    return pc.replace_substring_regex(urls, first, r"\1")
+
+
+def file_name(url: str) -> str:
+    """What the file or folder at a URL is called, without the folders above it."""
+    return posixpath.basename(place_in_chain(url).rstrip("/"))
