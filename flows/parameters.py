@@ -22,7 +22,8 @@ class ScanParameters(BaseModel):
         (), description="Folders below the archive, such as dates or drives: only these are scanned; all if empty."
     )
     inventory: str | None = Field(
-        None, description="CSV or Parquet file that lists the archive (uri, size, etag, captured), instead of listing."
+        None,
+        description="What lists the archive: CSV or Parquet of uri, size, etag, captured, or a manifest of S3 Inventory.",
     )
     tables: str = Field(description="Where the Parquet tables go: a folder or any fsspec URL.")
     model: str = Field(

@@ -342,6 +342,14 @@ def exists(place: Location) -> bool:
         raise cannot_read(place, error) from error
 
 
+def is_folder(place: Location) -> bool:
+    """Whether there is a folder. Raises UserError when the storage cannot be asked."""
+    try:
+        return bool(place.fs.isdir(place.path))
+    except storage_errors() as error:
+        raise cannot_read(place, error) from error
+
+
 def cannot_read(place: Location, error: Exception) -> UserError:
     """The one line for a place that cannot be read."""
     return _out_of_reach(place.url, error)

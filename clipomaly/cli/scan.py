@@ -19,7 +19,10 @@ def scan(
         typer.Option(help="Scan only this folder below the archive, such as a date or a drive; repeatable."),
     ] = None,
     inventory: Annotated[
-        str | None, typer.Option(help="CSV or Parquet file that lists the archive: uri, size, etag, captured.")
+        str | None,
+        typer.Option(
+            help="What lists the archive: CSV or Parquet of uri, size, etag, captured, or a manifest of S3 Inventory."
+        ),
     ] = None,
     model: arg.Model = None,
     weights: arg.Weights = None,

@@ -1,10 +1,13 @@
 """An inventory: a file that lists an archive, so that nobody has to.
 
-CSV with a header, or Parquet. Columns: ``uri``, ``size`` (bytes), ``etag`` (as the store tells it) and, if it is known,
-``captured`` (ISO 8601, UTC where no zone is given; may be empty). Others are ignored.
+CSV with a header, packed by gzip or not, or Parquet. Columns: ``uri``, ``size`` (bytes), ``etag`` (as the store tells
+it) and, if it is known, ``captured`` (ISO 8601, UTC where no zone is given; may be empty). Others are ignored. What S3
+Inventory writes is one too: its manifest, the folder of its manifests, or one of its Parquet files.
 """
 
+import gzip
 import io
+import zlib
 from typing import Any
 
 import pyarrow as pa
@@ -14,10 +17,17 @@ import pyarrow.parquet as pq
 
 from schemas.tables import TIMESTAMP
 from tasks.errors import UsageError
-from tasks.storage import Location, locate, read_file
+from tasks.footage.s3_inventory import current_files, newest_manifest, read_columns, read_manifest
+from tasks.storage import Location, is_folder, is_object_store, locate, read_file
 
 INVENTORY = pa.schema(
-    [("name", pa.large_string()), ("size", pa.int64()), ("etag", pa.large_string()), ("captured", TIMESTAMP)]
+    [
+        ("name", pa.large_string()),
+        ("size", pa.int64()),
+        ("etag", pa.large_string()),
+        ("captured", TIMESTAMP),
+        ("modified", TIMESTAMP),
+    ]
 )
 
 _NEEDED = ("uri", "size", "etag")
@@ -31,10 +41,18 @@ def read_inventory(url: str, archive: Location) -> pa.Table:
     there twice or has no size or etag; UserError when the file cannot be read.
     """
     place = locate(url)
+    if is_folder(place):
+        place = newest_manifest(place)
     data = read_file(place)
     try:
-        table = _parquet(data) if data[:4] == b"PAR1" else _csv(data, place.url)
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        if data.lstrip()[:1] == b"{":
+            return _Checked(place.url, read_manifest(place, data, archive)).names_below(archive)
+        if data[:3] == b"ORC":
+            raise UsageError(f"The inventory {place.url} is in ORC: let S3 Inventory write CSV or Parquet.")
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        table = _parquet(data, place.url, archive) if data[:4] == b"PAR1" else _csv(data, place.url)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UsageError(
             f"The inventory {place.url} is neither CSV nor Parquet: {str(error).splitlines()[0]}."
         ) from error
@@ -44,8 +62,10 @@ def read_inventory(url: str, archive: Location) -> pa.Table:
     return _Checked(place.url, table).names_below(archive)
 
 
-def _parquet(data: bytes) -> pa.Table:
+def _parquet(data: bytes, url: str, archive: Location) -> pa.Table:
     file = pq.ParquetFile(io.BytesIO(data))
+    if {"bucket", "key"} <= set(file.schema_arrow.names):
+        return current_files(read_columns(data), url, archive)
     wanted = [name for name in (*_NEEDED, "captured") if name in file.schema_arrow.names]
     return file.read(columns=wanted)
 
@@ -83,8 +103,10 @@ class _Checked:
         root = f"{archive.url.rstrip('/')}/"
         self._refuse(pc.invert(pc.starts_with(uris, root)), uris, f"is not below the archive {archive.url}")
         names = pc.utf8_slice_codeunits(uris, len(root))
-        self._refuse(pc.match_substring_regex(names, r"^$|/$|(^|/)\.\.?(/|$)"), uris, "is no file")
-        table = pa.table([names, self._sizes(), self._etags(), self._captured()], schema=INVENTORY)
+        # "a/../b.mp4" is a key like others, but elsewhere a way out of the archive.
+        no_file = r"^$|/$" if is_object_store(archive.fs) else r"^$|/$|(^|/)\.\.?(/|$)"
+        self._refuse(pc.match_substring_regex(names, no_file), uris, "is no file")
+        table = pa.table([names, self._sizes(), self._etags(), self._captured(), self._modified()], schema=INVENTORY)
         order = pc.sort_indices(table, [("name", "ascending")])
         ordered = pc.take(names, order)
         again = pc.equal(ordered.slice(1), ordered.slice(0, max(len(ordered) - 1, 0)))
@@ -106,6 +128,10 @@ class _Checked:
 
     def _etags(self) -> Any:
         return pc.utf8_trim(self._text("etag", "no etag"), '"')
+
+    def _modified(self) -> Any:
+        known = "modified" in self._table.column_names and pa.types.is_timestamp(self._column("modified").type)
+        return self._column("modified").cast(TIMESTAMP) if known else pa.nulls(len(self._table), TIMESTAMP)
 
     def _captured(self) -> Any:
         if "captured" not in self._table.column_names:

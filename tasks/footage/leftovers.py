@@ -16,7 +16,8 @@ _THUMBNAIL = re.compile(r"(?i)(^thumb\.(png|jpe?g)$|[._-](thumb|thumbnail|screen
 def is_left_by_systems(name: str) -> bool:
     """Whether a file or folder is hidden, or lies in what a system made for itself. ``name`` is below the archive."""
     parts = name.rstrip("/").split("/")
-    return any(part.startswith(".") or part.lower() in _FOLDERS for part in parts)
+    # Keys of object stores may hold "..", which hides nothing.
+    return any((part.startswith(".") and part not in (".", "..")) or part.lower() in _FOLDERS for part in parts)
 
 
 def is_thumbnail(name: str) -> bool:

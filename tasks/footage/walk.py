@@ -177,7 +177,8 @@ def of_inventory(table: pa.Table) -> Iterator[Part]:
 
 def _entries(rows: pa.Table) -> Iterator[Entry]:
     for row in rows.to_pylist():
-        yield Entry(row["name"], row["size"], row["etag"], row["captured"] or _NEVER, row["captured"])
+        written = row["captured"] or row["modified"] or _NEVER
+        yield Entry(row["name"], row["size"], row["etag"], written, row["captured"])
 
 
 def _relative(root: Location, path: str) -> str:

@@ -19,8 +19,8 @@ FEW, MANY = 150, 10_000
 WORDS = (
     "car", "é", "a::b", "a::s3://b", "zip://x::s3://y", "100%", "a%2Fb", "%E9", "%00", "#1", "?x", "?token=x", "&sig=1",
     "user:pw@host", "a b", " lead", "trail ", "dots...", "e=1", "🚗", "e\u0301", "\u202e", "日本", "tab\t", "\x01",
-    "\x7f", "\\", "'", '"', "[1]", "*", "~", "$HOME", "&amp;", "+", "-", ";", ",", "file:", "{b}", "|", "<>", "`x`", "!",
-    ".mp4",
+    "\x7f", "\\", "'", '"', "[1]", "*", "~", "$HOME", "&amp;", "+", "-", ";", ",", "file:", "{b}", "|", "<>", "`x`",
+    "!", ".mp4",
 )  # fmt: skip
 ON_DISK = ("\n", "caf\udce9", "\udcff\udcfe")  # the last two are bytes that are no UTF-8
 ENDS = (".mp4", ".MP4", ".tar", ".mcap")
