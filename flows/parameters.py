@@ -23,7 +23,7 @@ class ScanParameters(BaseModel):
     )
     inventory: str | None = Field(
         None,
-        description="What lists the archive: CSV or Parquet (uri, size, etag, captured), or a manifest of S3 Inventory.",
+        description="What lists the archive: CSV or Parquet (uri, size, etag, captured), or S3 Inventory's manifest.",
     )
     tables: str = Field(description="Where the Parquet tables go: a folder or any fsspec URL.")
     model: str = Field(
