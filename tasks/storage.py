@@ -185,7 +185,7 @@ def _modified(info: dict[str, Any]) -> datetime:
         if isinstance(value, datetime):
             return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     with suppress(TypeError, ValueError):  # of a ZIP file: year to second, or digits that are no date
-        return datetime(*info.get("date_time", ()), tzinfo=UTC)
+        return datetime(*info.get("date_time", ())).replace(tzinfo=UTC)
     return datetime.fromtimestamp(0, UTC)
 
 
