@@ -35,6 +35,7 @@ class ScanOptions(TypedDict, total=False):
     review_url: str | None
     queue: PathLike | None
     queue_items: int
+    publish: bool
     strict: bool
     notify: str | None
     metrics: PathLike | None

@@ -25,6 +25,8 @@ def close_night(parameters: ScanParameters, night: Night, summary: Summary, metr
     """Run the steps that were asked for beside the scan, and note in the summary how each ended."""
     told = Told()
     summary.steps.append(run_step("records", lambda: _records(parameters, night, summary)))
+    if parameters.publish:
+        summary.steps.append(run_step("publish", lambda: _publish(parameters)))
     if parameters.queue is not None:
         summary.steps.append(run_step("mining", lambda: _mine(parameters)))
     if parameters.report is not None:
@@ -68,6 +70,12 @@ def _mine(parameters: ScanParameters) -> str:
         f"{mined.added} items for review ({mined.new} new, {mined.replacing} in the place of older ones), "
         f"{mined.duplicates} duplicates"
     )
+
+
+def _publish(parameters: ScanParameters) -> str:
+    done = list(Tables.at(parameters.tables).publish())
+    files = sum(table.added for table in done)
+    return f"{', '.join(f'{table.table} version {table.version}' for table in done)}: {files} files added"
 
 
 def _report(parameters: ScanParameters, night: Night, told: Told) -> str:

@@ -47,6 +47,7 @@ class ScanParameters(BaseModel):
         None, description="Review queue that is mined into at the end: a file or postgresql://user@host/database."
     )
     queue_items: int = Field(200, gt=0, le=100_000, description="Items to hand into the queue.")
+    publish: bool = Field(False, description="Publish the tables as Delta Lake at the end.")
     preset: str | None = Field(
         None, description="Named options of the method: paper, naclip or fleet; single options win over it."
     )

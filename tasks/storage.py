@@ -234,9 +234,7 @@ def _make_folder(place: Location) -> None:
 
 
 def _through_temporary(path: str, data: bytes, publish: Callable[[str, str], None], durable: bool = True) -> None:
-    folder, name = os.path.split(path)
-    # Hidden and without the suffix: what a killed process leaves behind is in no glob of tables.
-    temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
+    temporary = _temporary(path)
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -247,6 +245,12 @@ def _through_temporary(path: str, data: bytes, publish: Callable[[str, str], Non
     finally:
         if os.path.lexists(temporary):
             os.unlink(temporary)
+
+
+def _temporary(path: str) -> str:
+    """A new name beside a path. Hidden and without the suffix: what a killed process leaves is in no glob of tables."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
 
 
 def _cannot_write(place: Location, error: Exception) -> UserError:
@@ -282,6 +286,35 @@ def folder_names(folder: Location) -> list[str]:
     return sorted(str(info["name"]).rstrip("/").rsplit("/", 1)[-1] for info in found if info["type"] == "directory")
 
 
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """The size of a file in bytes, and when it came to its place (on a local disk: or its names changed)."""
+
+    size: int
+    changed: datetime
+
+
+def files_below(folder: Location) -> dict[str, FoundFile]:
+    """All files below a folder by their path in it, hidden ones too; none when there is no folder.
+
+    Raises UserError when it cannot be read.
+    """
+    try:
+        found = folder.fs.find(folder.path, detail=True)
+    except storage_errors() as error:
+        if is_missing(error):
+            return {}
+        raise cannot_read(folder, error) from error
+    start = folder.fs._strip_protocol(folder.path).rstrip("/") + "/"
+    return {str(path).removeprefix(start): _found(folder.fs, info) for path, info in found.items()}
+
+
+def _found(fs: AbstractFileSystem, info: dict[str, Any]) -> FoundFile:
+    # A hard link has the modification time of the file; what fsspec calls "created" is the change of the inode.
+    changed = datetime.fromtimestamp(info["created"], UTC) if is_local(fs) else _modified(info)
+    return FoundFile(int(info.get("size") or 0), changed)
+
+
 def leftovers(folder: Location) -> list[str]:
     """Names of what killed processes left directly in a folder on a local disk: files that were never published."""
     if not is_local(folder.fs) or not os.path.isdir(folder.path):
@@ -298,14 +331,23 @@ def read_file(place: Location) -> bytes:
     return data
 
 
-def copy_file(source: Location, target: Location) -> None:
-    """Put a file of the same storage at a second place as well, whole or not at all; what is there stays.
+def copy_file(source: Location, target: Location, *, over: bool = False) -> None:
+    """Put a file of the same storage at a second place as well, whole or not at all; what is there stays, or is
+    replaced (``over``).
 
-    A hard link on a local disk, else the store's own copy. Raises UserError when it cannot be done.
+    A hard link on a local disk, else the store's own copy, which replaces. Raises UserError when it cannot be done.
     """
     try:
         _make_folder(target)
-        if is_local(source.fs):
+        if is_local(source.fs) and over:
+            temporary = _temporary(target.path)
+            try:
+                os.link(source.path, temporary)
+                os.replace(temporary, target.path)
+            finally:  # there still where both were the same file
+                if os.path.lexists(temporary):
+                    os.unlink(temporary)
+        elif is_local(source.fs):
             os.link(source.path, target.path)
         else:
             source.fs.cp_file(source.path, target.path)

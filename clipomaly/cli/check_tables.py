@@ -22,17 +22,24 @@ def check(
     Reads every file and compares its hash with the one that was recorded. With
     --repair, records are restored where a copy is left; damaged shards lose their
     commits and files, and the same scan does them again. Rows of other shards
-    stay. Exits 1 when something is damaged and not repaired.
+    stay. Says when published tables are behind, and publishes them again after a
+    repair. Exits 1 when something is damaged and not repaired.
 
     Example: clipomaly check s3://fleet/tables --repair
     """
     from clipomaly.cli.rendering.check import print_finding, print_verdict
+    from clipomaly.cli.rendering.publish import print_behind, print_published
     from tasks.tables import Tables as Opened
 
     findings = []
-    for finding in Opened.at(tables).check(repair=repair, hashes=not quick):
+    there = Opened.at(tables)
+    for finding in there.check(repair=repair, hashes=not quick):
         print_finding(finding)
         findings.append(finding)
     print_verdict(findings)
     if any(finding.repair is None for finding in findings):
         raise typer.Exit(1)
+    if repair and findings:
+        for published in there.publish_again():
+            print_published(published)
+    print_behind(there.behind(), tables)

@@ -18,20 +18,25 @@ def compact(
 
     Rows stay the same. Files that were replaced are removed by the first run
     after the grace, so run it every night after the scan. It can be ended at any
-    moment and run again. Exits 1 when the files of a day cannot be read.
+    moment and run again. Where the tables are published, it publishes them again
+    at the end. Exits 1 when the files of a day cannot be read.
 
     Example: clipomaly compact s3://fleet/tables
     """
     from datetime import timedelta
 
     from clipomaly.cli.rendering.compact import print_day
+    from clipomaly.cli.rendering.publish import print_published
     from tasks.tables import Tables as Opened
 
     days = troubles = 0
-    for day in Opened.at(tables).compact(timedelta(hours=grace)):
+    there = Opened.at(tables)
+    for day in there.compact(timedelta(hours=grace)):
         print_day(day)
         days, troubles = days + 1, troubles + (day.trouble is not None)
     if not days:
         print("nothing to do: every day is compacted")
+    for published in there.publish_again():
+        print_published(published)
     if troubles:
         raise typer.Exit(1)

@@ -24,7 +24,9 @@ def forget(
 
     No reader sees the rows from that moment on, and no scan reads the same content
     again. The files of their days are written again without them. What stays is a
-    record of what was forgotten, and in commit records the address. The footage,
+    record of what was forgotten, and in commit records the address. Published
+    tables lose the rows, too, and their older versions cannot be read any more
+    (with --grace, both after that time and the next publish). The footage,
     review queues and datasets are other places: remove the sources there, too.
 
     Example: clipomaly forget s3://fleet/tables s3://fleet/dashcam/car7/20261122_031500.mp4
@@ -33,6 +35,7 @@ def forget(
 
     from clipomaly.cli.rendering.compact import print_day
     from clipomaly.cli.rendering.console import plural
+    from clipomaly.cli.rendering.publish import print_published
     from tasks.tables import Tables as Opened
 
     there = Opened.at(tables)
@@ -47,6 +50,8 @@ def forget(
     for day in there.remove_rows(forgotten, timedelta(hours=grace)):
         print_day(day)
         troubles += day.trouble is not None
+    for published in there.publish_again(timedelta(hours=grace)):
+        print_published(published)
     if troubles:
         print("files of some days still hold the rows: repair them with clipomaly check --repair, then forget again")
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from clipomaly.cli.finetune import finetune
 from clipomaly.cli.forget import forget
 from clipomaly.cli.mine import mine
 from clipomaly.cli.models import models
+from clipomaly.cli.publish import publish
 from clipomaly.cli.query import query
 from clipomaly.cli.reference import reference
 from clipomaly.cli.report import report
@@ -59,6 +60,7 @@ for command in (
     finetune,
     models,
     compact,
+    publish,
     check,
     forget,
     doctor,

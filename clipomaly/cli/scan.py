@@ -44,6 +44,9 @@ def scan(
     queue: Annotated[
         str | None, typer.Option(help="Mine into this review queue at the end (as clipomaly mine does).")
     ] = None,
+    publish: Annotated[
+        bool | None, typer.Option("--publish", help="Publish the tables as Delta Lake at the end.")
+    ] = None,
     preset: arg.Preset = None,
     reference: Annotated[
         str | None,
@@ -106,6 +109,7 @@ def scan(
         "report": report,
         "review_url": review_url,
         "queue": queue,
+        "publish": publish,
         "strict": strict,
         "partial": partial,
         "notify": " ".join(notify) if notify else None,

@@ -28,6 +28,9 @@ def serve(
     device: arg.Device = None,
     report: arg.ReportFolder = None,
     queue: Annotated[str | None, typer.Option(help="Mine into this review queue at the end.")] = None,
+    publish: Annotated[
+        bool | None, typer.Option("--publish", help="Publish the tables as Delta Lake at the end.")
+    ] = None,
     preset: arg.Preset = None,
     notify: arg.Notify = None,
     metrics: arg.Metrics = None,
@@ -60,6 +63,7 @@ def serve(
         "device": device,
         "report": report,
         "queue": queue,
+        "publish": publish,
         "notify": " ".join(notify) if notify else None,
         "metrics": metrics,
         "log_level": log_level,

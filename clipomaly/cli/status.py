@@ -16,22 +16,29 @@ def status(
 ) -> None:
     """Say what is scanned, what failed and why, and what is left.
 
+    Also says when published tables are behind.
+
     Exits 1 when something that a scan planned is left: run the same scan again.
     So it does when files of the tables are gone or cut off (see clipomaly check), and where there are no
     tables.
 
     Example: clipomaly status s3://fleet/tables
     """
+    from clipomaly.cli.rendering.publish import print_behind
     from clipomaly.cli.rendering.status import print_status, print_status_json
     from tasks.scanning.status import no_tables, read_status
     from tasks.tables import Tables as Opened
 
-    scans = read_status(Opened.at(tables))
+    there = Opened.at(tables)
+    scans = read_status(there)
     if not scans:
         raise no_tables(tables)
     if as_json:
         print_status_json(scans)
     else:
         print_status(scans, tables, verbose)
-    if any(scan.left or scan.damaged for scan in scans):
+    damaged = any(scan.damaged for scan in scans)
+    if not (as_json or damaged):  # the damage comes first
+        print_behind(there.behind(), tables)
+    if damaged or any(scan.left for scan in scans):
         raise typer.Exit(1)

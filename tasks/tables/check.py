@@ -30,7 +30,15 @@ from tasks.tables.commits import (
 )
 from tasks.tables.compact import compact_day
 from tasks.tables.compaction_record import compaction_numbers, place_of, read_compaction
-from tasks.tables.files import DamagedFile, SelectedFile, committed_files, read_compacted, rows_in, wrong_sizes
+from tasks.tables.files import (
+    DamagedFile,
+    SelectedFile,
+    committed_files,
+    file_of_shard,
+    read_compacted,
+    rows_in,
+    wrong_sizes,
+)
 from tasks.tables.parts import file_day
 from tasks.tables.scans import read_scan_record, restore_scan_record, scan_ids, scan_place
 
@@ -226,7 +234,7 @@ def _unmerge(root: Location, scan_id: str, day: date, commits: Sequence[CommitRe
     records = [read_compaction(root, scan_id, day, number) for number in numbers]
     merged = set(records[-1].shards)
     parts = [
-        SelectedFile(file, scan_id, day, commit.shard_id)
+        file_of_shard(file, commit)
         for commit in commits
         if commit.shard_id in merged
         for file in commit.files

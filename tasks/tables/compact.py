@@ -35,6 +35,7 @@ from tasks.tables.compaction_record import (
 from tasks.tables.forgotten import count_forgotten
 from tasks.tables.merge import LARGEST, merge, read_whole
 from tasks.tables.parts import day_folder, file_day
+from tasks.tables.publish import files_in_use
 from tasks.tables.scans import scans_there
 
 _SMALL = LARGEST // 2  # merged files below this are merged again with what is new
@@ -61,10 +62,11 @@ class DayCompacted:
 def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
     """Compact every day of every generation as far as possible now; days with nothing to do are skipped.
 
-    ``grace`` is how long replaced files stay, for readers that opened the tables before. Also folds the commit records.
-    Raises UserError when there are no tables or their records cannot be read; what is wrong with the files of a day is
-    its ``trouble``.
+    ``grace`` is how long replaced files stay, for readers that opened the tables before; where the tables are
+    published, also for readers of the logs that name the files. Also folds the commit records. Raises UserError when
+    there are no tables or their records cannot be read; what is wrong with the files of a day is its ``trouble``.
     """
+    in_use = files_in_use(root, datetime.now(UTC) - grace) if grace else frozenset[str]()
     for scan in scans_there(root):
         fold_commits(root, scan.scan_id)
         days: dict[date, list[CommitRecord]] = defaultdict(list)
@@ -76,20 +78,26 @@ def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
         for day in sorted({*days, *records}):
             record = records.get(day)
             if _to_merge(days[day], record) or (record and _unsettled(record, numbers[day])):
-                yield compact_day(root, scan.scan_id, day, days[day], grace)
+                yield compact_day(root, scan.scan_id, day, days[day], grace, in_use)
 
 
 def compact_day(
-    root: Location, scan_id: str, day: date, commits: Sequence[CommitRecord], grace: timedelta
+    root: Location,
+    scan_id: str,
+    day: date,
+    commits: Sequence[CommitRecord],
+    grace: timedelta,
+    in_use: frozenset[str] = frozenset(),
 ) -> DayCompacted:
-    """Merge and settle one day of a generation as far as possible now. ``commits`` are those with files of the day."""
+    """Merge and settle one day of a generation as far as possible now. ``commits`` are those with files of the day. It
+    is not settled while one of the files to be removed is ``in_use`` (paths relative to ``root``)."""
     done = DayCompacted(scan_id, day)
     try:
         while True:
             numbers = compaction_numbers(root, scan_id).get(day, [])
             record = read_compaction(root, scan_id, day, numbers[-1]) if numbers else None
             known = _with_committed_since(root, record, commits)
-            due = record.compacted + grace if record and _unsettled(record, numbers) else None
+            due = _due(root, record, grace, in_use) if record and _unsettled(record, numbers) else None
             if record and due and due <= datetime.now(UTC):
                 done = replace(done, removed=done.removed + _settle(root, record))
             elif work := _to_merge(known, record):
@@ -110,6 +118,12 @@ def compact_day(
                 return replace(done, waits_until=due)
     except UserError as error:
         return replace(done, trouble=str(error))
+
+
+def _due(root: Location, record: CompactionRecord, grace: timedelta, in_use: frozenset[str]) -> datetime:
+    """When the day can be settled."""
+    due, now = record.compacted + grace, datetime.now(UTC)
+    return now + grace if due <= now and not in_use.isdisjoint(_replaced(root, record)) else due
 
 
 def _with_committed_since(
@@ -219,7 +233,7 @@ def _settle(root: Location, record: CompactionRecord) -> int:
     for file in aside:
         read_whole(root, file)  # in a moment they will be all there is
     gone = list(_replaced(root, record))
-    remove_files(gone)
+    remove_files(map(root.child, gone))
     remove_older(root, record)
     if aside:
         for file in aside:
@@ -229,8 +243,8 @@ def _settle(root: Location, record: CompactionRecord) -> int:
     return len(gone)
 
 
-def _replaced(root: Location, record: CompactionRecord) -> Iterator[Location]:
-    """Files that no reader needs that opened the tables after the record, and files of merges that failed."""
+def _replaced(root: Location, record: CompactionRecord) -> Iterator[str]:
+    """Paths of files that no reader needs that opened the tables after the record, and files of merges that failed."""
     parts = {f"{shard_id}.parquet" for shard_id in record.shards}
     kept = {path for file in record.files for path in (file.path, _in_place(file).path)}
     for table in Table:
@@ -242,7 +256,7 @@ def _replaced(root: Location, record: CompactionRecord) -> Iterator[Location]:
                 # One with a greater number is being made, to follow this record.
                 older = merged is not None and int(merged[1]) <= record.number and f"{path}/{name}" not in kept
                 if older or (path == folder and name in parts):
-                    yield place.child(name)
+                    yield f"{path}/{name}"
 
 
 def _in_place(file: PartFile) -> PartFile:

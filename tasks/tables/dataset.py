@@ -14,7 +14,11 @@ from tasks.tables.selection import Selection, select
 
 def open_rows(root: Location, table: str, scan_id: str | None = None) -> ds.Dataset:
     """The committed rows of a table; see ``tasks.tables.open_table``."""
-    selection = select(root, table, scan_id)
+    return filtered(root, select(root, table, scan_id))
+
+
+def filtered(root: Location, selection: Selection) -> ds.Dataset:
+    """The rows of a selection that count."""
     dataset = _dataset(root, selection)
     for rows in selection.left_out:
         left_out = rows.expression()
@@ -52,13 +56,14 @@ def local_files(root: Location, table: str) -> LocalFiles | None:
         return None
     return LocalFiles(
         paths=tuple(root.child(item.file.path).path for item in selection.files),
-        schema=_schema(selection),
+        schema=row_schema(selection),
         condition=" AND ".join(f"NOT ({rows.sql()})" for rows in selection.left_out) or None,
         is_of_one_schema=selection.is_of_one_schema,
     )
 
 
-def _schema(selection: Selection) -> pa.Schema:
+def row_schema(selection: Selection) -> pa.Schema:
+    """The columns of ``open_table``."""
     match selection.table:
         case Table.INSTANCES:
             files = INSTANCES
@@ -78,7 +83,7 @@ def _dataset(root: Location, selection: Selection) -> ds.Dataset:
         parquet.make_fragment(root.child(item.file.path).path, filesystem, _known_of(item), file_size=item.file.size)
         for item in selection.files
     ]
-    return ds.FileSystemDataset(fragments, _schema(selection), parquet, filesystem)
+    return ds.FileSystemDataset(fragments, row_schema(selection), parquet, filesystem)
 
 
 def _known_of(item: SelectedFile) -> ds.Expression:

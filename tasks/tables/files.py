@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, CompactionRecord, PartFile
@@ -18,12 +18,17 @@ _THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class SelectedFile:
-    """A file with rows of one generation's capture day: of one shard, or merged of many (``shard_id`` is None)."""
+    """A file with rows of one generation's capture day: of one shard, or merged of many (``shard_id`` is None).
+
+    ``shards`` are those whose rows may be in it. ``recorded`` is when it was committed or compacted.
+    """
 
     file: PartFile
     scan_id: str
     day: date
     shard_id: str | None
+    shards: frozenset[str]
+    recorded: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,16 @@ def committed_files(commits: Iterable[CommitRecord], compactions: Compactions) -
             if key in compactions and commit.shard_id in compactions[key].shards:
                 used.add(key)
             else:
-                yield SelectedFile(file, *key, commit.shard_id)
+                yield file_of_shard(file, commit)
     for key in sorted(used):
         for file in compactions[key].record.files:
-            yield SelectedFile(file, *key, None)
+            yield SelectedFile(file, *key, None, compactions[key].shards, compactions[key].record.compacted)
+
+
+def file_of_shard(file: PartFile, commit: CommitRecord) -> SelectedFile:
+    """A file of this commit, as it was written."""
+    shard = commit.shard_id
+    return SelectedFile(file, commit.scan_id, file_day(file), shard, frozenset([shard]), commit.committed)
 
 
 def wrong_sizes(root: Location, files: Sequence[SelectedFile]) -> list[DamagedFile]:

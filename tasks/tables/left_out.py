@@ -21,6 +21,15 @@ class LeftOut:
     shards: frozenset[str]
     sources: frozenset[tuple[str, str]] | None = None
 
+    def within(self, scan_id: str, day: date, shards: frozenset[str]) -> "LeftOut | None":
+        """The part of it that may lie in a file of one generation and day with rows of these shards; None if there is
+        none."""
+        met = self.shards & shards
+        if scan_id != self.scan_id or day not in self.days or not met:
+            return None
+        sources = None if self.sources is None else frozenset(item for item in self.sources if item[0] in met)
+        return LeftOut(scan_id, frozenset([day]), met, sources)
+
     def expression(self) -> ds.Expression:
         """True for these rows, in tables that name the source.
 

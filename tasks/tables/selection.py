@@ -22,18 +22,25 @@ _TRIES = 3
 class Selection:
     """The files that hold the committed rows of a table, and the rows in them that do not count.
 
-    ``embedding_dimension`` is that of the rows, or of the newest generation where there are none.
+    ``embedding_dimension`` is that of the rows, or of the newest generation where there are none. ``schema_versions``
+    has that of each generation's files.
     """
 
     table: Table
     files: tuple[SelectedFile, ...]
     left_out: tuple[LeftOut, ...]
     embedding_dimension: int
-    is_of_one_schema: bool
+    schema_versions: Mapping[str, int]
+
+    @property
+    def is_of_one_schema(self) -> bool:
+        """Whether all files have all columns."""
+        return all(version == SCHEMA_VERSION for version in self.schema_versions.values())
 
 
-def select(root: Location, table: str, scan_id: str | None) -> Selection:
-    """Select the committed rows of a table: of each source the newest, or those of one generation.
+def select(root: Location, table: str, scan_id: str | None, *, newest: bool = True) -> Selection:
+    """Select the committed rows of a table: of each source the newest, or those of one generation. With ``newest``
+    false, superseded rows are selected as well.
 
     Raises UserError when there are no tables, no such table or generation, when a file is gone or has another size
     than was recorded, or when embeddings of different length would have to be one column.
@@ -51,7 +58,7 @@ def select(root: Location, table: str, scan_id: str | None) -> Selection:
         commits = [commit for scan in scans for commit in read_commits(root, scan)]
         # Read after the commits: what is merged was committed before, so no shard can be in neither.
         compactions = read_compacted(root, scans)
-        shards = _live_shards(commits, read_moved(root))
+        shards = _live_shards(commits, read_moved(root)) if newest else _all_shards(commits)
         live = [shard.commit for shard in shards]
         files = tuple(item for item in committed_files(live, compactions) if item.file.table == wanted)
         damaged = wrong_sizes(root, files)
@@ -68,7 +75,7 @@ def select(root: Location, table: str, scan_id: str | None) -> Selection:
         files=files,
         left_out=(*_merged_but_not_live(shards, compactions), *_superseded(shards)),
         embedding_dimension=next(iter(lengths), next(reversed(scans.values())).embedding_dimension),
-        is_of_one_schema=all(scan.schema_version == SCHEMA_VERSION for scan in scans.values()),
+        schema_versions={scan.scan_id: scan.schema_version for scan in scans.values()},
     )
 
 
@@ -96,6 +103,15 @@ def _live_shards(commits: Sequence[CommitRecord], moved: Mapping[str, str]) -> l
         superseded = frozenset(source.uri for source in commit.sources).difference(kept)
         if kept:
             live.append(_LiveShard(commit, superseded))
+    return live
+
+
+def _all_shards(commits: Iterable[CommitRecord]) -> list[_LiveShard]:
+    """Every shard with a source that is not forgotten, as if it were live."""
+    live = []
+    for commit in sorted(commits, key=lambda c: (c.scan_id, c.shard_id)):
+        if kept := {source.uri for source in _kept(commit)}:
+            live.append(_LiveShard(commit, frozenset(source.uri for source in commit.sources) - kept))
     return live
 
 

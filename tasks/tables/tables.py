@@ -11,10 +11,11 @@ import pyarrow.dataset as ds
 from schemas.records import CommitRecord, PartFile, ScanRecord
 from schemas.tables import Table
 from tasks.storage import Location, is_local, locate
-from tasks.tables import check, commits, compact, dataset, forget, parts, scans
+from tasks.tables import check, commits, compact, dataset, forget, parts, publish, scans
 from tasks.tables.check import Finding
 from tasks.tables.compact import DayCompacted
 from tasks.tables.forget import Forgotten
+from tasks.tables.publish import KEEP, TablePublished
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,19 @@ class Tables:
         is how long replaced files stay, for readers that opened the tables before.
         """
         return compact.compact(self.root, grace)
+
+    def publish(self, grace: timedelta = KEEP) -> Iterator[TablePublished]:
+        """Publish the tables for engines that know Delta Lake: one version of a table's log, none if nothing changed.
+        ``grace`` is how long replaced files stay that were made for the logs, for readers and for time travel."""
+        return publish.publish(self.root, grace)
+
+    def publish_again(self, grace: timedelta = KEEP) -> Iterator[TablePublished]:
+        """``publish`` where there is a log already; else nothing."""
+        return publish.publish_again(self.root, grace)
+
+    def behind(self) -> list[str]:
+        """A line for each published table that does not show what it is to show; none where nothing is published."""
+        return list(publish.behind(self.root))
 
     def forget(self, sources: Sequence[str]) -> Forgotten:
         """Forget sources, by URI or folder: from now on no reader sees their rows, and no scan reads them again."""

@@ -6,7 +6,7 @@ from clipomaly.cli.rendering.console import MOST_LINES, from_outside, plural, st
 from flows.night import Summary
 from flows.parameters import ScanParameters
 
-_SAID = ("mining", "report", "message", "metrics")  # steps whose outcome people asked for
+_SAID = ("publish", "mining", "report", "message", "metrics")  # steps whose outcome people asked for
 
 
 def print_summary(summary: Summary, parameters: ScanParameters) -> None:

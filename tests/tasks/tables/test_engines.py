@@ -30,7 +30,7 @@ FOLDERS = ds.partitioning(pa.schema([("scan", pa.string()), ("dt", pa.date32())]
 def with_duckdb(tables: Path) -> list[str]:
     kinds = "hive_types = {'scan': VARCHAR, 'dt': DATE}"
     rows = duckdb.execute(
-        f"SELECT scan FROM read_parquet('{tables}/instances/**/*.parquet', hive_partitioning = true, {kinds})"
+        f"SELECT scan FROM read_parquet('{tables}/instances/scan=*/dt=*/*.parquet', hive_partitioning = true, {kinds})"
     )
     return [scan for (scan,) in rows.fetchall()]
 
@@ -48,7 +48,7 @@ def with_polars(tables: Path) -> list[str]:
     import polars as pl
 
     kinds = {"scan": pl.String, "dt": pl.Date}
-    rows = pl.scan_parquet(f"{tables}/instances/**/*.parquet", hive_partitioning=True, hive_schema=kinds)
+    rows = pl.scan_parquet(f"{tables}/instances/scan=*/dt=*/*.parquet", hive_partitioning=True, hive_schema=kinds)
     return list(rows.collect()["scan"])
 
 
@@ -69,7 +69,7 @@ def daft_scans(tables: Path, options: str = "") -> list[str]:
         f"rows = daft.read_parquet(sys.argv[1], hive_partitioning=True, {options}); "
         "print(json.dumps(rows.to_pydict()['scan']))"
     )
-    command = [sys.executable, "-c", program, f"{tables}/instances/**/*.parquet"]
+    command = [sys.executable, "-c", program, f"{tables}/instances/scan=*/dt=*/*.parquet"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     return list(json.loads(ran.stdout.splitlines()[-1]))
 
@@ -110,7 +110,7 @@ def test_new_ids_need_no_types(tmp_path: Path, record: ScanRecord, newer: ScanRe
 
     for number, scan in enumerate((record, newer)):
         commit(str(tmp_path), scan, [source(f"clip-{number}")])
-    glob = f"{tmp_path}/instances/**/*.parquet"
+    glob = f"{tmp_path}/instances/scan=*/dt=*/*.parquet"
     expected = sorted([record.scan_id, newer.scan_id] * 2)
     sql = f"SELECT scan FROM read_parquet('{glob}', hive_partitioning = true)"
     assert sorted(scan for (scan,) in duckdb.execute(sql).fetchall()) == expected
