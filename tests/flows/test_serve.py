@@ -21,6 +21,7 @@ def wait_for(what, process, log):
     return found
 
 
+@pytest.mark.slow
 def test_served_deployment_runs(drawn_archive, scanned, tmp_path, prefect_home):
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
@@ -118,7 +119,13 @@ print("ended")
 """
 
 
-@pytest.mark.parametrize("shell", ["", "trap '' INT;"], ids=["in front", "where Ctrl-C is ignored"])
+@pytest.mark.parametrize(
+    "shell",
+    [
+        pytest.param("", id="in front", marks=pytest.mark.slow),
+        pytest.param("trap '' INT;", id="where Ctrl-C is ignored"),
+    ],
+)
 def test_an_end_that_is_swallowed_comes_all_the_same(prefect_home, shell):
     command = ["sh", "-c", f'{shell} exec "$0" "$@"', sys.executable, "-c", DEAF]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:

@@ -1,9 +1,11 @@
 """A page in a real Chromium: the server, the archive behind it, and how tests wait."""
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +28,29 @@ if playwright:
 
 __all__ = ["needs_chromium", "playwright"]  # beside what is defined here
 
+# Only what is asked for leaves the page: axe-core's whole report takes the browser's driver long to pass on.
+SERIOUS = """async () => {
+  const found = await axe.run({ resultTypes: ["violations"] });
+  return found.violations
+    .filter((one) => one.impact === "serious" || one.impact === "critical")
+    .map((one) => [one.id, one.nodes.map((node) => node.html.slice(0, 200))]);
+}"""
 READABLE = (Path(__file__).parent / "readable.js").read_text("utf-8")
 LAPTOP, TABLET, PHONE = (1366, 768), (820, 1180), (390, 844)
+
+every_look = pytest.mark.parametrize(
+    ("scheme", "size"),
+    [
+        ("dark", PHONE),
+        *(
+            pytest.param(scheme, size, marks=pytest.mark.slow)
+            for size in (LAPTOP, TABLET, PHONE)
+            for scheme in ("light", "dark")
+            if (scheme, size) != ("dark", PHONE)
+        ),
+    ],
+)
+"""All sizes of screens, light and dark. `make test` sees one of them, the one with the least room."""
 
 
 class Archive:
@@ -128,12 +151,14 @@ def decisions(queue: Queue) -> list[tuple[str, str, str | None]]:
     return [(one.item_id, one.verdict.value, one.name) for one in queue.decisions()]
 
 
+@functools.cache
+def axe_core() -> str:
+    """The script of the accessibility checker."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+
 def serious_problems(page: Any) -> list[tuple[str, list[str]]]:
     """What axe-core calls serious or critical on a page: the rule, and where."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    return [
-        (one["id"], [node["html"][:200] for node in one["nodes"]])
-        for one in Axe().run(page).response["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(f"{axe_core()}; null")
+    return [(rule, nodes) for rule, nodes in page.evaluate(SERIOUS)]

@@ -12,12 +12,11 @@ from review import Queue
 from review.reviewers import add_reviewer
 from schemas.review import ReviewItem, State, TrackFrame, Verdict
 from tests.review.browser import (
-    LAPTOP,
     READABLE,
-    TABLET,
     Archive,
     Server,
     decisions,
+    every_look,
     needs_chromium,
     playwright,
     served,
@@ -309,7 +308,7 @@ def test_an_archive_that_is_gone(queue: Queue, visit: Callable) -> None:
         playwright.expect(page.locator("#toggle-frame")).to_be_disabled()
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", LAPTOP), ("dark", LAPTOP), ("light", TABLET), ("dark", TABLET)])
+@every_look
 def test_every_page_fits_and_is_readable(
     queue: Queue, visit: Callable, tmp_path: Path, scheme: str, size: tuple[int, int]
 ) -> None:

@@ -11,12 +11,11 @@ from review.reviewers import add_reviewer
 from schemas.masks import decode_mask
 from schemas.review import MaskState, Second, State, Verdict
 from tests.review.browser import (
-    LAPTOP,
     PHONE,
     READABLE,
-    TABLET,
     Archive,
     decisions,
+    every_look,
     needs_chromium,
     playwright,
     serious_problems,
@@ -239,8 +238,7 @@ def test_keys_are_not_told_where_there_are_none(queue: Queue, chromium) -> None:
         context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [LAPTOP, TABLET, PHONE])
+@every_look
 def test_every_page_is_accessible(
     queue: Queue, visit: Callable, tmp_path: Path, scheme: str, size: tuple[int, int]
 ) -> None:

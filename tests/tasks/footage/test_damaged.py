@@ -16,7 +16,7 @@ import pytest
 from tests.tasks.samples import write_tar
 
 ROOT = Path(__file__).parents[3]
-FEW, MANY = 40, 500
+FEW, MANY = 20, 500
 KINDS = ("flipped", "cut", "swapped", "blanked")
 
 

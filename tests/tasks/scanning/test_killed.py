@@ -16,7 +16,7 @@ from tests.tasks.killable import Scans, moments, scans
 from tests.tasks.samples import upload, write_images, write_video
 from tests.tasks.scanning.test_scan import scan_all
 
-FEW = 4
+FEW = 3
 
 
 @pytest.fixture(scope="module")
