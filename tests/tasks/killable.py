@@ -1,7 +1,8 @@
-"""Scans and compactions in processes of their own, to be killed: ready-made ones, since importing takes longer.
+"""Scans, compactions and publishers in processes of their own, to be killed: ready-made ones, since importing takes
+longer.
 
-Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans, compactions
-where there is no archive; it prints their process ids, reads an empty line, and prints how each has ended. Until then
+Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans; compactions
+where there is no archive, and publishers where it is ``PUBLISH``; it prints their process ids, reads an empty line, and prints how each has ended. Until then
 the ids are theirs alone.
 """
 
@@ -20,10 +21,11 @@ from pathlib import Path
 from tasks.tables import Tables
 
 ROOT = Path(__file__).parents[2]
+PUBLISH = "publish:"
 
 
 class Scans:
-    """Starts scans, or compactions, from the outside; one set of them at a time."""
+    """Starts scans, compactions or publishers from the outside; one set of them at a time."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -96,6 +98,8 @@ def _main() -> None:
                 try:
                     if archive is None:
                         list(Tables.at(tables).compact(timedelta()))
+                    elif archive == PUBLISH:
+                        list(Tables.at(tables).publish())
                     else:
                         scan_all(archive, record, tables)
                 except BaseException as error:

@@ -1,6 +1,7 @@
 """Published tables when something happens: compactions, repairs, other programs, lost files, several publishers."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -14,16 +15,18 @@ from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
 from tasks.tables import Tables, open_table
 from tasks.tables.published import Published
+from tests.tasks.killable import PUBLISH, Scans, moments, scans
 from tests.tasks.tables.test_compact import LATER, NOW, run
 from tests.tasks.tables.test_publish import (
-    ENGINES,
     LATEST,
     OF_ALL,
     check,
     check_latest,
     delta,
+    generations,
     publish,
     same,
+    with_datafusion,
     with_deltalake,
 )
 from tests.tasks.tables.test_tables import commit, source
@@ -50,7 +53,7 @@ def test_compaction_meanwhile(tmp_path: Path, record: ScanRecord, newer: ScanRec
     publish(tables)
     check(tables)
     assert list(tmp_path.glob("instances/_published/scan=*/dt=*/merged-*.parquet"))
-    assert not any(day.removed for day in run(tables, SHORT))  # since a moment nobody can open them any more
+    # Now they do not, and the same grace later they can go.
     time.sleep(2 * SHORT.total_seconds())
     assert any(day.removed for day in run(tables, SHORT))
     check_latest(tables)
@@ -70,9 +73,8 @@ def test_repair(tmp_path: Path, record: ScanRecord) -> None:
     [path] = tmp_path.glob("instances/scan=*/dt=*/" + commit_name(tables, record, "b"))
     whole = path.read_bytes()
     path.write_bytes(whole[:-9] + b"\x00" * 9)
-    assert [finding.repair for finding in Tables.at(tables).check(repair=True)] == [
-        "1 shard will be scanned again by the next scan"
-    ]
+    [finding] = Tables.at(tables).check(repair=True)
+    assert len(finding.shards) == 1
     assert publish(tables)["instances_latest"].removed == 1
     check(tables)
     commit(tables, record, [source("b")], minute=2)
@@ -124,9 +126,8 @@ def test_forgotten_rows_are_in_no_file(tmp_path: Path, record: ScanRecord, newer
     forgotten = there.forget([source("a").uri])
     # Before the files are written again, too.
     publish(tables)
-    assert {row["source_uri"] for table in (*OF_ALL, *LATEST) for row in with_deltalake(tables, table)} == {
-        source("b").uri
-    }
+    seen = {row["source_uri"] for table in (*OF_ALL, *LATEST) for row in with_deltalake(tables, table)}
+    assert seen == {source("b").uri}
     assert not any(day.trouble for day in there.remove_rows(forgotten, NOW))
     assert [done.table for done in there.publish_again(NOW)] == list(Published)
     check(tables)
@@ -147,13 +148,10 @@ def test_another_program_writes_into_the_log(tmp_path: Path, record: ScanRecord)
     publish(tables)
     delta(tables, "instances_latest").delete("source_uri LIKE '%a.mp4'")
     delta(tables, "frames_latest").optimize.compact()
-    deltalake.write_deltalake(
-        tmp_path / "frames", delta(tables, "frames").to_pyarrow_table().slice(0, 1), mode="append"
-    )
+    one_row = delta(tables, "frames").to_pyarrow_table().slice(0, 1)
+    deltalake.write_deltalake(tmp_path / "frames", one_row, mode="append")
     [first, *_] = Tables.at(tables).behind()
-    assert (
-        first == "frames: another program wrote into the log: version 1, WRITE, by delta-rs:py-" + deltalake.__version__
-    )
+    assert first.startswith("frames: another program wrote into the log: version 1, WRITE, by delta-rs:py-")
     done = publish(tables)
     assert [len(done[table].others) for table in ("instances", "frames", *LATEST)] == [0, 1, 1, 1]
     assert same(with_deltalake(tables, "frames")) == same(with_deltalake(tables, "frames_latest"))
@@ -193,7 +191,7 @@ def test_old_files_go_after_the_grace(tmp_path: Path, record: ScanRecord, newer:
     (tmp_path / "instances_latest" / "left-by-a-killed-one.parquet").write_bytes(b"")
     assert [done.cleaned for done in publish(tables).values()] == [0, 0, 0, 0]
     assert [done.cleaned for done in publish(tables, NOW).values()] == [0, 0, 1, 1]
-    with pytest.raises(Exception, match="No such file|not found|404"):
+    with pytest.raises(Exception, match="No such file"):
         delta(tables, "instances_latest", 0).to_pyarrow_table()
     check(tables)
 
@@ -216,4 +214,41 @@ def test_a_folder_that_the_library_cannot_name(tmp_path: Path, record: ScanRecor
         publish(tmp_path / "50%20" / "T")
     commit(str(tmp_path / "ü b" / "T"), record, [source("a")])
     publish(tmp_path / "ü b" / "T")
-    check(tmp_path / "ü b" / "T", *ENGINES)
+    check(tmp_path / "ü b" / "T", with_deltalake, with_datafusion)
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Scans]:
+    with scans() as started:
+        yield started
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("count", [4, pytest.param(60, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(processes: Scans, tmp_path: Path, count: int) -> None:
+    """Each reader sees the rows before or after, and the next publisher does the rest."""
+    killed_at_random_moments(processes, str(tmp_path), count)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_over_an_object_store(processes: Scans, s3: str) -> None:
+    killed_at_random_moments(processes, f"{s3}/T", 30)
+
+
+def killed_at_random_moments(processes: Scans, tables: str, count: int) -> None:
+    first, second = generations(2)
+    commit(tables, first, [source("a"), source("b")])
+    started = time.monotonic()
+    processes.start(PUBLISH, tables)
+    assert processes.wait() == [0]
+    longest, killed = time.monotonic() - started, 0
+    for night, seconds in enumerate(moments(count, longest, seed=count), 1):
+        before = {table: same(with_deltalake(tables, table)) for table in LATEST}
+        commit(tables, second, [source(f"clip-{night}"), source("b", f"{night}")], minute=night)
+        after = {table: same(open_table(tables, of).to_table().to_pylist()) for table, of in LATEST.items()}
+        killed += processes.killed_after(PUBLISH, tables, seconds)
+        for table in LATEST:
+            assert same(with_deltalake(tables, table)) in (before[table], after[table])
+        publish(tables)
+        check(tables)
+    assert killed
