@@ -2,8 +2,9 @@
 longer.
 
 Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans; compactions
-where there is no archive, and publishers where it is ``PUBLISH``; it prints their process ids, reads an empty line, and prints how each has ended. Until then
-the ids are theirs alone.
+where there is no archive, and publishers where it is ``PUBLISH``. It prints their process ids, reads an empty line, and
+prints how each has ended. Until then the ids are theirs alone. With the argument ``PUBLISH`` it can only publish, and
+is ready sooner.
 """
 
 import json
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -54,9 +55,9 @@ class Scans:
 
 
 @contextmanager
-def scans() -> Iterator[Scans]:
+def scans(*arguments: str) -> Iterator[Scans]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.tasks.killable"],
+        [sys.executable, "-m", "tests.tasks.killable", *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -81,12 +82,17 @@ def moments(count: int, until: float, seed: int) -> Sequence[float]:
     return [drawn.uniform(0, until) for _ in range(count)]
 
 
-def _main() -> None:
+def _make_scan() -> Callable[[str, str], object]:
     from tasks.scanning.scan_record import make_scan_record
     from tests.tasks.samples import description
     from tests.tasks.scanning.test_scan import scan_all
 
     record = make_scan_record(description(), fps=2.0)
+    return lambda archive, tables: scan_all(archive, record, tables)
+
+
+def _main() -> None:
+    scan = None if PUBLISH in sys.argv else _make_scan()
     print("ready", flush=True)
     while line := sys.stdin.readline():
         archive, tables, count, environment = json.loads(line)
@@ -101,7 +107,8 @@ def _main() -> None:
                     elif archive == PUBLISH:
                         list(Tables.at(tables).publish())
                     else:
-                        scan_all(archive, record, tables)
+                        assert scan
+                        scan(archive, tables)
                 except BaseException as error:
                     print(repr(error), file=sys.stderr, flush=True)
                     os._exit(1)

@@ -219,7 +219,7 @@ def test_a_folder_that_the_library_cannot_name(tmp_path: Path, record: ScanRecor
 
 @pytest.fixture(scope="module")
 def processes() -> Iterator[Scans]:
-    with scans() as started:
+    with scans(PUBLISH) as started:
         yield started
 
 
