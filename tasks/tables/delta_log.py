@@ -25,6 +25,7 @@ FOLDER = "_delta_log"
 PARTITIONS = ("scan", "dt")
 
 _VERSION = re.compile(r"(\d{20})\.json")
+_ASKED_FOR = re.compile(rb'"(commitInfo|remove)"')
 _OURS = "clipomaly"  # a key in the commits that Clipomaly writes
 # The library writes a checkpoint every tenth version, and then removes entries that are older than this.
 _SETTINGS = {
@@ -94,16 +95,12 @@ class DeltaLog:
 
     def files(self) -> dict[str, LoggedFile]:
         """The files of the table, by path."""
-        rows = pa.table(self._log.get_add_actions(flatten=True)).to_pylist()
-        return {
-            row["path"]: LoggedFile(
-                int(row["size_bytes"]),
-                row.get("partition.scan"),
-                row.get("partition.dt"),
-                row["modification_time"],
-            )
-            for row in rows
-        }
+        actions = pa.table(self._log.get_add_actions(flatten=True))
+        if not actions.num_rows:
+            return {}
+        columns = ("path", "size_bytes", "partition.scan", "partition.dt", "modification_time")
+        known = (actions[name].to_pylist() for name in columns)
+        return {path: LoggedFile(*told) for path, *told in zip(*known, strict=True)}
 
     def change(self, schema: pa.Schema, new: Sequence[NewFile], gone: Iterable[str]) -> bool:
         """Commit at once which files come and which go; a path that is there is replaced by a new file with this path.
@@ -186,12 +183,15 @@ def written_by_others(table: Location) -> list[str]:
 
 
 def _versions(table: Location) -> Iterator[tuple[int, dict[str, Any], list[dict[str, Any]]]]:
-    """The versions of a log, newest first: number, commit info, actions. They are read while they are asked for."""
+    """The versions of a log, newest first: number, commit info, and what it removed. They are read while they are asked
+    for."""
     place = table.child(FOLDER)
     for name in sorted(file_names(place, ".json"), reverse=True):
         if found := _VERSION.fullmatch(name):
             try:
-                actions = [json.loads(line) for line in read_file(place.child(name)).splitlines() if line.strip()]
+                # Most lines are files that were added: of a first version, a hundred thousand.
+                lines = [line for line in read_file(place.child(name)).splitlines() if _ASKED_FOR.search(line)]
+                actions = [json.loads(line) for line in lines]
                 told: dict[str, Any] = next((action["commitInfo"] for action in actions if "commitInfo" in action), {})
             except (ValueError, TypeError) as error:
                 raise UserError(f"{place.child(name).url} is damaged. {_anew(table)}") from error

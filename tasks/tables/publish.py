@@ -91,7 +91,7 @@ def behind(root: Location) -> Iterator[str]:
             continue
         work = _work(published, place, _select(root, published), log.files())
         if work.coming or work.gone:
-            yield f"{published}: {len(work.coming):,} files are to be added and {len(work.gone):,} removed"
+            yield f"{published}: files to add: {len(work.coming):,}, to remove: {len(work.gone):,}"
 
 
 def files_in_use(root: Location, since: datetime) -> frozenset[str]:

@@ -19,7 +19,7 @@ def print_published(done: TablePublished) -> None:
     if done.cleaned:
         told.append(f"{done.cleaned:,} old file{plural(done.cleaned)} deleted")
     if done.others:
-        told.append("the log is right again; files that the other program wrote stay where they are")
+        told.append("the log is right again")
     console.print(f"{done.table}: version {done.version}, {', '.join(told) or 'nothing to do'}")
 
 

@@ -110,7 +110,7 @@ def test_files_of_latest_that_are_lost_come_back(tmp_path: Path, record: ScanRec
     first.unlink()
     second.unlink()
     second.write_bytes(b"PAR1")  # another file: the original is not touched
-    assert Tables.at(tables).behind() == ["instances_latest: 2 files are to be added and 0 removed"]
+    assert Tables.at(tables).behind() == ["instances_latest: files to add: 2, to remove: 0"]
     assert publish(tables)["instances_latest"].added == 2
     check(tables)
     assert Tables.at(tables).behind() == []
