@@ -18,7 +18,6 @@ from tasks.errors import UserError
 log = logging.getLogger("clipomaly.night")
 
 _CALM_SECONDS = 60.0  # of waiting, before a line says so
-_PATIENCE_SECONDS = 600.0
 _AGAIN_SECONDS = 2.0
 
 T = TypeVar("T")
@@ -32,7 +31,7 @@ def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: b
 
     Raises:
         UserError: Dask is not installed, the scheduler does not answer at first, or no worker can scan.
-        EngineGone: the scheduler does not answer again, or has no workers, for ten minutes.
+        EngineGone: the scheduler does not answer again, or has no workers, for ``patience_minutes``.
     """
     try:
         import dask
@@ -48,7 +47,7 @@ def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: b
     with dask.config.set(environment):
         if address:
             # Prefect's runner would wait for a scheduler without a word.
-            _patiently(f"Dask scheduler at {address}", lambda: _knock(Client, address), again)
+            _patiently(f"Dask scheduler at {address}", lambda: _knock(Client, address), parameters, again)
             runner = DaskTaskRunner(address=address)
         else:
             runner = DaskTaskRunner(
@@ -94,7 +93,7 @@ def _fit_dask_workers(client: Any, parameters: ScanParameters, again: bool) -> l
         bad = _warn_of_unfit(states, again)
         return [name for name in states if name not in bad] if bad else None
 
-    return _patiently(f"workers of the Dask scheduler at {client.scheduler.address}", fit, again=True)
+    return _patiently(f"workers of the Dask scheduler at {client.scheduler.address}", fit, parameters, again=True)
 
 
 @contextmanager
@@ -105,7 +104,7 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
 
     Raises:
         UserError: Ray is not installed, the cluster does not answer at first, or no node can scan.
-        EngineGone: the cluster does not answer again for ten minutes.
+        EngineGone: the cluster does not answer again for ``patience_minutes``.
     """
     # If the cluster is gone, Ray would start one of its own at the next call.
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
@@ -127,11 +126,11 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
     def is_there() -> bool:
         return bool(ray.is_initialized())
 
-    with _entered(runner, lambda enter: _patiently(what, enter, again)):
+    with _entered(runner, lambda enter: _patiently(what, enter, parameters, again)):
         resources: dict[str, float] = ray.cluster_resources()
         options: dict[str, Any] = {"num_gpus": 1 if resources.get("GPU") else 0}
         if address:
-            fit = _patiently(f"nodes of the {what}", lambda: _fit_ray_nodes(ray, parameters, again), again)
+            fit = _patiently(f"nodes of the {what}", lambda: _fit_ray_nodes(ray, parameters, again), parameters, again)
             if fit:
                 options["label_selector"] = {"ray.io/node-id": f"in({','.join(fit)})"}
         with remote_options(**options):
@@ -175,9 +174,9 @@ def _warn_of_unfit(states: dict[str, WorkerState | BaseException], again: bool) 
     return bad
 
 
-def _patiently(what: str, call: Callable[[], T], again: bool) -> T:
-    """The result of a call, repeated while it raises OSError or the like. With ``again``, a line after a minute, and
-    the end after ten."""
+def _patiently(what: str, call: Callable[[], T], parameters: ScanParameters, again: bool) -> T:
+    """The result of a call. With ``again`` it is repeated while it raises OSError or the like: a line says so after a
+    minute, and EngineGone ends it after the patience of the parameters."""
     began = time.monotonic()
     told = False
     while True:
@@ -187,8 +186,8 @@ def _patiently(what: str, call: Callable[[], T], again: bool) -> T:
             if not again:
                 raise UserError(f"No {what}: {one_line(error)}. Check --address.") from error
             waited = time.monotonic() - began
-            if waited > _PATIENCE_SECONDS:
-                minutes = f"{_PATIENCE_SECONDS / 60:.0f} minutes"
+            if waited > 60 * parameters.patience_minutes:
+                minutes = f"{parameters.patience_minutes:g} minutes"
                 raise EngineGone(
                     f"No {what} for {minutes}: {one_line(error)}. Start it again, then run the scan again."
                 ) from error

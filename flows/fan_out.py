@@ -32,7 +32,6 @@ SHARDS_A_FLOW = 1000
 _MOST_LOST_WORKERS = 3
 _MOST_LOST_POOLS = 12
 _LOOK_SECONDS = 2.0  # whether the engine is still there, while nothing is finished
-_SERVER_PATIENCE_SECONDS = 600.0
 _SERVER_AGAIN_SECONDS = 5.0
 
 Begin = Callable[[], ScanRecord]
@@ -66,12 +65,12 @@ def fan_out(job: Job, shards: Sequence[Shard], done: Done) -> None:
         if len(parts) == 1:
             work.run()
         else:
-            _run_in_flow(work, number, len(parts))
+            _run_in_flow(work, number, len(parts), job.parameters.patience_minutes)
 
 
-def _run_in_flow(work: "_Part", number: int, parts: int) -> None:
-    """Run a part as a flow of its own. If the Prefect server cannot be reached for long, it runs without the server."""
-    give_up = time.monotonic() + _SERVER_PATIENCE_SECONDS
+def _run_in_flow(work: "_Part", number: int, parts: int, patience_minutes: float) -> None:
+    """Run a part as a flow of its own. It waits for a Prefect server that cannot be reached, for these minutes."""
+    give_up: float | None = None
     token = _work.set(work.run)
     try:
         while work.unfinished:
@@ -80,6 +79,7 @@ def _run_in_flow(work: "_Part", number: int, parts: int) -> None:
             except Exception as error:
                 if not server_is_away(error):
                     raise
+                give_up = give_up or time.monotonic() + 60 * patience_minutes
                 if time.monotonic() > give_up:
                     raise EngineGone(
                         f"The Prefect server cannot be reached: {one_line(error)}. Run the scan again."

@@ -9,6 +9,8 @@ from prefect.logging.handlers import APILogHandler
 from pythonjsonlogger.json import JsonFormatter
 
 from flows.choices import LogFormat, LogLevel
+from flows.engines import server_is_away
+from flows.steps import one_line
 from schemas.safe_text import masked, printable
 
 _OURS = logging.getLogger("clipomaly")
@@ -42,10 +44,30 @@ def set_up_logging(level: LogLevel | None, form: LogFormat) -> None:
         handler.addFilter(_make_safe)
     _OURS.setLevel(logging.DEBUG if level is LogLevel.DEBUG else logging.INFO)
     _OURS.propagate = False
+    logging.getLogger("prefect._internal.concurrency").addFilter(_not_of_each_event)
+    logging.getLogger("prefect.flow_runs").addFilter(_without_trace_of_server)
 
 
 def _in_a_run(_: logging.LogRecord) -> bool:
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _not_of_each_event(record: logging.LogRecord) -> bool:
+    """Leave out Prefect's lines of a thousand letters for each event that its server did not take: one line of ours
+    says that the server cannot be reached."""
+    return "failed to process item" not in str(record.msg)
+
+
+def _without_trace_of_server(record: logging.LogRecord) -> bool:
+    """Leave out traces that only say that Prefect's server does not answer."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and server_is_away(error):
+        record.msg, record.args, record.exc_info = (
+            f"the Prefect server cannot be reached: {one_line(error)}",
+            None,
+            None,
+        )
+    return True
 
 
 def _make_safe(record: logging.LogRecord) -> bool:

@@ -40,6 +40,11 @@ class ScanParameters(BaseModel):
         None,
         description="A running Dask scheduler (tcp://…) or Ray cluster (ray://…); otherwise one on this machine.",
     )
+    patience_minutes: float = Field(
+        10.0,
+        gt=0,
+        description="How long to wait for a Dask scheduler or its workers, a Ray cluster or a Prefect server.",
+    )
     device: str = Field("auto", description="auto, cpu, cuda, …")
     report: str | None = Field(None, description="Folder or URL for the nightly report; none is written if empty.")
     review_url: str | None = Field(None, description="Where the review page is served: the report links there.")

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -14,10 +15,12 @@ import httpx
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from flows.parameters import ScanParameters
+from schemas.safe_text import masked
 from tasks.errors import UsageError, UserError
 
 # A busy machine takes longer than the 20 s that Prefect waits for a server of its own.
 _START_SECONDS = 180.0
+_CONFIGURED_SECONDS = 60.0  # a configured server may be restarting when the night begins
 _LOOK_SECONDS = 0.1
 _STOP_SECONDS = 5.0
 _DRAIN_SECONDS = 60
@@ -29,26 +32,68 @@ def prefect_server(parameters: ScanParameters) -> Iterator[None]:
 
     Raises:
         UsageError: workers on other machines could not reach a server on this one.
-        UserError: the server does not start.
+        UserError: the server does not start, or the configured one does not answer.
     """
-    if PREFECT_API_URL.value():
-        yield
+    if configured := PREFECT_API_URL.value():
+        _wait_for_configured(configured)
+        try:
+            yield
+        finally:
+            _send_rest(configured)
         return
     if parameters.address and not _on_this_machine(parameters.address):
         raise UsageError(
             f"--address {parameters.address}: its workers cannot reach a Prefect server of this run. "
             "Start one that they can (`prefect server start --host …`) and set PREFECT_API_URL."
         )
-    from prefect.events.worker import EventsWorker
-    from prefect.logging.handlers import APILogWorker
-
     with _started() as url, temporary_settings({PREFECT_API_URL: url}):
         try:
             yield
         finally:
-            # Send what Prefect still holds for this server: otherwise it keeps trying after the server is gone.
-            for worker in (EventsWorker, APILogWorker):
-                worker.drain_all(timeout=_DRAIN_SECONDS, at_exit=False)
+            _send_rest(url)
+
+
+def _wait_for_configured(url: str) -> None:
+    give_up = time.monotonic() + _CONFIGURED_SECONDS
+    while not _answers(url):
+        if time.monotonic() > give_up:
+            raise UserError(
+                f"No Prefect server answers at PREFECT_API_URL, {masked(url)}. Start it, or unset PREFECT_API_URL: "
+                "then the scan starts one of its own, or needs none with --runner inline."
+            )
+        time.sleep(1)
+
+
+# What Prefect could not send to its server. Prefect tries each event for seconds before the process can end.
+_unsent: list[Future[bool]] = []
+
+
+def something_is_unsent() -> bool:
+    """Whether Prefect still holds events or logs for a server that does not take them. Such a process has to end by
+    ``os._exit``: otherwise it tries each of them again first, for hours after a long scan."""
+    return any(not sent.done() for sent in _unsent)
+
+
+def _send_rest(url: str) -> None:
+    """Send what Prefect still holds for its server, if the server answers."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    patience = _DRAIN_SECONDS if _answers(url) else 0
+    for worker in (EventsWorker, APILogWorker):
+        drained = worker.drain_all(timeout=patience, at_exit=False)
+        if isinstance(drained, tuple):
+            _unsent.extend(drained[1])
+        else:  # in a notebook, whose event loop must not be blocked
+            drained.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/health", timeout=_STOP_SECONDS)
+    except httpx.TransportError:
+        return False
+    return True
 
 
 @contextmanager

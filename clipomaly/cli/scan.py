@@ -1,5 +1,7 @@
 """``clipomaly scan``."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -91,6 +93,7 @@ def scan(
     from flows.night import Verdict
     from flows.nightly_scan import run_scan
     from flows.progress import TerminalProgress
+    from flows.server import something_is_unsent
 
     given = {
         "preset": preset,
@@ -128,5 +131,9 @@ def scan(
     print_summary(summary, parameters)
     if profile:
         print_profile(summary)
-    if summary.verdict(strict=parameters.strict) is not Verdict.DONE:
-        raise typer.Exit(1)
+    code = 0 if summary.verdict(strict=parameters.strict) is Verdict.DONE else 1
+    if something_is_unsent():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    raise typer.Exit(code)
