@@ -164,9 +164,10 @@ def reason(error: BaseException) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def entry(name: str, info: dict[str, Any]) -> Entry:
-    """Read what a filesystem says of a file. The etag is the store's own, or size and modification time."""
-    modified = _modified(info)
+def entry(name: str, info: dict[str, Any], times: tuple[str, ...] = ()) -> Entry:
+    """Read what a filesystem says of a file. The etag is the store's own, or size and modification time. The time is
+    the first of ``times`` that is told, or else that of the modification."""
+    modified = _modified(info, times)
     size = int(info.get("size") or 0)
     etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
     if "CRC" in info:  # in a ZIP file, whose times are too coarse to tell a change
@@ -174,8 +175,8 @@ def entry(name: str, info: dict[str, Any]) -> Entry:
     return Entry(name, size, etag or f"{size:x}-{round(modified.timestamp() * 1e6):x}", modified)
 
 
-def _modified(info: dict[str, Any]) -> datetime:
-    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
+def _modified(info: dict[str, Any], times: tuple[str, ...]) -> datetime:
+    for key in (*times, "mtime", "LastModified", "last_modified", "updated", "created"):
         value = info.get(key)
         if isinstance(value, int | float):
             # Some cameras write what no calendar has: such a time says as little as none.
@@ -286,16 +287,9 @@ def folder_names(folder: Location) -> list[str]:
     return sorted(str(info["name"]).rstrip("/").rsplit("/", 1)[-1] for info in found if info["type"] == "directory")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """The size of a file in bytes, and when it came to its place (on a local disk: or its names changed)."""
-
-    size: int
-    changed: datetime
-
-
-def files_below(folder: Location) -> dict[str, FoundFile]:
-    """All files below a folder by their path in it, hidden ones too; none when there is no folder.
+def files_below(folder: Location) -> dict[str, Entry]:
+    """All files below a folder by their path in it, hidden ones too; none when there is no folder. ``modified`` is when
+    a file came to its place (on a local disk: or one of its names to or from another).
 
     Raises UserError when it cannot be read.
     """
@@ -306,13 +300,10 @@ def files_below(folder: Location) -> dict[str, FoundFile]:
             return {}
         raise cannot_read(folder, error) from error
     start = folder.fs._strip_protocol(folder.path).rstrip("/") + "/"
-    return {str(path).removeprefix(start): _found(folder.fs, info) for path, info in found.items()}
-
-
-def _found(fs: AbstractFileSystem, info: dict[str, Any]) -> FoundFile:
-    # A hard link has the modification time of the file; what fsspec calls "created" is the change of the inode.
-    changed = datetime.fromtimestamp(info["created"], UTC) if is_local(fs) else _modified(info)
-    return FoundFile(int(info.get("size") or 0), changed)
+    # A hard link has the modification time of its file; what fsspec calls "created" is the change of the inode.
+    times = ("created",) if is_local(folder.fs) else ()
+    entries = (entry(path.removeprefix(start), info, times) for path, info in found.items())
+    return {item.name: item for item in entries}
 
 
 def leftovers(folder: Location) -> list[str]:

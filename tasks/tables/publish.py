@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipomaly_core.errors import UserError
-from tasks.storage import FoundFile, Location, cannot_read, copy_file, files_below, remove_files, replace_file
+from tasks.storage import Entry, Location, cannot_read, copy_file, files_below, remove_files, replace_file
 from tasks.storage_errors import storage_errors
 from tasks.tables.dataset import filtered, row_schema
 from tasks.tables.delta_log import (
@@ -118,7 +118,7 @@ class _Work:
 
     coming: list[Wanted]
     gone: list[str]
-    own: dict[str, FoundFile]
+    own: dict[str, Entry]
 
 
 def _work(published: Published, place: Location, selection: Selection, there: dict[str, LoggedFile]) -> _Work:
@@ -137,7 +137,7 @@ def _work(published: Published, place: Location, selection: Selection, there: di
     return _Work(coming, sorted(there.keys() - wanted.keys()), own)
 
 
-def _own_files(published: Published, place: Location) -> dict[str, FoundFile]:
+def _own_files(published: Published, place: Location) -> dict[str, Entry]:
     """The files that were made for a log, by path in the folder of its table."""
     folder = published.own_folder
     found = files_below(place.child(folder) if folder else place)
@@ -201,7 +201,7 @@ def _rewrite(root: Location, selection: Selection) -> bytes:
     return buffer.getvalue()
 
 
-def _clean(place: Location, log: DeltaLog, own: dict[str, FoundFile], grace: timedelta) -> int:
+def _clean(place: Location, log: DeltaLog, own: dict[str, Entry], grace: timedelta) -> int:
     """Remove files that were made for a log and that no reader needs any more: how many."""
     now = datetime.now(UTC)
     removed = removed_since(place, now - max(grace, _YOUNGEST))
@@ -209,7 +209,7 @@ def _clean(place: Location, log: DeltaLog, own: dict[str, FoundFile], grace: tim
     gone = [
         path
         for path, file in own.items()
-        if path not in named and (path in removed or file.changed < now - max(grace, _YOUNGEST))
+        if path not in named and (path in removed or file.modified < now - max(grace, _YOUNGEST))
     ]
     remove_files(place.child(path) for path in sorted(gone))
     return len(gone)

@@ -1,6 +1,8 @@
 """Published tables when something happens: compactions, repairs, other programs, lost files, several publishers."""
 
+import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -26,8 +28,10 @@ from tests.tasks.tables.test_publish import (
     generations,
     publish,
     same,
+    told,
     with_datafusion,
     with_deltalake,
+    with_raw_files,
 )
 from tests.tasks.tables.test_tables import commit, source
 
@@ -252,3 +256,57 @@ def killed_at_random_moments(processes: Scans, tables: str, count: int) -> None:
         publish(tables)
         check(tables)
     assert killed
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=pytest.mark.slow) for seed in range(6)])
+def test_whatever_happens(tmp_path: Path, seed: int) -> None:
+    """A random walk: after each publish the logs are equal to the tables. Until the next one they can be read, unless
+    files were removed without a grace."""
+    tables, drawn, records = str(tmp_path), random.Random(seed), generations(3)
+    there, is_readable = Tables.at(tables), True
+    commit(tables, records[0], [source("first")])
+    publish(tables)
+    for step in range(40):
+        match drawn.choice(["scan", "scan", "scan", "compact", "compact now", "repair", "forget", "publish"]):
+            case "scan":
+                names = drawn.sample("abcdefgh", drawn.randint(1, 3))
+                sources = [source(name, f"{step}-{drawn.randint(0, 1)}") for name in names]
+                hours, failed = drawn.choice([8, 16]), names[:1] if drawn.random() < 0.2 else []
+                commit(tables, drawn.choice(records), sources, minute=step, hours=hours, failed=failed)
+            case "compact":
+                run(tables, LATER)
+            case "compact now":
+                run(tables, NOW)
+                is_readable = False
+            case "repair":
+                if files := sorted(open_table(tables, "instances").files):
+                    damaged = Path(drawn.choice(files))
+                    damaged.write_bytes(damaged.read_bytes()[: drawn.randint(0, 100)])
+                    list(there.check(repair=True))
+                    is_readable = False
+            case "forget":
+                uris = {row["source_uri"] for row in open_table(tables, "frames").to_table(["source_uri"]).to_pylist()}
+                if len(uris) > 1:
+                    list(there.remove_rows(there.forget([drawn.choice(sorted(uris))]), drawn.choice([NOW, LATER])))
+                    is_readable = False
+            case "publish":
+                publish(tables, drawn.choice([NOW, LATER]))
+                assert there.behind() == []
+                check_every_generation(tables)
+                is_readable = True
+        if is_readable:
+            for table in (*OF_ALL, *LATEST):
+                with_deltalake(tables, table)
+    publish(tables, NOW)
+    check_every_generation(tables)
+
+
+def check_every_generation(tables: str) -> None:
+    """As ``check``, where a raw reader may still see rows of forgotten sources."""
+    check_latest(tables)
+    for table in OF_ALL:
+        found = Counter(told(with_deltalake(tables, table)))
+        assert found <= Counter(told(with_raw_files(tables, table)))
+        for scan in Tables.at(tables).scans():
+            of_scan = open_table(tables, table, scan_id=scan.scan_id).to_table().to_pylist()
+            assert Counter(told(of_scan)) <= found
