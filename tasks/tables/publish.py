@@ -33,7 +33,7 @@ from tasks.tables.delta_log import (
 )
 from tasks.tables.parts import parquet_writer
 from tasks.tables.published import Published, Wanted, wanted_files
-from tasks.tables.selection import Selection, select
+from tasks.tables.selection import Selection, choose, read_committed, select
 
 _TRIES = 10
 _THREADS = 16
@@ -80,6 +80,7 @@ def behind(root: Location) -> Iterator[str]:
     """
     if not any(is_published(root.child(published)) for published in Published):
         return
+    committed = read_committed(root)
     for published in Published:
         place = root.child(published)
         if not is_published(place):
@@ -89,7 +90,8 @@ def behind(root: Location) -> Iterator[str]:
         if others := written_by_others(place):
             yield f"{published}: another program wrote into the log: {others[0]}"
             continue
-        work = _work(published, place, _select(root, published), log.files())
+        selection = choose(committed, published.of, newest=published.is_latest)
+        work = _work(published, place, selection, log.files())
         if work.coming or work.gone:
             yield f"{published}: files to add: {len(work.coming):,}, to remove: {len(work.gone):,}"
 
@@ -106,10 +108,6 @@ def files_in_use(root: Location, since: datetime) -> frozenset[str]:
 
 def _named_since(place: Location, log: DeltaLog, since: datetime) -> set[str]:
     return {*log.files(), *removed_since(place, since)}
-
-
-def _select(root: Location, published: Published) -> Selection:
-    return select(root, published.of, None, newest=published.is_latest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ def _publish_table(root: Location, published: Published, grace: timedelta) -> Ta
         # The log before the tables: so what is committed follows from tables that are as new as the log or newer.
         log = DeltaLog(place) if is_published(place) else None
         others = tuple(written_by_others(place)) if log else ()
-        selection = _select(root, published)
+        selection = select(root, published.of, None, newest=published.is_latest)
         work = _work(published, place, selection, log.files() if log else {})
         if log and not (work.coming or work.gone or others):
             cleaned = _clean(place, log, work.own, grace)

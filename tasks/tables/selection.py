@@ -49,32 +49,53 @@ def select(root: Location, table: str, scan_id: str | None, *, newest: bool = Tr
         wanted = Table(table)
     except ValueError:
         raise UserError(f"There is no table {table!r}. Tables: {', '.join(Table)}.") from None
+    for left in reversed(range(_TRIES)):
+        committed = read_committed(root, scan_id)
+        selection = choose(committed, wanted, newest=newest)
+        damaged = wrong_sizes(root, selection.files)
+        if damaged and not left:  # until then a compaction may have replaced them meanwhile
+            raise damage_error(root, damaged, committed.commits)
+        if not damaged:
+            break
+    return selection
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the records say of all generations, or of one: enough to select the rows of every table."""
+
+    scans: Mapping[str, ScanRecord]
+    commits: Sequence[CommitRecord]
+    compactions: Compactions
+    moved: Mapping[str, str]
+
+
+def read_committed(root: Location, scan_id: str | None = None) -> Committed:
+    """Read the records. Raises UserError when there are no tables or no such generation."""
     scans = {scan.scan_id: scan for scan in scans_there(root)}
     if scan_id is not None:
         if scan_id not in scans:
             raise UserError(f"There is no scan {scan_id} in {root.url}. Scans: {', '.join(scans)}.")
         scans = {scan_id: scans[scan_id]}
-    for left in reversed(range(_TRIES)):
-        commits = [commit for scan in scans for commit in read_commits(root, scan)]
-        # Read after the commits: what is merged was committed before, so no shard can be in neither.
-        compactions = read_compacted(root, scans)
-        shards = _live_shards(commits, read_moved(root)) if newest else _all_shards(commits)
-        live = [shard.commit for shard in shards]
-        files = tuple(item for item in committed_files(live, compactions) if item.file.table == wanted)
-        damaged = wrong_sizes(root, files)
-        if not damaged:
-            break
-        if not left:  # until then a compaction may have replaced them meanwhile
-            raise damage_error(root, damaged, live)
+    commits = [commit for scan in scans for commit in read_commits(root, scan)]
+    # Read after the commits: what is merged was committed before, so no shard can be in neither.
+    return Committed(scans, commits, read_compacted(root, scans), read_moved(root))
+
+
+def choose(committed: Committed, table: Table, *, newest: bool) -> Selection:
+    """``select`` from records that are read already; whether the files are there is not looked at."""
+    commits, scans = committed.commits, committed.scans
+    shards = _live_shards(commits, committed.moved) if newest else _all_shards(commits)
     lengths = _embedding_lengths(shards, scans)
-    if wanted is Table.EMBEDDINGS and len(lengths) > 1:
+    if table is Table.EMBEDDINGS and len(lengths) > 1:
         told = ", ".join(f"{length} in {scan}" for length, scan in sorted(lengths.items()))
         raise UserError(f"Embeddings of different lengths cannot be read as one ({told}): name a scan.")
+    files = committed_files([shard.commit for shard in shards], committed.compactions)
     return Selection(
-        table=wanted,
-        files=files,
-        left_out=(*_merged_but_not_live(shards, compactions), *_superseded(shards)),
-        embedding_dimension=next(iter(lengths), next(reversed(scans.values())).embedding_dimension),
+        table=table,
+        files=tuple(item for item in files if item.file.table == table),
+        left_out=(*_merged_but_not_live(shards, committed.compactions), *_superseded(shards)),
+        embedding_dimension=next(iter(lengths), list(scans.values())[-1].embedding_dimension),
         schema_versions={scan.scan_id: scan.schema_version for scan in scans.values()},
     )
 

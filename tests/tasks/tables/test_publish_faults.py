@@ -228,7 +228,7 @@ def processes() -> Iterator[Scans]:
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("count", [4, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [4, pytest.param(40, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(processes: Scans, tmp_path: Path, count: int) -> None:
     """Each reader sees the rows before or after, and the next publisher does the rest."""
     killed_at_random_moments(processes, str(tmp_path), count)
@@ -236,7 +236,7 @@ def test_killed_at_random_moments(processes: Scans, tmp_path: Path, count: int) 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_over_an_object_store(processes: Scans, s3: str) -> None:
-    killed_at_random_moments(processes, f"{s3}/T", 30)
+    killed_at_random_moments(processes, f"{s3}/T", 12)
 
 
 def killed_at_random_moments(processes: Scans, tables: str, count: int) -> None:
