@@ -24,6 +24,7 @@ from tasks.tables.delta_statistics import statistics
 FOLDER = "_delta_log"
 PARTITIONS = ("scan", "dt")
 
+_STORES = ("s3://", "s3a://", "gs://", "az://", "abfs://", "abfss://")  # that the library reaches
 _VERSION = re.compile(r"(\d{20})\.json")
 _ASKED_FOR = re.compile(rb'"(commitInfo|remove)"')
 _OURS = "clipomaly"  # a key in the commits that Clipomaly writes
@@ -217,6 +218,10 @@ def _partition(scan_id: str | None, day: date | None) -> dict[str, str | None]:
 
 def _uri(table: Location) -> str:
     if not is_local(table.fs):
+        if not table.url.startswith(_STORES):
+            raise UserError(
+                f"Tables at {table.url} cannot be published: only on a disk, S3, Google's or Azure's store."
+            )
         return table.url
     if "%" in table.path:
         raise UserError(f"Tables below a folder with % in its name cannot be published: {table.path}. Rename it.")

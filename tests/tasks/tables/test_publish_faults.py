@@ -2,6 +2,7 @@
 
 import random
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -210,6 +211,13 @@ def test_two_publishers_at_once(tmp_path: Path, record: ScanRecord) -> None:
             versions = [done[table].version for done in results]
             assert max(versions) == number, "whoever comes second finds nothing to do"
     check(tables)
+
+
+def test_a_storage_that_the_library_does_not_reach(record: ScanRecord) -> None:
+    tables = f"memory://{uuid.uuid4().hex}"
+    commit(tables, record, [source("a")])
+    with pytest.raises(UserError, match="cannot be published: only on a disk, S3"):
+        publish(tables)
 
 
 def test_a_folder_that_the_library_cannot_name(tmp_path: Path, record: ScanRecord) -> None:
