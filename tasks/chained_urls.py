@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,4 +39,5 @@ def places_in_chains(urls: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def file_name(url: str) -> str:
     """What the file or folder at a URL is called, without the folders above it."""
-    return posixpath.basename(place_in_chain(url).rstrip("/"))
+    name = posixpath.basename(place_in_chain(url).rstrip("/"))
+    return unquote(name) if url.startswith(("http://", "https://")) else name

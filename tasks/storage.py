@@ -12,6 +12,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from threading import get_ident
 from typing import Any
@@ -29,6 +30,7 @@ from tasks.chained_urls import PACKED, split_chain
 from tasks.errors import BadUrlError
 from tasks.names import on_disk, printable
 from tasks.storage_errors import is_missing, is_there_already, storage_errors
+from tasks.web_folders import is_web, list_web_folder
 
 _THREADS = 16
 _PACKED_FILES = 16  # held open at once
@@ -156,6 +158,18 @@ def is_object_store(fs: AbstractFileSystem) -> bool:
     return isinstance(fs, AsyncFileSystem)
 
 
+def lists_by_prefix(fs: AbstractFileSystem) -> bool:
+    """Whether it is asked for all that is below a folder at once."""
+    return is_object_store(fs) and not is_web(fs)
+
+
+def list_folder(place: Location) -> list[dict[str, Any]]:
+    """What lies directly in a folder, as its filesystem tells it. Raises what that raises."""
+    if is_web(place.fs):
+        return list_web_folder(place.fs, place.path)
+    return list(place.fs.ls(place.path, detail=True))
+
+
 def reason(error: BaseException) -> str:
     """The first line of what an error says, for one-line messages, without secrets."""
     if isinstance(error, OSError) and error.strerror:
@@ -169,20 +183,20 @@ def entry(name: str, info: dict[str, Any], times: tuple[str, ...] = ()) -> Entry
     the first of ``times`` that is told, or else that of the modification."""
     modified = _modified(info, times)
     size = int(info.get("size") or 0)
-    etag = str(info.get("ETag") or info.get("etag") or "").strip('"')
+    etag = str(info.get("ETag") or info.get("etag") or info.get("blob_id") or "").strip('"')
     if "CRC" in info:  # in a ZIP file, whose times are too coarse to tell a change
         etag = f"{size:x}-{info['CRC']:08x}"
     return Entry(name, size, etag or f"{size:x}-{round(modified.timestamp() * 1e6):x}", modified)
 
 
 def _modified(info: dict[str, Any], times: tuple[str, ...]) -> datetime:
-    for key in (*times, "mtime", "LastModified", "last_modified", "updated", "created"):
+    for key in (*times, "mtime", "LastModified", "last_modified", "updated", "created", "Last-Modified"):
         value = info.get(key)
         if isinstance(value, int | float):
             # Some cameras write what no calendar has: such a time says as little as none.
             return datetime.fromtimestamp(value, UTC) if 0 <= value < _YEAR_9999 else datetime.fromtimestamp(0, UTC)
         if isinstance(value, str):
-            value = datetime.fromisoformat(value)
+            value = parsedate_to_datetime(value) if key == "Last-Modified" else datetime.fromisoformat(value)
         if isinstance(value, datetime):
             return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     with suppress(TypeError, ValueError):  # of a ZIP file: year to second, or digits that are no date

@@ -94,6 +94,8 @@ def storage_errors(*besides: type[Exception]) -> tuple[type[Exception], ...]:
 
 def trouble(error: BaseException) -> Trouble:
     """What an error of a storage library means."""
+    if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, storage_errors()):
+        return trouble(error.__cause__)  # fsspec says so of all that a web server refuses
     for kind in type(error).__mro__:
         name = f"{kind.__module__}.{kind.__qualname__}"
         if name in _OF_CLASS:

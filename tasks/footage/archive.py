@@ -2,12 +2,13 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -28,6 +29,7 @@ from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, Part, of_inventor
 from tasks.names import printable
 from tasks.storage import Entry, Location, cannot_read, entry, locate
 from tasks.storage_errors import storage_errors
+from tasks.web_folders import is_web
 
 LABEL_FOLDER_SUFFIX = ".labels"  # ground truth beside images, as SegmentMeIfYouCan names it: no footage
 
@@ -73,7 +75,11 @@ def find_sources(url: str, prefixes: Sequence[str] = (), inventory: str | None =
             raise UsageError("Give --inventory or --prefix: an inventory says itself what is to be scanned.")
         return _listing(root, of_inventory(read_inventory(inventory, root)), inventory)
     try:
-        info = root.fs.info(root.path)
+        info = (
+            {"type": "directory"}
+            if is_web(root.fs) and not is_source(root.path.rstrip("/"))
+            else root.fs.info(root.path)
+        )
         if info["type"] == "directory":
             return _listing(root, walk(root, prefixes), root.url)
         base, found = _single_file(root, info)
@@ -214,17 +220,18 @@ def _folder(name: str, images: Iterable[Entry], sidecar: Entry | None, track: En
 def _columns(base: Location, found: Sequence[Found]) -> pa.Table:
     """What is listed as the columns of ``SOURCES``."""
     own = posixpath.basename(base.path.rstrip("/"))
+    spoken: Callable[[str], str] = unquote if is_web(base.fs) else str
     rows = []
     for source in found:
         name = source.entry.name
-        captured, captured_from = _captured(source)
+        captured, captured_from = _captured(source, spoken)
         first, _, rest = name.partition("/")
         rows.append(
             (
                 base.child(name).url,
                 source.entry.size,
                 source.entry.etag,
-                printable(first if rest or name.endswith("/") else own),
+                printable(spoken(first if rest or name.endswith("/") else own)),
                 captured,
                 captured_from.value,
                 float(len(source.members)),
@@ -238,14 +245,14 @@ def _columns(base: Location, found: Sequence[Found]) -> pa.Table:
     return pa.table([columns.get(name, [None] * len(rows)) for name in SOURCES.names], schema=SOURCES)
 
 
-def _captured(found: Found) -> tuple[datetime, TimestampSource]:
+def _captured(found: Found, spoken: Callable[[str], str]) -> tuple[datetime, TimestampSource]:
     """When it was captured, as far as a listing can tell."""
     if found.entry.captured:
         return found.entry.captured, TimestampSource.INVENTORY
-    first = found.members[0].name if found.members else ""
-    named = time_in_name(posixpath.basename(found.entry.name.rstrip("/"))) or time_in_name(posixpath.basename(first))
+    name, first = spoken(found.entry.name), spoken(found.members[0].name if found.members else "")
+    named = time_in_name(posixpath.basename(name.rstrip("/"))) or time_in_name(posixpath.basename(first))
     if named and not is_ahead(named, found.entry.modified):
         return named, TimestampSource.FILENAME
-    if by_folder := time_in_folders(found.entry.name, found.entry.modified):
+    if by_folder := time_in_folders(name, found.entry.modified):
         return by_folder, TimestampSource.FILENAME
     return found.entry.modified, TimestampSource.MTIME

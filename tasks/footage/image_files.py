@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tasks.footage.leftovers import is_thumbnail
-from tasks.storage import Entry, Location, entry
+from tasks.storage import Entry, Location, entry, list_folder
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -19,7 +19,7 @@ def is_image(name: str) -> bool:
 
 def image_members(folder: Location) -> tuple[Entry, ...]:
     """The images directly in a folder, by name. Raises OSError when it cannot be listed."""
-    infos = folder.fs.ls(folder.path, detail=True)
+    infos = list_folder(folder)
     named = ((posixpath.basename(str(info["name"]).rstrip("/")), info) for info in infos)
     images = (
         entry(name, follow(folder, info)) for name, info in named if is_image(name) and info["type"] != "directory"
@@ -37,7 +37,7 @@ def folder_etag(members: Iterable[Entry]) -> str:
 
 def follow(place: Location, info: dict[str, Any]) -> dict[str, Any]:
     """What a link to a file points at; the link itself where that is gone, so that opening it says so."""
-    if not info.get("islink"):
+    if not info.get("islink") and info["type"] != "link":
         return info
     try:
         return dict(place.fs.info(info["name"]))

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from schemas.tables import TIMESTAMP
 from tasks.errors import UsageError
 from tasks.footage.s3_inventory import current_files, newest_manifest, read_columns, read_manifest
-from tasks.storage import Location, is_folder, is_object_store, locate, read_file
+from tasks.storage import Location, is_folder, lists_by_prefix, locate, read_file
 
 INVENTORY = pa.schema(
     [
@@ -104,7 +104,7 @@ class _Checked:
         self._refuse(pc.invert(pc.starts_with(uris, root)), uris, f"is not below the archive {archive.url}")
         names = pc.utf8_slice_codeunits(uris, len(root))
         # "a/../b.mp4" is a key like others, but elsewhere a way out of the archive.
-        no_file = r"^$|/$" if is_object_store(archive.fs) else r"^$|/$|(^|/)\.\.?(/|$)"
+        no_file = r"^$|/$" if lists_by_prefix(archive.fs) else r"^$|/$|(^|/)\.\.?(/|$)"
         self._refuse(pc.match_substring_regex(names, no_file), uris, "is no file")
         table = pa.table([names, self._sizes(), self._etags(), self._captured(), self._modified()], schema=INVENTORY)
         order = pc.sort_indices(table, [("name", "ascending")])

@@ -7,7 +7,6 @@ numbered without the rest of the file. ``RemoteVideo.plan`` states when a copy i
 import io
 import os
 import posixpath
-import tempfile
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -15,10 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tasks.errors import UserError
 from tasks.footage.fetched import add_fetched
+from tasks.footage.stored_file import copy_to
 from tasks.storage import Location, is_local, is_object_store
-from tasks.storage_errors import is_full
 from tasks.temporary import temporary_folder
 
 Span = tuple[int, int]
@@ -58,7 +56,7 @@ def stored_video(place: Location) -> Iterator["str | RemoteVideo"]:
         copy = os.path.join(folder, f"video{posixpath.splitext(place.path)[1]}")
         remote = _with_ranges(place, copy)
         if remote is None:
-            _copy(place, copy)
+            copy_to(place, copy)
             yield copy
             return
         try:
@@ -126,7 +124,7 @@ class RemoteVideo:
     def copy(self) -> None:
         """Fetch all of it, once."""
         if self._copy is None:
-            _copy(self._place, self._copy_path)
+            copy_to(self._place, self._copy_path)
             self._copy = os.open(self._copy_path, os.O_RDONLY)
 
     def read(self, at: int, count: int) -> bytes:
@@ -241,17 +239,3 @@ def _read_at(file: BinaryIO, first: int, behind: int) -> bytes:
     data = file.read(behind - first)
     add_fetched(len(data))
     return data
-
-
-def _copy(place: Location, path: str) -> None:
-    """Raises UserError when the disk is full."""
-    try:
-        place.fs.get_file(place.path, path)
-    except OSError as error:
-        if is_full(error):
-            raise UserError(
-                f"No space left in {tempfile.gettempdir()} for a copy of {place.url}. "
-                "Free some, or set TMPDIR to another disk."
-            ) from error
-        raise
-    add_fetched(os.path.getsize(path))

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
-from tasks.footage.fetched import add_fetched
 from tasks.footage.images import BadImage, Rgb
-from tasks.storage import Entry, Location, entry, is_object_store
+from tasks.footage.stored_file import open_stored
+from tasks.storage import Entry, Location, entry
 
 # Headers are read in small pieces: the default blocks of 5 MB for object stores would read whole clips.
 _HEADER_BLOCK = 256 * 1024
@@ -120,12 +120,7 @@ def open_header(place: Location, source: Source, block: int = _HEADER_BLOCK) -> 
     now = entry("", place.fs.info(place.path))
     if now.etag != source.etag:
         raise SourceError(CHANGED)
-    with place.fs.open(place.path, "rb", block_size=block) as file:
-        if getattr(file, "mode", "rb") == "r":  # so zipfile calls binary files before Python 3.13
-            file.mode = "rb"
+    with open_stored(place, block) as file:
         if now.size == 0:
             raise SourceError("the file is empty")
-        try:
-            yield file, now
-        finally:
-            add_fetched(file.cache.total_requested_bytes if is_object_store(place.fs) else 0)
+        yield file, now

@@ -12,6 +12,7 @@ import zstandard
 from schemas.records import Source
 from tasks.errors import MissingExtraError, SourceError
 from tasks.footage.source_kind import Fix, Frame, Inside, SourceKind, Stored, open_header
+from tasks.footage.stored_file import open_stored
 from tasks.storage import Location, reason
 
 RECORDING_SUFFIXES = (".mcap", ".mcap.zstd", ".mcap.zst")
@@ -54,7 +55,7 @@ def _fixes(place: Location, source: Source) -> list[Fix]:
 
 @contextmanager
 def _open(place: Location) -> Iterator[tuple[IO[bytes], int]]:
-    with place.fs.open(place.path, "rb") as file:
+    with open_stored(place) as file:
         size = int(place.fs.info(place.path)["size"] or 0)
         with _unpacked(file, place, size) as unpacked:
             yield unpacked

@@ -21,6 +21,7 @@ from tasks.footage.image_exif import told_by_exif
 from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, Told, open_header
+from tasks.footage.stored_file import open_stored
 from tasks.names import printable
 from tasks.storage import Location, reason
 
@@ -122,7 +123,7 @@ def _told(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Told:
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
-    with place.fs.open(place.path, "rb") as file, _unpacked(file, place.path) as unpacked:
+    with open_stored(place) as file, _unpacked(file, place.path) as unpacked:
         for index, (tar, member) in enumerate(_members(unpacked)):
             yield _frame(tar, member, index, source)
 
@@ -144,7 +145,7 @@ def _frame(tar: tarfile.TarFile, member: tarfile.TarInfo, index: int, source: So
 
 
 def _pictures(place: Location, indices: Sequence[int]) -> Iterator[Stored]:
-    with place.fs.open(place.path, "rb") as file, _unpacked(file, place.path) as unpacked:
+    with open_stored(place) as file, _unpacked(file, place.path) as unpacked:
         images = enumerate(_members(unpacked))
         for index in indices:
             found = next((found for number, found in images if number == index), None)

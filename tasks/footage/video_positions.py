@@ -11,6 +11,7 @@ from tasks.footage.layouts import comma_fixes
 from tasks.footage.mp4_boxes import BadBoxes, data_samples, file_boxes, inner_boxes, read_content, read_sample
 from tasks.footage.recorder_gps import Point, blackvue_points, camm_point, gpmf_points, novatek_points
 from tasks.footage.source_kind import BadTrack, Fix
+from tasks.footage.stored_file import open_stored
 from tasks.footage.track_rows import fix_of
 from tasks.storage import Location
 
@@ -30,7 +31,7 @@ def video_fixes(place: Location, source: Source) -> list[Fix]:
         return fixes
     if posixpath.splitext(place.path.lower())[1] not in _SUFFIXES:
         return []
-    with place.fs.open(place.path, "rb", block_size=_BLOCK) as file:
+    with open_stored(place, _BLOCK) as file:
         try:
             tracks = list(_tracks(file, source.size))
         except (BadBoxes, struct.error) as error:

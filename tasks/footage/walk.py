@@ -20,7 +20,9 @@ from tasks.errors import UsageError
 from tasks.footage.image_files import follow
 from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.track_files import TRACK_SUFFIXES
-from tasks.storage import Entry, Location, entry, is_object_store, reason
+from tasks.storage import Entry, Location, entry, list_folder, lists_by_prefix, reason
+from tasks.storage_errors import is_denied, is_out_of_reach, storage_errors
+from tasks.web_folders import is_web
 
 _THREADS = 8
 # An archive is read in parts, so that never all of it lies in memory as a store tells it: into folders of folders
@@ -88,16 +90,17 @@ def _level(root: Location, folder: _Folder) -> tuple[list[Listed], list[_Folder]
     """The files directly in a folder, with those beside it, and the folders in it."""
     place = root.child(folder.name) if folder.name else root
     try:
-        infos = root.fs.ls(place.path, detail=True)
-    except OSError as error:
-        if not folder.name or is_object_store(root.fs):
+        infos = list_folder(place)
+    except storage_errors() as error:
+        if not folder.name or lists_by_prefix(root.fs) or is_out_of_reach(error):
             raise
-        whole = entry(f"{folder.name}/", root.fs.info(place.path))
-        if isinstance(error, PermissionError):
+        told = {} if is_web(root.fs) else root.fs.info(place.path)
+        whole = entry(f"{folder.name}/", told)
+        if is_denied(error):
             return [Found(whole)], []  # left to the scan, as files are
         return [Found(whole, error=f"the folder cannot be opened: {reason(error)}")], []
     named = [(_relative(root, info["name"]), info) for info in infos]
-    if is_object_store(root.fs) and any(_is_nameless(name, folder, info) for name, info in named):
+    if lists_by_prefix(root.fs) and any(_is_nameless(name, folder, info) for name, info in named):
         return list(_below(root, folder)), []  # such a folder cannot be asked for by itself
     named = [(name, info) for name, info in named if name and name.rstrip("/") != folder.name]
     named = [(name, info) for name, info in named if not _is_marker(name, info)]
@@ -114,7 +117,7 @@ def _level(root: Location, folder: _Folder) -> tuple[list[Listed], list[_Folder]
 def _below(root: Location, folder: _Folder) -> Iterator[Listed]:
     yield from folder.beside
     place = root.child(folder.name)
-    if is_object_store(root.fs):
+    if lists_by_prefix(root.fs):
         for path, info in root.fs.find(place.path, detail=True).items():
             name = _relative(root, path)
             if info["type"] != "directory" and not _is_marker(name, info):

@@ -1,0 +1,65 @@
+"""A file of any storage, opened so that it can be read from any place."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from tasks.errors import UserError
+from tasks.footage.fetched import add_fetched
+from tasks.storage import Location, is_object_store
+from tasks.storage_errors import is_full
+from tasks.temporary import temporary_folder
+from tasks.web_folders import is_web
+
+
+@contextmanager
+def open_stored(place: Location, block: int | None = None) -> Iterator[BinaryIO]:
+    """A file that is fetched ``block`` bytes at a time, or a temporary copy where a web server sends no ranges.
+
+    Raises what the storage raises, and UserError when the disk is full.
+    """
+    with place.fs.open(place.path, "rb", **({"block_size": block} if block else {})) as file:
+        if getattr(file, "mode", "rb") == "r":  # so zipfile calls binary files before Python 3.13
+            file.mode = "rb"
+        if not is_web(place.fs) or _comes_in_ranges(file):
+            try:
+                yield file
+            finally:
+                add_fetched(file.cache.total_requested_bytes if is_object_store(place.fs) else 0)
+            return
+    with temporary_folder() as folder:
+        copy = os.path.join(folder, "copy")
+        copy_to(place, copy)
+        with open(copy, "rb") as whole:
+            yield whole
+
+
+def _comes_in_ranges(file: BinaryIO) -> bool:
+    if not file.seekable():
+        return False  # the server does not say how long it is
+    try:
+        file.seek(-1, os.SEEK_END)
+        file.read(1)
+    except ValueError:  # fsspec says so of a server that answers with the whole file
+        return False
+    file.seek(0)
+    return True
+
+
+def copy_to(place: Location, path: str) -> None:
+    """Copy a file to a path on the local disk.
+
+    Raises what the storage raises, and UserError when the disk is full.
+    """
+    try:
+        place.fs.get_file(place.path, path)
+    except OSError as error:
+        if is_full(error):
+            raise UserError(
+                f"No space left in {tempfile.gettempdir()} for a copy of {place.url}. "
+                "Free some, or set TMPDIR to another disk."
+            ) from error
+        raise
+    add_fetched(os.path.getsize(path))

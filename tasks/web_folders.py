@@ -1,0 +1,72 @@
+"""Folders of a web server, as its pages show them: Python's http.server, nginx, Apache, Caddy, lighttpd and others.
+
+A page is any HTML whose links lead to the files. Only links to what lies directly in the folder count, so that nothing
+leads out of the address of the archive.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+from fsspec import AbstractFileSystem
+from fsspec.implementations.http import HTTPFileSystem
+
+_THREADS = 8
+_DEEPEST = 64  # folders in folders, for servers that show every folder in itself
+
+
+def is_web(fs: AbstractFileSystem) -> bool:
+    """Whether it reads a web server, which knows of no folders."""
+    return isinstance(fs, HTTPFileSystem)
+
+
+def list_web_folder(fs: AbstractFileSystem, url: str) -> list[dict[str, Any]]:
+    """What lies directly in a folder, as filesystems tell it: name (the whole URL), type, size, etag, time of change.
+
+    Raises what the filesystem raises.
+    """
+    folder = f"{url.rstrip('/')}/"
+    page = _Links()
+    page.feed(fs.cat_file(folder).decode("utf-8", "replace"))
+    found = list(dict.fromkeys(_in_folder(folder, page.links)))
+    folders = [name for name in found if name.endswith("/")]
+    files = [name for name in found if not name.endswith("/") and f"{name}/" not in set(folders)]
+    if len(urlsplit(folder).path.split("/")) > _DEEPEST:
+        folders = []
+    with ThreadPoolExecutor(_THREADS) as pool:
+        told = list(pool.map(lambda name: _told(fs, name), files))
+    return [*told, *({"name": name.rstrip("/"), "type": "directory", "size": 0} for name in folders)]
+
+
+def _told(fs: AbstractFileSystem, url: str) -> dict[str, Any]:
+    try:
+        return {**fs.info(url), "name": url}
+    except FileNotFoundError:  # a page may be older than its files: whoever reads it tells
+        return {"name": url, "type": "file", "size": 0}
+
+
+class _Links(HTMLParser):
+    """The links of a page in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value for name, value in attrs if tag == "a" and name == "href" and value]
+
+
+def _in_folder(folder: str, links: list[str]) -> Iterator[str]:
+    for link in links:
+        try:
+            url = urljoin(folder, link.strip())
+            parts = urlsplit(url)
+        except ValueError:  # no URL
+            continue
+        name = url.removeprefix(folder)
+        if name == url or parts.query or parts.fragment or not name.strip("/"):
+            continue  # elsewhere, another order of the same page, or the folder itself
+        if "/" not in unquote(name.removesuffix("/")) and unquote(name.strip("/")) not in (".", ".."):
+            yield url

@@ -1,0 +1,115 @@
+"""Archives in storage that is neither a disk nor S3, each behind a real server or filesystem."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import fsspec.config
+import pytest
+
+from clipomaly_core.errors import UserError
+from tasks.chained_urls import file_name
+from tasks.errors import BadUrlError
+from tasks.footage.archive import find_sources, list_sources
+from tasks.footage.frames import read_frame, read_frames
+from tasks.footage.kinds import current_etag
+from tasks.storage import locate
+from tests.sftp import sftp_server
+from tests.tasks.footage.numbered import number_of, write_numbered
+from tests.tasks.samples import image_bytes, write_images, write_tar
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    write_numbered(tmp_path / "night" / "car 1" / "20261122_031500 é#%20.mp4").with_suffix(".json").write_text(
+        '{"latitude": 48.0, "longitude": 11.0}'
+    )
+    write_images(tmp_path / "night" / "car2" / "photos", 2)
+    write_tar(tmp_path / "night" / "car2" / "a.tar", {"1.jpg": image_bytes(1)})
+    return tmp_path / "night"
+
+
+def check(url: str, night: Path) -> None:
+    """It is listed, opened and read as the same folder on a disk is."""
+    listing, folder = list_sources(url), list_sources(str(night))
+    assert [file_name(source.uri) for source in listing.sources] == [file_name(source.uri) for source in folder.sources]
+    for there, here in zip(listing.sources, folder.sources, strict=True):
+        for field in ("size", "drive", "captured_from", "footage_seconds", "latitude", "note", "error"):
+            assert getattr(there, field) == getattr(here, field)
+        assert there.etag and there.etag == current_etag(there)
+    video, tar, photos = listing.sources
+    assert [number_of(frame.image) for frame in read_frames(video, 1.0)] == [0, 10, 20, 30, 40, 50]
+    assert number_of(read_frame(video.uri, 13)) == 13
+    for images, count in ((tar, 1), (photos, 2)):
+        assert [frame.error for frame in read_frames(images, 1.0)] == [None] * count
+
+
+def fill(url: str, night: Path) -> None:
+    place = locate(url)
+    for path in night.rglob("*.*"):
+        place.fs.pipe_file(place.child(path.relative_to(night).as_posix()).path, path.read_bytes())
+
+
+@pytest.fixture
+def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setitem(fsspec.config.conf, "sftp", {"password": "word", "look_for_keys": False, "allow_agent": False})
+    with sftp_server(tmp_path) as url:
+        yield url
+    fsspec.get_filesystem_class("sftp").clear_instance_cache()
+
+
+def test_memory(night: Path) -> None:
+    fill("memory://test-other-stores/night", night)
+    check("memory://test-other-stores/night", night)
+
+
+def test_sftp(night: Path, sftp: str) -> None:
+    (night / "car2" / "linked.tar").symlink_to(night / "car2" / "a.tar")
+    (night / "linked").symlink_to(night / "car2")
+    listing = find_sources(f"{sftp}/night")
+    assert [name.rsplit("/", 1)[-1] for name in listing.ignored] == ["linked"]
+    linked = next(source for source in listing.sources if file_name(source.uri) == "linked.tar")
+    assert [frame.error for frame in read_frames(linked, 1.0)] == [None]
+    (night / "car2" / "linked.tar").unlink()
+    (night / "linked").unlink()
+    check(f"{sftp}/night", night)
+
+
+def test_sftp_that_refuses(sftp: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "paramiko")
+    with pytest.raises(UserError, match="There is no archive"):
+        find_sources(f"{sftp}/nothing")
+    monkeypatch.setitem(fsspec.config.conf, "sftp", {"password": "no", "look_for_keys": False, "allow_agent": False})
+    with pytest.raises(UserError, match=r"Cannot read sftp://ann@127.0.0.1:\d+/other: Authentication failed") as error:
+        find_sources(f"{sftp}/other")
+    assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="Cannot read sftp://127.0.0.1:1/x: "):
+        find_sources("sftp://127.0.0.1:1/x")
+
+
+@pytest.mark.slow
+def test_google_storage(night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gcp_storage_emulator.server import create_server
+
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="fleet")
+    server.start()
+    try:
+        port = server._api._httpd.server_address[1]
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        monkeypatch.setitem(fsspec.config.conf, "gs", {"token": "anon"})
+        fill("gs://fleet/night", night)
+        check("gs://fleet/night", night)
+        with pytest.raises(UserError, match="There is no archive"):
+            find_sources("gs://fleet/nothing")
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("url", "package"), [("smb://host/x", "smbprotocol"), ("dropbox://x", "dropboxdrivefs"), ("oci://x", "ocifs")]
+)
+def test_a_missing_package_is_named(url: str, package: str) -> None:
+    with pytest.raises(BadUrlError, match=package) as error:
+        find_sources(url)
+    assert "\n" not in str(error.value)
