@@ -14,6 +14,8 @@ from flows.steps import one_line
 from schemas.safe_text import masked, printable
 
 _OURS = logging.getLogger("clipomaly")
+_EXPLAINED = ("gcsfs", "azure", "paramiko")
+"""Libraries of storage that log what they raise too, over many lines: it is told in one."""
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JSON = ("asctime", "levelname", "name", "message")
 _JSON_NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "trace"}
@@ -39,6 +41,8 @@ def set_up_logging(level: LogLevel | None, form: LogFormat) -> None:
     prefect = APILogHandler()
     prefect.setLevel(logging.INFO)
     prefect.addFilter(_in_a_run)
+    for name in _EXPLAINED:
+        logging.getLogger(name).setLevel(logging.NOTSET if level is LogLevel.DEBUG else logging.CRITICAL)
     _OURS.handlers = [stderr, prefect]
     for handler in _OURS.handlers:
         handler.addFilter(_make_safe)

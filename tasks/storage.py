@@ -34,6 +34,7 @@ from tasks.web_folders import is_web, list_web_folder
 
 _THREADS = 16
 _PACKED_FILES = 16  # held open at once
+_SSH_AND_FTP = ("sftp", "ssh", "ftp")
 _YEAR_9999 = 253_370_764_800
 
 # botocore waits twice as long before each new try, up to 20 s, and a random share of that.
@@ -97,9 +98,13 @@ def locate(place: str | os.PathLike[str]) -> Location:
     try:
         # Not url_to_fs, which takes "::" in a name for a chain.
         kind = get_filesystem_class(protocol)
-        told = kind._get_kwargs_from_urls(url)
+        host, _, path = url.partition("://")[2].partition("/")
+        told = kind._get_kwargs_from_urls(f"{protocol}://{host}/")  # names may hold "#" and "?"
         fs = filesystem(protocol, **{**told, **_options(protocol)})
-        path = on_disk(fs._strip_protocol(url)) if is_local(fs) else fs._strip_protocol(url)
+        if protocol in _SSH_AND_FTP:
+            path = f"/{path}"  # fsspec takes what follows "#" for no part of it
+        else:
+            path = on_disk(fs._strip_protocol(url)) if is_local(fs) else fs._strip_protocol(url)
     except (ImportError, ValueError) as error:
         raise BadUrlError(f"Cannot open {url}: {reason(error)}") from error
     except storage_errors() as error:  # of those that connect at once
@@ -139,13 +144,19 @@ def _packed_file(protocol: str, url: str, etag: str, thread: int) -> AbstractFil
 
 def _options(protocol: str) -> dict[str, Any]:
     """No cache of listings, and how patient to be with S3, where the user's fsspec configuration does not say."""
-    if protocol in ("sftp", "ssh"):
-        return {}  # takes every option for one of the connection, and has no cache
+    if protocol in _SSH_AND_FTP:
+        return {}  # SSH takes every option for one of the connection, and has no cache
     if protocol not in ("s3", "s3a"):
         return {"use_listings_cache": False}
     # A copy: botocore writes into what it is given.
     told = {name: value for name, value in _S3.items() if name not in conf.get(protocol, {})}
     return deepcopy({"use_listings_cache": False, **told})
+
+
+def in_this_thread(place: Location) -> Location:
+    """The same place, for a thread that did not locate it: connections by SSH and FTP, and files that are read within
+    a packed one, hang or mix their answers where threads share them."""
+    return place if is_local(place.fs) or is_object_store(place.fs) else locate(place.url)
 
 
 def is_local(fs: AbstractFileSystem) -> bool:

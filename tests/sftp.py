@@ -1,5 +1,6 @@
 """An SFTP server over a folder, on loopback."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ def _interface(root: Path) -> type[SFTPServerInterface]:
     def told(path: Path, name: str = "", follow: bool = True) -> SFTPAttributes:
         return SFTPAttributes.from_stat(path.stat() if follow else path.lstat(), name or path.name)
 
+    class File(SFTPHandle):
+        def __init__(self, path: Path, flags: int) -> None:
+            super().__init__(flags)
+            self.readfile = open(path, "rb")  # noqa: SIM115  # closed with the handle
+
+        def stat(self):  # type: ignore[no-untyped-def]
+            return SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))
+
     class Folder(SFTPServerInterface):
         def _at(self, path: str) -> Path:
             return root / self.canonicalize(path).lstrip("/")
@@ -42,9 +51,7 @@ def _interface(root: Path) -> type[SFTPServerInterface]:
 
         def open(self, path: str, flags: int, attr: SFTPAttributes):  # type: ignore[no-untyped-def]
             try:
-                handle = SFTPHandle(flags)
-                handle.readfile = open(self._at(path), "rb")  # type: ignore[attr-defined]  # noqa: SIM115
-                return handle
+                return File(self._at(path), flags)
             except OSError as error:
                 return SFTPServer.convert_errno(error.errno or 0)
 

@@ -13,7 +13,7 @@ from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.layouts import kitti_fixes, told_of_images
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored, Told
 from tasks.names import printable
-from tasks.storage import Entry, Location, reason
+from tasks.storage import Entry, Location, in_this_thread, reason
 from tasks.storage_errors import is_out_of_reach, storage_errors
 
 _READERS = 4
@@ -93,7 +93,8 @@ def _pictures(folder: Location, indices: Sequence[int]) -> Iterator[Stored]:
         member = members[index]
         try:
             check_size(member.size)
-            return bytes(folder.fs.cat_file(folder.child(member.name).path))
+            image = in_this_thread(folder).child(member.name)
+            return bytes(image.fs.cat_file(image.path))
         except (BadImage, FileNotFoundError) as error:
             return BadImage(f"{printable(member.name)}: {reason(error)}")
 

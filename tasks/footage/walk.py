@@ -20,7 +20,7 @@ from tasks.errors import UsageError
 from tasks.footage.image_files import follow
 from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.track_files import TRACK_SUFFIXES
-from tasks.storage import Entry, Location, entry, list_folder, lists_by_prefix, reason
+from tasks.storage import Entry, Location, entry, in_this_thread, list_folder, lists_by_prefix, reason
 from tasks.storage_errors import is_denied, is_out_of_reach, storage_errors
 from tasks.web_folders import is_web
 
@@ -88,6 +88,7 @@ def _distinct(prefixes: Sequence[str]) -> list[str]:
 
 def _level(root: Location, folder: _Folder) -> tuple[list[Listed], list[_Folder]]:
     """The files directly in a folder, with those beside it, and the folders in it."""
+    root = in_this_thread(root)
     place = root.child(folder.name) if folder.name else root
     try:
         infos = list_folder(place)
