@@ -74,7 +74,6 @@ def test_an_archive_of_a_web_server_is_scanned_as_a_folder_is(tmp_path: Path) ->
 
 
 def test_a_server_without_ranges_is_copied_from(tmp_path: Path) -> None:
-    """Larger than what is read of a header at once."""
     import av
 
     noise = np.random.default_rng(0).integers(0, 60, (192, 320, 3), np.uint8)
@@ -83,8 +82,8 @@ def test_a_server_without_ranges_is_copied_from(tmp_path: Path) -> None:
         return np.asarray(numbered(number, (320, 192)) // 2 + np.roll(noise, 7 * number, 1) + 20, np.uint8)
 
     with av.open(str(tmp_path / "big.mp4"), "w") as file:
-        add_numbered(file, "libx264", {"qp": "12", "g": "10"}, range(0, 3000, 100), picture=noisy)
-    assert (tmp_path / "big.mp4").stat().st_size > 800_000
+        add_numbered(file, "libx264", {"qp": "2", "g": "10"}, range(0, 3000, 100), picture=noisy)
+    assert (tmp_path / "big.mp4").stat().st_size > 500_000  # more than what is read of a header at once
     with served(tmp_path) as url:
         [source] = list_sources(url).sources
         assert source.error is None and source.footage_seconds == 3.0
