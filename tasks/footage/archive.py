@@ -23,6 +23,7 @@ from tasks.footage.kinds import KINDS, is_source
 from tasks.footage.layouts import event_beside, is_of_tesla, is_read_with_footage
 from tasks.footage.leftovers import is_left_by_systems, is_thumbnail
 from tasks.footage.opening import open_source
+from tasks.footage.source_video import PROXY_SUFFIXES
 from tasks.footage.sources import SOURCES, Sources
 from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, Part, of_inventory, walk
@@ -159,6 +160,7 @@ def _sort_out(listed: Iterable[Listed]) -> _Sorted:
     """Tell sources from sidecars, from the names of files that are neither and from what systems leave."""
     found: list[Found] = []
     files: list[Entry] = []
+    proxies: list[Entry] = []
     images: defaultdict[str, list[Entry]] = defaultdict(list)
     beside: dict[str, Entry] = {}  # sidecars and tracks, by their names in lower case
     ignored: set[str] = set()
@@ -172,6 +174,8 @@ def _sort_out(listed: Iterable[Listed]) -> _Sorted:
             continue
         elif item.name.endswith("/"):
             ignored.add(item.name)
+        elif item.name.lower().endswith(PROXY_SUFFIXES):
+            proxies.append(item)
         elif is_source(item.name):
             files.append(item)
         elif is_image(item.name):
@@ -180,6 +184,12 @@ def _sort_out(listed: Iterable[Listed]) -> _Sorted:
             ignored |= {item.name} if beside.setdefault(item.name.lower(), item) is not item else set()
         else:
             ignored.add(item.name)
+
+    # Where somebody kept only the small copies, they are the footage.
+    with_footage = {posixpath.dirname(item.name) for item in files}
+    alone = [item for item in proxies if posixpath.dirname(item.name) not in with_footage]
+    left_over += len(proxies) - len(alone)
+    files += alone
 
     def of(name: str, *suffixes: str) -> Entry | None:
         stems = [name.lower(), posixpath.splitext(name.lower())[0]]

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.footage.leftovers import is_thumbnail
 from tasks.storage import Entry, Location, entry, list_folder
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
 
 def is_image(name: str) -> bool:

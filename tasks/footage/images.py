@@ -16,7 +16,7 @@ LARGEST_IMAGE = 100_000_000
 
 _LARGEST_FILE = 256 * 1024 * 1024
 # Those that are meant: Pillow knows many more, and starts a program for PostScript.
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
 _ORIENTATION = ExifTags.Base.Orientation
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -72,6 +72,7 @@ def decode_image(data: bytes) -> Rgb:
             width, height = image.size
             if width * height > LARGEST_IMAGE:
                 raise BadImage(f"{width}x{height} pixels are more than {LARGEST_IMAGE // 10**6} megapixels")
+            image.load()  # TIFF is turned by that
             turned = image.transpose(_TURNS[_orientation(image)]) if _orientation(image) in _TURNS else image
             return _eight_bits(turned)
     except UnidentifiedImageError as error:

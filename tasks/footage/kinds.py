@@ -8,11 +8,11 @@ from tasks.footage.source_folder import FOLDER
 from tasks.footage.source_kind import SourceKind
 from tasks.footage.source_recording import RECORDING, RECORDING_SUFFIXES
 from tasks.footage.source_tar import TAR, TAR_SUFFIXES
-from tasks.footage.source_video import VIDEO, VIDEO_SUFFIXES
+from tasks.footage.source_video import PROXY_SUFFIXES, VIDEO, VIDEO_SUFFIXES
 from tasks.storage import locate
 
 KINDS: dict[str, SourceKind] = {
-    **dict.fromkeys(VIDEO_SUFFIXES, VIDEO),
+    **dict.fromkeys((*VIDEO_SUFFIXES, *PROXY_SUFFIXES), VIDEO),
     **dict.fromkeys(RECORDING_SUFFIXES, RECORDING),
     "/": FOLDER,
     **dict.fromkeys(TAR_SUFFIXES, TAR),

@@ -10,7 +10,7 @@ _FOLDERS = frozenset(
         "$recycle.bin", "recycler", "system volume information", "lost+found", "__macosx", "found.000",
     }
 )  # fmt: skip
-_THUMBNAIL = re.compile(r"(?i)(^thumb\.(png|jpe?g)$|[._-](thumb|thumbnail|screenshot)\.(jpe?g|png|webp)$)")
+_THUMBNAIL = re.compile(r"(?i)(^thumb\.(png|jpe?g)$|[._-](thumb|thumbnail|screenshot)\.(jpe?g|png|webp)$|\.thm$)")
 
 
 def is_left_by_systems(name: str) -> bool:

@@ -30,22 +30,24 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz
 # What a member raises that is not whole, or a link to none: KeyError, RecursionError for links in a circle.
 _NOT_READ = (tarfile.TarError, KeyError, RecursionError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 _ZEROS = 1024 * 1024
+_MAGIC = 6  # bytes that tell how a tar is packed
 
 
 @contextmanager
-def _unpacked(file: BinaryIO, name: str) -> Iterator[Any]:
-    """The tar in a file, by its suffix: one that can be wound back."""
-    name = name.lower()
-    if name.endswith("gz"):
+def _unpacked(file: BinaryIO) -> Iterator[Any]:
+    """The tar in a file, by how it begins and not by its suffix: one that can be wound back."""
+    head = file.read(_MAGIC)
+    file.seek(0)
+    if head.startswith(b"\x1f\x8b"):
         with gzip.GzipFile(fileobj=file) as unpacked:
             yield unpacked
-    elif name.endswith("bz2"):
+    elif head.startswith(b"BZh"):
         with bz2.BZ2File(file) as unpacked_bz2:
             yield unpacked_bz2
-    elif name.endswith("xz"):
+    elif head.startswith(b"\xfd7zXZ\x00"):
         with lzma.LZMAFile(file) as unpacked_xz:
             yield unpacked_xz
-    elif name.endswith("zst"):
+    elif head.startswith(b"\x28\xb5\x2f\xfd"):
         with tempfile.TemporaryFile(prefix="clipomaly-") as copy:
             with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as packed:
                 shutil.copyfileobj(packed, copy)
@@ -101,7 +103,7 @@ def _next_archive(file: Any, start: int) -> int | None:
 def _look_inside(place: Location, source: Source) -> Inside:
     names: list[str] = []
     told = Told()
-    with open_header(place, source) as (file, now), _unpacked(file, place.path) as unpacked:
+    with open_header(place, source) as (file, now), _unpacked(file) as unpacked:
         try:
             for tar, member in _members(unpacked):
                 if not names:
@@ -123,7 +125,7 @@ def _told(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Told:
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
-    with open_stored(place) as file, _unpacked(file, place.path) as unpacked:
+    with open_stored(place) as file, _unpacked(file) as unpacked:
         for index, (tar, member) in enumerate(_members(unpacked)):
             yield _frame(tar, member, index, source)
 
@@ -145,7 +147,7 @@ def _frame(tar: tarfile.TarFile, member: tarfile.TarInfo, index: int, source: So
 
 
 def _pictures(place: Location, indices: Sequence[int]) -> Iterator[Stored]:
-    with open_stored(place) as file, _unpacked(file, place.path) as unpacked:
+    with open_stored(place) as file, _unpacked(file) as unpacked:
         images = enumerate(_members(unpacked))
         for index in indices:
             found = next((found for number, found in images if number == index), None)

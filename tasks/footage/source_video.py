@@ -22,7 +22,10 @@ VIDEO_SUFFIXES = (
     ".mp4", ".mov", ".mkv", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv",
     ".flv", ".h264", ".264", ".h265", ".265", ".hevc", ".360", ".insv",
 )  # fmt: skip
-"""Of files that FFmpeg decodes. Not ``.lrv`` and ``.lrf``: small copies that recorders keep of the same footage."""
+"""Of files that FFmpeg decodes."""
+
+PROXY_SUFFIXES = (".lrv", ".lrf")
+"""Of the small copies that recorders (GoPro, Insta360, DJI) keep of their videos."""
 
 
 def _look_inside(place: Location, source: Source) -> Inside:

@@ -80,7 +80,13 @@ def _payload_left_out(video: Video, container: Any) -> Iterator[bool]:
 def told_seconds(container: Any) -> list[float]:
     """How long a header says that each camera is; 0 where it does not."""
     whole = _container_seconds(container)
-    return [_told(stream) or whole for stream in camera_streams(container)]
+    return [_from_start(stream, _told(stream) or whole) for stream in camera_streams(container)]
+
+
+def _from_start(stream: Any, seconds: float) -> float:
+    """The length without the time before the first picture, which FFmpeg counts in Matroska."""
+    begin = float((stream.start_time or 0) * stream.time_base) if "matroska" in stream.container.format.name else 0.0
+    return seconds - begin if 0 < begin < seconds else seconds
 
 
 @dataclass(slots=True)

@@ -38,17 +38,25 @@ def test_exif_that_is_damaged_costs_only_the_orientation() -> None:
     assert decode_image(data).shape == (24, 32, 3)
 
 
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation(orientation: int) -> None:
+def test_every_orientation(orientation: int, form: str) -> None:
     exif = Image.Exif()
     exif[0x112] = orientation
     corner = np.zeros((24, 32), np.uint8)
     corner[:4, :4] = 250
-    image = decode_image(saved(Image.fromarray(corner), "PNG", exif=exif))
+    options = {"lossless": True} if form == "WEBP" else {}
+    image = decode_image(saved(Image.fromarray(corner).convert("RGB"), form, exif=exif, **options))
     where = {1: "tl", 2: "tr", 3: "br", 4: "bl", 5: "tl", 6: "tr", 7: "br", 8: "bl"}[orientation]
     assert image.shape[:2] == ((24, 32) if orientation < 5 else (32, 24))
     row, column = (0 if where[0] == "t" else -1), (0 if where[1] == "l" else -1)
     assert image[row, column, 0] == 250 and image.sum() == 250 * 16 * 3
+
+
+def test_avif_is_read() -> None:
+    picture = np.repeat(gradient()[:, :, None], 3, axis=2)
+    image = decode_image(saved(Image.fromarray(picture), "AVIF", quality=95))
+    assert image.shape == picture.shape and np.abs(image.astype(int) - picture).mean() < 3
 
 
 def test_deep_images_are_scaled_by_their_range() -> None:

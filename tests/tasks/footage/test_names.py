@@ -87,6 +87,21 @@ def test_what_systems_leave_is_counted(tmp_path: Path) -> None:
     assert listing.ignored == () and listing.left_over == 8
 
 
+def test_small_copies_are_footage_where_nothing_else_is(tmp_path: Path) -> None:
+    for name in ("car1/GX010001.MP4", "car1/GL010001.LRV", "car2/GL010002.LRV", "car3/DJI_0001.lrf"):
+        write_numbered(tmp_path / name, form="mp4")
+    for name in ("car1/GX010001.THM", "car2/GX010002.THM"):
+        (tmp_path / name).write_bytes(image_bytes(1))
+    listing = list_sources(str(tmp_path))
+    assert [source.uri.removeprefix(f"file://{tmp_path}/") for source in listing.sources] == [
+        "car1/GX010001.MP4", "car2/GL010002.LRV", "car3/DJI_0001.lrf"
+    ]  # fmt: skip
+    assert listing.ignored == () and listing.left_over == 3
+    assert [number_of(frame.image) for frame in read_frames(listing.sources[1], 1.0)] == [0, 10, 20, 30, 40, 50]
+    [named] = find_sources(str(tmp_path / "car1" / "GL010001.LRV")).sources
+    assert named.uri.endswith("/GL010001.LRV")
+
+
 def test_what_describes_a_source_in_any_case_of_letters(tmp_path: Path) -> None:
     for name in ("A.MP4", "b.mp4"):
         write_video(tmp_path / "in" / name)

@@ -273,3 +273,10 @@ def test_the_index_says_what_is_missing(tmp_path: Path) -> None:
     shown, missing = track.shown_at(1.0), track.missing_at(1.0)
     assert [*shown, *(number for number, _ in missing)] == [0, 10, 20, 30, 40, 50]
     assert missing and [seconds for _, seconds in missing] == [float(number // 10) for number, _ in missing]
+
+
+def test_a_video_that_begins_late_is_as_long_as_its_pictures(tmp_path: Path) -> None:
+    """FFmpeg counts the length of Matroska from zero; a capture time by the file's own date depends on it."""
+    source = listed(write_numbered(tmp_path / "a.mkv", times=range(100_000, 106_000, 100)))
+    assert source.footage_seconds == pytest.approx(6.0)
+    assert [number_of(frame.image) for frame in read_frames(source, 1.0)] == [0, 10, 20, 30, 40, 50]

@@ -82,6 +82,18 @@ def test_packed_tars(tmp_path: Path, suffix: str) -> None:
     assert source.error or list_sources(str(packed)).sources
 
 
+@pytest.mark.parametrize(("suffix", "pack"), [("tar", gzip.compress), ("tar.gz", bytes), ("tgz", lzma.compress)])
+def test_tars_whose_name_does_not_tell_how_they_are_packed(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """As web servers and downloads leave them, which pack and unpack on their own."""
+    tar = write_tar(tmp_path / "a.tar", {f"{n}.png": image_bytes(n, ".png") for n in range(2)})
+    (tmp_path / "in").mkdir()
+    named = tmp_path / "in" / f"20261122_031500.{suffix}"
+    named.write_bytes(pack(tar.read_bytes()))
+    assert numbers(read(named)) == [0, 1]
+
+
 def test_long_names_and_sparse_members(tmp_path: Path) -> None:
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w", format=tarfile.GNU_FORMAT) as tar:
