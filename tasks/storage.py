@@ -8,11 +8,8 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from threading import get_ident
 from typing import Any
@@ -29,13 +26,13 @@ from schemas.safe_text import has_password, has_secret, masked
 from tasks.chained_urls import PACKED, split_chain
 from tasks.errors import BadUrlError
 from tasks.names import on_disk, printable
+from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import is_missing, is_there_already, storage_errors
 from tasks.web_folders import is_web, list_web_folder
 
 _THREADS = 16
 _PACKED_FILES = 16  # held open at once
 _SSH_AND_FTP = ("sftp", "ssh", "ftp")
-_YEAR_9999 = 253_370_764_800
 
 # botocore waits twice as long before each new try, up to 20 s, and a random share of that.
 _S3 = {"config_kwargs": {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, "read_timeout": 30}}
@@ -60,18 +57,6 @@ class Location:
         if packed:
             return Location(self.fs, path, f"{inside}{'' if inside.endswith('/') else '/'}{name}::{packed}")
         return Location(self.fs, path, f"{self.url.rstrip('/')}/{name}")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file as a listing shows it: ``name`` relative to what was listed, ``size`` in bytes; ``captured`` where an
-    inventory tells when its first frame was."""
-
-    name: str
-    size: int
-    etag: str
-    modified: datetime
-    captured: datetime | None = None
 
 
 def locate(place: str | os.PathLike[str]) -> Location:
@@ -187,32 +172,6 @@ def reason(error: BaseException) -> str:
         return error.strerror
     text = masked(str(error)).strip()
     return text.splitlines()[0] if text else type(error).__name__
-
-
-def entry(name: str, info: dict[str, Any], times: tuple[str, ...] = ()) -> Entry:
-    """Read what a filesystem says of a file. The etag is the store's own, or size and modification time. The time is
-    the first of ``times`` that is told, or else that of the modification."""
-    modified = _modified(info, times)
-    size = int(info.get("size") or 0)
-    etag = str(info.get("ETag") or info.get("etag") or info.get("blob_id") or "").strip('"')
-    if "CRC" in info:  # in a ZIP file, whose times are too coarse to tell a change
-        etag = f"{size:x}-{info['CRC']:08x}"
-    return Entry(name, size, etag or f"{size:x}-{round(modified.timestamp() * 1e6):x}", modified)
-
-
-def _modified(info: dict[str, Any], times: tuple[str, ...]) -> datetime:
-    for key in (*times, "mtime", "LastModified", "last_modified", "updated", "created", "Last-Modified"):
-        value = info.get(key)
-        if isinstance(value, int | float):
-            # Some cameras write what no calendar has: such a time says as little as none.
-            return datetime.fromtimestamp(value, UTC) if 0 <= value < _YEAR_9999 else datetime.fromtimestamp(0, UTC)
-        if isinstance(value, str):
-            value = parsedate_to_datetime(value) if key == "Last-Modified" else datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    with suppress(TypeError, ValueError):  # of a ZIP file: year to second, or digits that are no date
-        return datetime(*info.get("date_time", ())).replace(tzinfo=UTC)
-    return datetime.fromtimestamp(0, UTC)
 
 
 def replace_file(place: Location, data: bytes, *, durable: bool = True) -> None:

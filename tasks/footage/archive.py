@@ -28,7 +28,8 @@ from tasks.footage.sources import SOURCES, Sources
 from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, Part, of_inventory, walk
 from tasks.names import printable
-from tasks.storage import Entry, Location, cannot_read, entry, locate
+from tasks.storage import Location, cannot_read, locate
+from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import storage_errors
 from tasks.web_folders import is_web
 

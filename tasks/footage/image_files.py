@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from tasks.footage.leftovers import is_thumbnail
-from tasks.storage import Entry, Location, entry, list_folder
+from tasks.storage import Location, list_folder
+from tasks.storage_entry import Entry, entry
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 

@@ -10,7 +10,8 @@ from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
 from tasks.footage.images import BadImage, Rgb
 from tasks.footage.stored_file import open_stored
-from tasks.storage import Entry, Location, entry
+from tasks.storage import Location
+from tasks.storage_entry import Entry, entry
 
 # Headers are read in small pieces: the default blocks of 5 MB for object stores would read whole clips.
 _HEADER_BLOCK = 256 * 1024

@@ -20,7 +20,8 @@ from tasks.errors import UsageError
 from tasks.footage.image_files import follow
 from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.track_files import TRACK_SUFFIXES
-from tasks.storage import Entry, Location, entry, in_this_thread, list_folder, lists_by_prefix, reason
+from tasks.storage import Location, in_this_thread, list_folder, lists_by_prefix, reason
+from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import is_denied, is_out_of_reach, storage_errors
 from tasks.web_folders import is_web
 
