@@ -28,20 +28,20 @@ def _interface(root: Path) -> type[SFTPServerInterface]:
             super().__init__(flags)
             self.readfile = open(path, "rb")  # noqa: SIM115  # closed with the handle
 
-        def stat(self):  # type: ignore[no-untyped-def]
+        def stat(self):
             return SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))
 
     class Folder(SFTPServerInterface):
         def _at(self, path: str) -> Path:
             return root / self.canonicalize(path).lstrip("/")
 
-        def list_folder(self, path: str):  # type: ignore[no-untyped-def]
+        def list_folder(self, path: str):
             try:
                 return [told(entry, follow=False) for entry in self._at(path).iterdir()]
             except OSError as error:
                 return SFTPServer.convert_errno(error.errno or 0)
 
-        def stat(self, path: str):  # type: ignore[no-untyped-def]
+        def stat(self, path: str):
             try:
                 return told(self._at(path))
             except OSError as error:
@@ -49,7 +49,7 @@ def _interface(root: Path) -> type[SFTPServerInterface]:
 
         lstat = stat
 
-        def open(self, path: str, flags: int, attr: SFTPAttributes):  # type: ignore[no-untyped-def]
+        def open(self, path: str, flags: int, attr: SFTPAttributes):
             try:
                 return File(self._at(path), flags)
             except OSError as error:

@@ -24,7 +24,7 @@ from tests.tasks.samples import image_bytes, write_images, write_tar, write_vide
 class Handler(SimpleHTTPRequestHandler):
     """Python's own, which sends no ranges; folders that hold ``page.html`` are shown by it."""
 
-    def send_head(self):  # type: ignore[no-untyped-def]
+    def send_head(self):
         folder = Path(self.translate_path(self.path))
         if (folder / "page.html").is_file():
             self.path = f"{self.path.rstrip('/')}/page.html"
