@@ -283,5 +283,15 @@ def test_object_store(s3: str, record: ScanRecord, newer: ScanRecord) -> None:
     assert publish(tables)["frames"].version == 1
 
 
+def test_credentials_of_the_fsspec_configuration(s3: str, record: ScanRecord, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library of the log has no fsspec: it is told what fsspec was told."""
+    client = {"endpoint_url": os.environ["AWS_ENDPOINT_URL"], "region_name": "us-east-1"}
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"key": "test", "secret": "test", "client_kwargs": client})
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    commit(f"{s3}/T", record, [source("a")])
+    assert publish(f"{s3}/T")["frames"].version == 0
+
+
 def schema_of(tables: str | Path, table: str) -> pa.Schema:
     return pa.schema(delta(tables, table).schema().to_arrow())
