@@ -42,6 +42,8 @@ def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: b
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
         raise _not_installed("dask") from error
+    # It logs the trace of each connection that is lost; one line of ours tells of it.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     address = parameters.address
     environment = {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
     with dask.config.set(environment):

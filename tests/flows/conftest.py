@@ -63,6 +63,9 @@ class PrefectServer:
         self.environment = {"PREFECT_API_URL": self.api, "PREFECT_HOME": str(home)}
         command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", self.port]
         server = {"PREFECT_HOME": str(home), "PREFECT_LOGGING_LEVEL": "WARNING", "PREFECT_API_URL": ""}
+        server["PREFECT_SERVER_DATABASE_TIMEOUT"] = (
+            "120"  # on a busy machine SQLite's lock is held for longer than 10 s
+        )
         self.program = start("prefect-server", [_python(), "-m", *command], server)
         self.wait()
 
