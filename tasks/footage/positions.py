@@ -4,6 +4,7 @@ import csv
 from xml.etree import ElementTree
 
 from schemas.records import Source
+from tasks.chained_urls import file_name
 from tasks.errors import DeniedError
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import BadTrack, Fix
@@ -42,7 +43,7 @@ def read_track(source: Source) -> Track | None:
             raise cannot_read(place, error) from error
         raise BadTrack(f"cannot be read: {reason(error)}") from error
     try:
-        fixes = parse_track(source.track, data, source.captured)
+        fixes = parse_track(file_name(source.track), data, source.captured)
     except (ValueError, ElementTree.ParseError, csv.Error, RecursionError) as error:
         raise BadTrack(f"no track: {reason(error)}") from error
     if not fixes:

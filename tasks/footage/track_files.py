@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ from tasks.footage.source_kind import Fix
 from tasks.footage.track_formats import nmea_fixes, subtitle_fixes
 from tasks.footage.track_rows import fix_of, moment_in, row_fixes
 
+_COMMENTS = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)+")  # and empty lines, before the header
 TRACK_SUFFIXES = (".gpx", ".csv", ".nmea", ".gps", ".srt")
 
 
@@ -31,6 +33,7 @@ def parse_track(name: str, data: bytes, start: datetime) -> list[Fix]:
         ]
     text = _text(data)
     if suffix == ".csv":
+        text = _COMMENTS.sub("", text)
         dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t")
         rows: Iterable[object] = csv.DictReader(io.StringIO(text), dialect=dialect)
     else:
@@ -59,13 +62,27 @@ def _gpx(data: bytes) -> Iterator[Fix]:
     """The points of all tracks and routes; of those that overlap in time, which are of two receivers, the longest."""
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise ValueError("a GPX file needs no document type")
-    root = ElementTree.fromstring(data)
-    tracks = [sorted(_points(part)) for part in root if part.tag.rsplit("}", 1)[-1] in ("trk", "rte")]
+    tracks = [sorted(_points(part)) for part in _begun(data) if part.tag.rsplit("}", 1)[-1] in ("trk", "rte")]
     taken: list[list[Fix]] = []
     for track in sorted((track for track in tracks if track), key=len, reverse=True):
         if all(track[-1].moment < other[0].moment or other[-1].moment < track[0].moment for other in taken):
             taken.append(track)
     return (fix for track in taken for fix in track)
+
+
+def _begun(data: bytes) -> ElementTree.Element:
+    """The root of a document, with all that came before it broke off: a logger that lost power ends anywhere."""
+    parser = ElementTree.XMLPullParser(["start"])
+    broken = None
+    try:
+        parser.feed(data)
+        parser.close()
+    except ElementTree.ParseError as error:
+        broken = error
+    root = next((element for _, element in parser.read_events()), None)
+    if root is None or (broken and not any(True for _ in _points(root))):
+        raise broken or ValueError("no XML")
+    return root
 
 
 def _points(part: ElementTree.Element) -> Iterator[Fix]:

@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from datetime import timedelta
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -14,6 +15,8 @@ from tasks.errors import BadUrlError
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import read_frame, read_frames
 from tasks.footage.kinds import current_etag
+from tasks.footage.positions import read_track
+from tasks.footage.track import Position
 from tests.tasks.footage.numbered import number_of, write_numbered
 from tests.tasks.samples import write_images
 
@@ -24,6 +27,8 @@ def packed(tmp_path: Path) -> Path:
     write_numbered(tmp_path / "in" / "car1" / "20261122_031500.mp4")
     write_numbered(tmp_path / "in" / "car1" / "a::b.mp4")
     (tmp_path / "in" / "car1" / "20261122_031500.json").write_text('{"latitude": 48.0, "longitude": 11.0}')
+    track = "".join(f"2026-11-22T03:15:0{second}Z,48.{second},11\n" for second in range(9))
+    (tmp_path / "in" / "car1" / "20261122_031500.csv").write_text(f"time,lat,lon\n{track}")
     write_images(tmp_path / "in" / "car2" / "photos", 3)
     with ZipFile(tmp_path / "night.zip", "w", ZIP_DEFLATED) as file:
         for path in sorted((tmp_path / "in").rglob("*.*")):
@@ -46,6 +51,8 @@ def test_a_packed_archive_is_scanned_as_a_folder_is(packed: Path, chain: str) ->
         for field in ("size", "drive", "captured_from", "footage_seconds", "latitude", "note", "error"):
             assert getattr(there, field) == getattr(here, field)
         assert there.etag == current_etag(there)
+    track = read_track(sources[0])
+    assert track and track.at(sources[0].captured + timedelta(seconds=3)) == Position(48.3, 11.0)
     for video in sources[:2]:
         assert [number_of(frame.image) for frame in read_frames(video, 1.0)] == [0, 10, 20, 30, 40, 50]
         assert number_of(read_frame(video.uri, 13)) == 13

@@ -167,6 +167,11 @@ MET = {
     "day-first.csv": "time,lat,lng\n" + "".join(f"22.11.2026 03:15:0{n},4{n},11\n" for n in range(3)),
     "units.csv": "cts,date,GPS9 (Lat.) [deg],GPS9 (Long.) [deg]\n"
     + "".join(f"{n},2026-11-22T03:15:0{n}.000Z,4{n},11\n" for n in range(3)),
+    "comments.csv": "# written by a logger\r\n\r\n#v2\r\ntime,lat,lon\r\n"
+    + "".join(f"2026-11-22T03:15:0{n}Z,4{n},11\r\n" for n in range(3)),
+    "power-lost.gpx": "<gpx><trk><trkseg>"
+    + "".join(f'<trkpt lat="4{n}" lon="11"><time>2026-11-22T03:15:0{n}Z</time></trkpt>' for n in range(3))
+    + '<trkpt lat="43" lo',
     "bdd100k.json": '{"locations": ['
     + ",".join(f'{{"timestamp": {(EPOCH + n) * 1000}, "longitude": 11, "latitude": 4{n}}}' for n in range(3))
     + "]}",
