@@ -19,6 +19,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.config import conf
 from fsspec.core import split_protocol
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.zip import ZipFileSystem
 from fsspec.utils import infer_compression
 
 from clipomaly_core.errors import UserError
@@ -108,10 +109,10 @@ def _in_packed_file(inside: str, packed: Location) -> Location:
     try:
         etag = entry("", packed.fs.info(packed.path)).etag
         fs = _packed_file(protocol, packed.url, etag, get_ident())
-    except storage_errors() as error:
-        raise cannot_read(packed, error) from error
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError) as error:
         raise UserError(f"{packed.url} is no whole {protocol} file: {reason(error)}.") from error
+    except storage_errors() as error:
+        raise cannot_read(packed, error) from error
     path = fs._strip_protocol(name)
     if protocol == "tar" and fs.ls("", detail=False) == ["."]:  # all of it is named ./car1/clip.mp4
         path = f"./{path}".rstrip("/")
@@ -123,8 +124,20 @@ def _packed_file(protocol: str, url: str, etag: str, thread: int) -> AbstractFil
     """A packed file that is opened once for all that lies in it, as long as it stays the same. Each thread has its own,
     because reading moves a position that all files in it share."""
     packed = locate(url)
-    more = {"compression": infer_compression(packed.path)} if protocol == "tar" else {}
-    return filesystem(protocol, fo=packed.fs.open(packed.path, "rb"), skip_instance_cache=True, **more)
+    file = packed.fs.open(packed.path, "rb")
+    if protocol == "zip":
+        return _Zip(fo=file, skip_instance_cache=True)
+    return filesystem(protocol, fo=file, compression=infer_compression(packed.path), skip_instance_cache=True)
+
+
+class _Zip(ZipFileSystem):
+    """A ZIP file of which what is encrypted or packed in a way that Python does not know fails as any file does."""
+
+    def _open(self, path: str, *args: Any, **options: Any) -> Any:
+        try:
+            return super()._open(path, *args, **options)
+        except (RuntimeError, NotImplementedError) as error:
+            raise OSError(str(error)) from error
 
 
 def _options(protocol: str) -> dict[str, Any]:

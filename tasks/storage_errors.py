@@ -56,6 +56,9 @@ _OF_CLASS: dict[str, Trouble | None] = {
     "botocore.exceptions.SSOTokenLoadError": Trouble.DENIED,
     "botocore.exceptions.BotoCoreError": Trouble.OUT_OF_REACH,
     "botocore.exceptions.ClientError": None,
+    # Files that lie in packed ones
+    "zipfile.BadZipFile": Trouble.OTHER,
+    "zlib.error": Trouble.OTHER,
     # HTTP, and what gcsfs speaks
     "aiohttp.client_exceptions.ClientResponseError": None,
     "aiohttp.client_exceptions.ClientError": Trouble.OUT_OF_REACH,

@@ -15,7 +15,7 @@ from tasks.scanning.footage_length import with_footage
 from tasks.scanning.plan import plan
 from tasks.storage import locate
 
-FEW, MANY = 150, 10_000
+FEW, MANY = 100, 10_000
 WORDS = (
     "car", "é", "a::b", "a::s3://b", "zip://x::s3://y", "100%", "a%2Fb", "%E9", "%00", "#1", "?x", "?token=x", "&sig=1",
     "user:pw@host", "a b", " lead", "trail ", "dots...", "e=1", "🚗", "e\u0301", "\u202e", "日本", "tab\t", "\x01",

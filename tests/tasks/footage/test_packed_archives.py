@@ -91,6 +91,21 @@ def test_packed_files_that_cannot_be_read(packed: Path) -> None:
         find_sources("simplecache::s3://bucket/night")
 
 
+def test_a_damaged_or_encrypted_member_costs_only_itself(packed: Path) -> None:
+    data = bytearray((packed / "night.zip").read_bytes())
+    with ZipFile(packed / "night.zip") as file:
+        damaged, encrypted = (file.getinfo(f"car1/{name}.mp4") for name in ("20261122_031500", "a::b"))
+    at = damaged.header_offset + 200
+    data[at : at + 400] = bytes(400)
+    data[encrypted.header_offset + 6] |= 1
+    data[data.index(b"car1/a::b.mp4", data.index(b"PK\x01\x02")) - 46 + 8] |= 1
+    (packed / "bad.zip").write_bytes(data)
+    first, second, photos = list_sources(f"zip://::{packed}/bad.zip").sources
+    assert str(first.error).startswith("cannot be opened: ") and "\n" not in str(first.error)
+    assert "is encrypted" in str(second.error)
+    assert [frame.error for frame in read_frames(photos, 1.0)] == [None] * 3
+
+
 def test_only_protocols_of_packed_files_begin_a_chain() -> None:
     assert split_chain("zip://a::b/x.mp4::s3://bucket/n.zip") == ("zip://a::b/x.mp4", "s3://bucket/n.zip")
     assert split_chain("zip://::zip://n.zip::/data/o.zip") == ("zip://", "zip://n.zip::/data/o.zip")
