@@ -72,17 +72,15 @@ def _gpx(data: bytes) -> Iterator[Fix]:
 
 def _begun(data: bytes) -> ElementTree.Element:
     """The root of a document, with all that came before it broke off: a logger that lost power ends anywhere."""
-    parser: ElementTree.XMLPullParser[ElementTree.Element] = ElementTree.XMLPullParser(["start"])
-    broken = None
+    root: ElementTree.Element | None = None
     try:
-        parser.feed(data)
-        parser.close()
-    except ElementTree.ParseError as error:
-        broken = error
-    begun = (event[1] for event in parser.read_events())
-    root = next((element for element in begun if isinstance(element, ElementTree.Element)), None)
-    if root is None or (broken and not any(True for _ in _points(root))):
-        raise broken or ValueError("no XML")
+        for _, element in ElementTree.iterparse(io.BytesIO(data), ["start"]):
+            root = element if root is None else root
+    except ElementTree.ParseError:
+        if root is None or not any(True for _ in _points(root)):
+            raise
+    if root is None:
+        raise ValueError("no XML")
     return root
 
 
