@@ -22,6 +22,8 @@ _LATITUDE = re.compile(rf"(gps|position)?(latitude|lat){_UNITS}")
 _LONGITUDE = re.compile(rf"(gps|position)?(longitude|long|lon|lng){_UNITS}")
 _NORTH_SOUTH = re.compile(r"ns|(gps)?(latitude|lat)(ref|hemisphere|direction|dir|ns)")
 _EAST_WEST = re.compile(r"ew|(gps)?(longitude|long|lon|lng)(ref|hemisphere|direction|dir|ew)")
+_SLASHED = re.compile(r"^(\d{1,2})/(\d{1,2})/(20\d\d)")
+_HALF_DAY = re.compile(r"(?i)\b(\d{1,2}):(\d\d:\d\d(?:\.\d+)?)\s*([ap])\.?m\b\.?")
 _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
 _DAY_FIRST = re.compile(r"^(\d\d)\.(\d\d)\.(\d{4})")
 _YEAR_FIRST = re.compile(r"^(\d{4})[/:.](\d\d)[/:.](\d\d)")
@@ -178,12 +180,25 @@ def moment_in(value: object) -> datetime | None:
     if count is not None:
         return moment_of(int(value)) if str(value).strip().isdigit() else moment_of(count)  # type: ignore[call-overload]
     text = _DAY_FIRST.sub(r"\3-\2-\1", _YEAR_FIRST.sub(r"\1-\2-\3", str(value or "").strip()))
+    text = _HALF_DAY.sub(_of_whole_day, _SLASHED.sub(_in_order, text))
     if not _TIME_OF_DAY.search(text):
         return None  # a day alone
     try:
         return plausible(datetime.fromisoformat(re.sub(r"(?i)\s*(utc|gmt)$", "Z", text)))
     except (ValueError, OverflowError):
         return None
+
+
+def _in_order(date: re.Match[str]) -> str:
+    """11/22/2026 and 22/11/2026; 11/12/2026 stays, for nothing tells which is the month."""
+    first, second = int(date[1]), int(date[2])
+    if first <= 12 < second:
+        return f"{date[3]}-{first:02d}-{second:02d}"
+    return f"{date[3]}-{second:02d}-{first:02d}" if second <= 12 < first else date[0]
+
+
+def _of_whole_day(time: re.Match[str]) -> str:
+    return f"{int(time[1]) % 12 + (12 if time[3].upper() == 'P' else 0):02d}:{time[2]}"
 
 
 def _degrees(value: object) -> float | None:

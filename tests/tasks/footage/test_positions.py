@@ -165,6 +165,8 @@ MET = {
     "two-columns.csv": "date,time,lat,lon\n" + "".join(f"2026-11-22,03:15:0{n},4{n},11\n" for n in range(3)),
     "slashes.csv": "time;lat;lon\n" + "".join(f"2026/11/22 03:15:0{n};4{n};11\n" for n in range(3)),
     "day-first.csv": "time,lat,lng\n" + "".join(f"22.11.2026 03:15:0{n},4{n},11\n" for n in range(3)),
+    "month-first.csv": "Date,Time,lat,lng\n" + "".join(f"11/22/2026,3:15:0{n} AM,4{n},11\n" for n in range(3)),
+    "day-and-slashes.csv": "time,lat,lng\n" + "".join(f"22/11/2026 03:15:0{n},4{n},11\n" for n in range(3)),
     "units.csv": "cts,date,GPS9 (Lat.) [deg],GPS9 (Long.) [deg]\n"
     + "".join(f"{n},2026-11-22T03:15:0{n}.000Z,4{n},11\n" for n in range(3)),
     "comments.csv": "# written by a logger\r\n\r\n#v2\r\ntime,lat,lon\r\n"
