@@ -15,6 +15,7 @@ from review.finds import FindSource
 from review.pictures import FrameGoneError, Pictures, Rgb
 from review.queue import Queue
 from review.web.server import serve
+from tasks.chained_urls import split_chain
 from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.storage import is_local, locate
@@ -46,10 +47,13 @@ class ArchiveFrames:
 
 def _lies_below(uri: str, roots: Sequence[str]) -> bool:
     """Whether a source is in one of the archives, by its name, also if its dots are percent-encoded."""
+    inside, packed = split_chain(uri)
     for root in roots:
-        if uri != root and not uri.startswith(f"{root}/"):
+        top, packed_top = split_chain(root)
+        top = top.rstrip("/")
+        if packed != packed_top or (inside != top and not inside.startswith(f"{top}/")):
             continue
-        rest = uri[len(root) :]
+        rest = inside[len(top) :]
         for _ in range(_MOST_ENCODED):
             if any(part in ("..", ".") for part in re.split(r"[/\\]", rest)):
                 return False

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import numpy as np
@@ -275,6 +276,22 @@ def test_dots_do_not_leave_the_archive_however_they_are_written(archive: Path, t
     inner.mkdir()
     with pytest.raises(FrameGoneError, match="outside"):
         ArchiveFrames([str(inner)]).read(f"file://{inner}/{dots}/archive/drive/", 0)
+
+
+def test_frames_come_from_the_packed_archive_that_was_named(archive: Path, tmp_path: Path) -> None:
+    for name in ("night.zip", "other.zip"):
+        with ZipFile(tmp_path / name, "w") as file:
+            for number in range(2):
+                file.write(archive / "drive" / f"{number}.png", f"car/drive/{number}.png")
+    uri = f"zip://car/drive/::file://{tmp_path}/night.zip"
+    for root in ("zip://::", "zip://car::"):
+        frame = ArchiveFrames([f"{root}{tmp_path}/night.zip"]).read(uri, 1)
+        assert np.array_equal(frame, scene("mattress", 1).frame)
+    for root in (f"zip://::{tmp_path}/other.zip", f"zip://bus::{tmp_path}/night.zip", str(archive)):
+        with pytest.raises(FrameGoneError, match="outside"):
+            ArchiveFrames([root]).read(uri, 1)
+    with pytest.raises(FrameGoneError, match="outside"):
+        ArchiveFrames([f"zip://car::{tmp_path}/night.zip"]).read(uri.replace("car/", "car/../car/"), 1)
 
 
 def test_links_do_not_leave_the_archive(archive: Path, tmp_path: Path) -> None:
