@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from threading import get_ident
 from typing import Any
+from urllib.parse import urlsplit
 
 from fsspec import AbstractFileSystem, filesystem, get_filesystem_class
 from fsspec.asyn import AsyncFileSystem
@@ -78,11 +79,14 @@ def locate(place: str | os.PathLike[str]) -> Location:
     if packed:
         return _in_packed_file(inside, locate(packed))
     protocol = split_protocol(url)[0] or "file"
+    if protocol in PACKED:
+        raise BadUrlError(f"Cannot open {url}: say in which file, as in {protocol}://car1::/data/night.{protocol}")
     if "::" in protocol:
         chained = " and ".join(f"{name}://" for name in PACKED)
         raise BadUrlError(f"Cannot open {url}: of chained URLs, {chained} are read. Name the storage itself.")
     try:
         # Not url_to_fs, which takes "::" in a name for a chain.
+        urlsplit(url if protocol in ("http", "https") else "")  # raises ValueError
         kind = get_filesystem_class(protocol)
         host, _, path = url.partition("://")[2].partition("/")
         told = kind._get_kwargs_from_urls(f"{protocol}://{host}/")  # names may hold "#" and "?"
@@ -91,7 +95,7 @@ def locate(place: str | os.PathLike[str]) -> Location:
             path = f"/{path}"  # fsspec takes what follows "#" for no part of it
         else:
             path = on_disk(fs._strip_protocol(url)) if is_local(fs) else fs._strip_protocol(url)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, TypeError) as error:  # TypeError: no host in it
         raise BadUrlError(f"Cannot open {url}: {reason(error)}") from error
     except storage_errors() as error:  # of those that connect at once
         raise _out_of_reach(url, error) from error

@@ -74,6 +74,11 @@ _OF_CLASS: dict[str, Trouble | None] = {
     "google.auth.exceptions.GoogleAuthError": Trouble.DENIED,
     "requests.exceptions.HTTPError": None,
     "requests.exceptions.RequestException": Trouble.OUT_OF_REACH,
+    # Hugging Face, by its version
+    "httpx.TransportError": Trouble.OUT_OF_REACH,
+    "httpx.HTTPError": None,
+    "httpx2.TransportError": Trouble.OUT_OF_REACH,
+    "httpx2.HTTPError": None,
     # SFTP
     "paramiko.ssh_exception.AuthenticationException": Trouble.DENIED,
     "paramiko.ssh_exception.BadHostKeyException": Trouble.DENIED,

@@ -38,6 +38,13 @@ def of_gcs(status: int) -> Exception:
     return pytest.importorskip("gcsfs.retry").HttpError({"code": status, "message": "no"})
 
 
+def of_hugging_face(status: int) -> Exception:
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return HfHubHTTPError("no", response=httpx2.Response(status, request=httpx2.Request("GET", "http://h/")))
+
+
 BY_STATUS = [
     (401, Trouble.DENIED),
     (403, Trouble.DENIED),
@@ -50,7 +57,7 @@ BY_STATUS = [
 ]
 
 
-@pytest.mark.parametrize("answered", [of_s3, of_http, of_azure, of_gcs])
+@pytest.mark.parametrize("answered", [of_s3, of_http, of_azure, of_gcs, of_hugging_face])
 @pytest.mark.parametrize(("status", "means"), BY_STATUS)
 def test_an_answer_means_the_same_whoever_passes_it_on(answered, status, means):
     error = answered(status)

@@ -89,6 +89,13 @@ def test_sftp_that_refuses(sftp: str, monkeypatch: pytest.MonkeyPatch, caplog: p
         find_sources("sftp://127.0.0.1:1/x")
 
 
+@pytest.mark.parametrize("url", ["sftp:///x", "http://[/x", "zip://car1", "reference://x", "nothing://x"])
+def test_urls_that_name_no_storage(url: str) -> None:
+    with pytest.raises(BadUrlError, match="Cannot open ") as error:
+        find_sources(url)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.slow
 def test_google_storage(night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gcp_storage_emulator.server import create_server
