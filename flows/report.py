@@ -16,7 +16,7 @@ def write_report(
     tables: str,
     out: str,
     *,
-    hours: float = 24,
+    hours: float = 20,
     finds: int = 24,
     archive: str | None = None,
     listing: Listing | None = None,

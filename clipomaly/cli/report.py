@@ -11,8 +11,9 @@ def report(
     tables: Tables,
     out: Annotated[str, typer.Option("--out", help="Folder or URL for the report.")] = "report",
     hours: Annotated[
-        float, typer.Option(help="The night is everything committed in so many hours before the newest commit.")
-    ] = 24,
+        float,
+        typer.Option(help="The night is the newest run, and those that began so many hours before its end or later."),
+    ] = 20,
     finds: Annotated[int, typer.Option(min=0, help="How many of the best finds to show.")] = 24,
     archive: Annotated[
         str | None, typer.Option(help="List this archive too, and show what of it is not scanned yet.")

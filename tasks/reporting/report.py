@@ -149,7 +149,7 @@ class Report:
 def make_report(
     tables: Tables,
     *,
-    hours: float = 24,
+    hours: float = 20,
     finds: int = 24,
     listing: Listing | None = None,
 ) -> Report:
@@ -157,7 +157,8 @@ def make_report(
 
     Args:
         tables: what the scans wrote.
-        hours: the night is what was committed so many hours before the newest commit, > 0.
+        hours: the night is the newest run, and those that began so many hours before its end or later, > 0. Less than
+            a day, so that a run every day at the same time is a night of its own.
         finds: how many of the best finds to show; each is read from the archive again.
         listing: what the archive holds, to tell what is not scanned.
 
@@ -214,19 +215,29 @@ def make_report(
 
 
 def _night(commits: Sequence[CommitRecord], length: timedelta) -> list[CommitRecord]:
-    """The commits around the newest run. If a commit of an earlier run claims to be later by more than a night, its
-    clock was ahead."""
-    ended = max(commits, key=lambda commit: (commit.run, commit.committed)).committed
-    return [commit for commit in commits if abs(commit.committed - ended) < length]
+    """The newest run, and those that began less than ``length`` before its end: a scan that was cut off and run again
+    is one night. A commit of an earlier run that claims to be later by more than that has a clock that was ahead."""
+    newest = max(commits, key=lambda commit: (commit.run, commit.committed))
+    begun: dict[int, datetime] = {}
+    for commit in commits:
+        begun[commit.run] = min(commit.committed, begun.get(commit.run, commit.committed))
+    of_night = {run for run, began in begun.items() if abs(began - newest.committed) < length}
+    of_night.add(0)  # of versions that did not number their runs: their commits' times decide
+    return [
+        commit
+        for commit in commits
+        if (commit.run == newest.run and newest.run)
+        or (commit.run in of_night and abs(commit.committed - newest.committed) < length)
+    ]
 
 
 def _progress(tables: Tables, commits: Sequence[CommitRecord], night: Sequence[CommitRecord]) -> PlanProgress:
     """The state of the plans of the night, and of later runs that have committed nothing."""
     since = min(commit.run for commit in night)
-    of_scans = [
-        read_progress(tables, [commit for commit in commits if commit.scan_id == scan.scan_id], scan.scan_id, since)
-        for scan in tables.scans()
-    ]
+    of_scans = []
+    for scan_id in [scan.scan_id for scan in tables.scans()]:
+        all_of_scan, of_night = ([one for one in some if one.scan_id == scan_id] for some in (commits, night))
+        of_scans.append(read_progress(tables, all_of_scan, of_night, scan_id, since))
     return PlanProgress(
         planned=sum(status.planned for status in of_scans),
         done=sum(status.done for status in of_scans),

@@ -126,22 +126,30 @@ def read_left(tables: Tables, scan_id: str, done: pa.Table) -> list[LeftShard]:
     return _left_shards(planned.filter(pa.array(~match_done(planned, done)[0])))
 
 
-def read_progress(tables: Tables, commits: Sequence[CommitRecord], scan_id: str, since: int) -> PlanProgress:
-    """The state of the plans of a generation from run number ``since`` on. ``commits`` are those of the generation.
+def read_progress(
+    tables: Tables, commits: Sequence[CommitRecord], night: Sequence[CommitRecord], scan_id: str, since: int
+) -> PlanProgress:
+    """The state of the plans of a generation from run number ``since`` on. ``commits`` are those of the generation, and
+    ``night`` of them those of the night: a scan that was cut off and run again plans only the rest, and what the first
+    run committed was planned all the same.
 
     Raises UserError when a plan cannot be read.
     """
     planned = _planned(tables, scan_id)
     planned = planned.filter(pc.greater_equal(pc.fill_null(planned["run"], 0), since))
     done = match_done(planned, done_of(commits))[0]
-    failed = [source.uri for commit in commits for source in commit.sources if source.outcome is Outcome.FAILED]
     of_done = planned.filter(pa.array(done))
     open_ones = planned.filter(pa.array(~done))
     lost = pc.sum(pc.is_valid(open_ones["error"])).as_py() or 0
+    committed = {*of_done["uri"].to_pylist()}
+    if len(planned):  # tables of old versions keep no plan
+        committed.update(source.uri for commit in night for source in commit.sources)
+        committed.difference_update(open_ones["uri"].to_pylist())
+    failed = {source.uri for commit in commits for source in commit.sources if source.outcome is Outcome.FAILED}
     return PlanProgress(
-        planned=len(planned),
-        done=len(of_done),
-        failed=pc.sum(pc.is_in(of_done["uri"], pa.array(failed, pa.string()))).as_py() or 0,
+        planned=len(committed) + len(open_ones),
+        done=len(committed),
+        failed=len(committed & failed),
         lost=lost,
         left=len(open_ones) - lost,
         shards=tuple(_left_shards(open_ones)),

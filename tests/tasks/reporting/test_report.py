@@ -162,6 +162,22 @@ def test_the_page_knows_what_was_planned(fleet, tmp_path):
     assert f"All {count} planned sources done, of which 1 could not be read" in render_report(report)
 
 
+def test_what_a_scan_did_before_it_was_cut_off_is_the_nights(fleet, tmp_path):
+    """Run again, it plans only the rest."""
+    archive, tables = fleet
+    mine = tmp_path / "T"
+    shutil.copytree(tables, mine)
+    there = Tables.at(mine)
+    [record] = there.scans()
+    rest = plan([one for one in list_sources(str(archive)).sources if one.uri.endswith("20261123_070000.mp4")], [], 1)
+    write_plan(there, record.scan_id, str(archive), rest, run=1)
+    before = make_report(there)
+    assert (before.plan.done, before.plan.left) == (before.outcomes.total(), 1)
+    scan(archive, mine, record, Namer(), NIGHT)
+    after = make_report(there)
+    assert after.plan.done == after.plan.planned == after.outcomes.total() == before.plan.planned
+
+
 def test_a_clock_that_was_ahead_does_not_take_the_night(fleet, tmp_path):
     archive, tables = fleet
     mine = tmp_path / "T"
@@ -175,6 +191,23 @@ def test_a_clock_that_was_ahead_does_not_take_the_night(fleet, tmp_path):
     report = make_report(Tables.at(mine))
     assert report.ended == NIGHT + timedelta(hours=1)
     assert report.outcomes.total() == 5
+
+
+def test_the_end_of_the_run_before_is_no_part_of_the_night(tmp_path):
+    """The night before took until ten past four; this one was done at four."""
+    archive, tables = tmp_path / "a", tmp_path / "T"
+    record = make_scan_record(description(), fps=10)
+    yesterday = NIGHT - timedelta(days=1)
+    for run, at in (
+        (1, yesterday),
+        (1, yesterday + timedelta(minutes=70)),
+        (2, NIGHT),
+        (2, NIGHT + timedelta(hours=1)),
+    ):
+        _clip(archive / "car" / f"{at:%Y%m%d_%H%M%S}.mp4", first=0, frames=1)
+        scan(archive, tables, dataclasses.replace(record, run=run), Namer(), at)
+    assert make_report(Tables.at(tables)).outcomes.total() == 2
+    assert make_report(Tables.at(tables), hours=26).outcomes.total() == 4
 
 
 def test_a_first_night_has_no_before_and_no_new_kinds(fleet):
