@@ -128,7 +128,12 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
     def is_there() -> bool:
         return bool(ray.is_initialized())
 
-    with _entered(runner, lambda enter: _patiently(what, enter, parameters, again)):
+    def connect(enter: Callable[[], Any]) -> Any:
+        if again:
+            ray.shutdown()  # what is left of a lost connection would refuse a new one
+        return enter()
+
+    with _entered(runner, lambda enter: _patiently(what, lambda: connect(enter), parameters, again)):
         resources: dict[str, float] = ray.cluster_resources()
         options: dict[str, Any] = {"num_gpus": 1 if resources.get("GPU") else 0}
         if address:
