@@ -61,7 +61,7 @@ def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: b
                     "memory_limit": 0,  # a model and its frames are not Dask's data: it would kill workers for them
                 }
             )
-        with _entered(runner):
+        with _left_at_the_end(runner.__enter__()):
             client = runner.client
             fit = _fit_dask_workers(client, parameters, again)
             gone = (CancelledError, FutureCancelled, ClosedClientError, CommClosedError)
@@ -122,18 +122,19 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
     if not address:
         given |= {"num_cpus": workers, "include_dashboard": False}
         given["runtime_env"] = {"env_vars": {"OMP_NUM_THREADS": str(threads)}}
-    runner = RayTaskRunner(address=address, init_kwargs=given)
     what = f"Ray cluster at {address}" if address else "Ray on this machine"
 
     def is_there() -> bool:
         return bool(ray.is_initialized())
 
-    def connect(enter: Callable[[], Any]) -> Any:
+    def connect() -> Any:
         if again:
             ray.shutdown()  # what is left of a lost connection would refuse a new one
-        return enter()
+        # A new one for each try: a runner counts as started even when its cluster did not answer.
+        return RayTaskRunner(address=address, init_kwargs=given).__enter__()
 
-    with _entered(runner, lambda enter: _patiently(what, lambda: connect(enter), parameters, again)):
+    runner = _patiently(what, connect, parameters, again)
+    with _left_at_the_end(runner):
         resources: dict[str, float] = ray.cluster_resources()
         options: dict[str, Any] = {"num_gpus": 1 if resources.get("GPU") else 0}
         if address:
@@ -205,9 +206,8 @@ def _patiently(what: str, call: Callable[[], T], parameters: ScanParameters, aga
 
 
 @contextmanager
-def _entered(runner: Any, enter: Callable[[Callable[[], Any]], Any] = lambda call: call()) -> Iterator[None]:
-    """Enter a runner, and leave it even if its cluster is gone."""
-    enter(runner.__enter__)
+def _left_at_the_end(runner: Any) -> Iterator[None]:
+    """Leave a runner that was entered, even if its cluster is gone."""
     try:
         yield
     finally:

@@ -34,6 +34,7 @@ def test_never_more_than_a_window_is_under_way(count, window):
     assert sorted(seen) == [shard.shard_id for shard in shards] and most == min(count, window)
 
 
+@pytest.mark.slow
 def test_many_shards_run_in_sub_flows(clipomaly, drawn_archive, scanned, tmp_path, prefect_home, monkeypatch):
     from prefect.client.orchestration import get_client
 

@@ -50,7 +50,7 @@ every_look = pytest.mark.parametrize(
         ),
     ],
 )
-"""All sizes of screens, light and dark. `make test` sees one of them, the one with the least room."""
+"""All sizes of screens, light and dark; without `slow`, the one with the least room."""
 
 
 class Archive:

@@ -238,6 +238,7 @@ def test_keys_are_not_told_where_there_are_none(queue: Queue, chromium) -> None:
         context.close()
 
 
+@pytest.mark.slow
 @every_look
 def test_every_page_is_accessible(
     queue: Queue, visit: Callable, tmp_path: Path, scheme: str, size: tuple[int, int]

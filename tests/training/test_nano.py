@@ -223,6 +223,7 @@ def test_losses_fall_where_the_answer_is_right(concepts):
 
 
 @pytest.mark.whole
+@pytest.mark.slow
 def test_the_text_tower_learns_where_words_lie(concepts):
     before, after = (train_text(0, steps) for steps in (1, 30))
     words = [words[0] for words in concepts.known_words]

@@ -343,7 +343,7 @@ def running() -> Iterator[Scans]:
     ("kind", "count"),
     [
         ("local", 4),
-        ("s3", 2),
+        pytest.param("s3", 2, marks=pytest.mark.slow),
         pytest.param("local", 50, marks=pytest.mark.slow),
         pytest.param("s3", 50, marks=pytest.mark.slow),
     ],
