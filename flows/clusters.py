@@ -125,13 +125,20 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
     what = f"Ray cluster at {address}" if address else "Ray on this machine"
 
     def is_there() -> bool:
-        return bool(ray.is_initialized())
+        try:
+            return bool(ray.is_initialized())
+        except Exception as error:  # of the closed connection that it asks
+            log.debug("the %s does not answer: %s", what, one_line(error))
+            return False
 
     def connect() -> Any:
-        if again:
-            ray.shutdown()  # what is left of a lost connection would refuse a new one
-        # A new one for each try: a runner counts as started even when its cluster did not answer.
-        return RayTaskRunner(address=address, init_kwargs=given).__enter__()
+        try:
+            if again:
+                ray.shutdown()  # what is left of a lost connection would refuse a new one
+            # A new one for each try: a runner counts as started even when its cluster did not answer.
+            return RayTaskRunner(address=address, init_kwargs=given).__enter__()
+        except ValueError as error:  # of a connection that closes meanwhile
+            raise ConnectionError(one_line(error)) from error
 
     runner = _patiently(what, connect, parameters, again)
     with _left_at_the_end(runner):

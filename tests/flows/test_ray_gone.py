@@ -1,0 +1,79 @@
+"""A real Ray cluster whose head is killed: it comes back, or the night ends with a summary and no Ray of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import PrefectServer, Start
+from .files import part_files
+from .programs import Program, answers, commits, descendants, free_port, scan_command, wait_until
+
+pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
+
+
+class Ray:
+    """A cluster of one node on ports of its own, reached as Ray Client."""
+
+    def __init__(self, start: Start, folder: Path) -> None:
+        self.port, self.client_port = free_port(), free_port()
+        self.address = f"ray://127.0.0.1:{self.client_port}"
+        options = ["--head", "--block", "--node-ip-address=127.0.0.1", f"--port={self.port}"]
+        options += [f"--ray-client-server-port={self.client_port}", "--num-cpus=2", "--include-dashboard=false"]
+        options += ["--object-store-memory=100000000", f"--temp-dir={folder}"]
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options]
+        self.head = start("ray-head", command, {"RAY_ENABLE_AUTO_CONNECT": "0"} | WITHOUT_TOKENS)
+        self.wait()
+
+    def wait(self) -> None:
+        wait_until(lambda: answers(self.client_port), self.head)
+
+    def kill(self) -> None:
+        parts = descendants(self.head.process.pid)
+        self.head.kill()
+        subprocess.run(["kill", "-9", *map(str, parts)], check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def ray(program: Start, tmp_path_factory) -> Ray:
+    made = Ray(program, tmp_path_factory.mktemp("r"))
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def in_mid_scan(program, ray: Ray, prefect_at: PrefectServer, many_clips: Path, tmp_path: Path):
+    """Starts a scan that has committed a few shards."""
+
+    def start(**environment: str) -> Program:
+        command = scan_command(many_clips, tmp_path / "tables", "--runner", "ray", "--address", ray.address)
+        scan = program("scan", command, prefect_at.environment | WITHOUT_TOKENS | environment)
+        wait_until(lambda: commits(tmp_path / "tables") >= 3, scan)
+        return scan
+
+    return start
+
+
+def test_a_head_that_is_started_again_costs_nothing(in_mid_scan, ray, many_scanned, tmp_path):
+    scan = in_mid_scan()
+    ray.kill()
+    ray.head.start()
+    ray.wait()
+    assert scan.wait() == 0, scan.output
+    assert part_files(tmp_path / "tables") == part_files(many_scanned)
+
+
+def test_a_head_that_stays_away_ends_the_night_with_a_summary(in_mid_scan, ray, tmp_path):
+    scan = in_mid_scan(CLIPOMALY_PATIENCE_MINUTES="1.2")  # a line after one, the end soon afterwards
+    ray.kill()
+    code = scan.wait()
+    told = scan.output
+    assert code == 1 and "Traceback" not in told and "not expected" not in told, told
+    assert "waiting for the Ray cluster" in told and "for 1.2 minutes" in told and "frames of" in told, told
+    assert 3 <= commits(tmp_path / "tables") < 18
+    session = ["ps", "-o", "args", "-g", str(scan.process.pid)]
+    assert "raylet" not in subprocess.run(session, capture_output=True, text=True, check=False).stdout
