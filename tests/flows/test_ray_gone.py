@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ class Ray:
 
 
 @pytest.fixture
-def ray(program: Start, tmp_path_factory) -> Ray:
+def ray(program: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ray]:
     made = Ray(program, tmp_path_factory.mktemp("r"))
     yield made
     made.kill()
