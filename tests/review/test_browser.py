@@ -91,6 +91,19 @@ def test_whoever_went_back_stays_there_when_more_items_come(queue: Queue, visit:
         playwright.expect(page.locator("#stage-state")).to_contain_text("Decided", timeout=1000)
 
 
+def test_the_first_key_after_a_name_is_not_lost(queue: Queue, visit: Callable) -> None:
+    """The field of the closed dialog must not hold the focus until the next frame is drawn."""
+    with served(queue, Archive()) as server:
+        page = visit(server.url)
+        shown(page, "traffic cone")
+        page.keyboard.press("/")
+        page.keyboard.type("wild")
+        playwright.expect(page.locator("#namer-list li")).to_have_text(["wild boar", "New name: wild"])
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate("document.querySelector('#namer form').requestSubmit(), document.activeElement.id") == ""
+        shown(page, "mattress")
+
+
 def test_a_night_by_keyboard_alone(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)

@@ -190,6 +190,12 @@ export class Outbox {
   }
 }
 
+// A field of a closed dialog keeps the keys until the next frame is drawn: the first key after it would be lost.
+export function closeDialog(dialog, field) {
+  dialog.close();
+  field.blur();
+}
+
 export function onKeys(press) {
   addEventListener("keydown", (event) => {
     // A key held down moves on, but judges once.
@@ -253,7 +259,7 @@ export function askName({ known, hint, first = [] }) {
   let done;
   const finish = (answer) => {
     asked++; // what is still under way would fill the list of the next dialog
-    dialog.close();
+    closeDialog(dialog, input);
     input.oninput = input.onkeydown = dialog.oncancel = $("namer-cancel").onclick = dialog.querySelector("form").onsubmit = null;
     done(answer);
   };

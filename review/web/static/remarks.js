@@ -1,5 +1,5 @@
 // What is said beside a verdict: of the mask, and in words.
-import { $, call, toast } from "./common.js";
+import { $, call, closeDialog, toast } from "./common.js";
 
 export async function flagMask(entry, state, renewed) {
   if (!entry) return;
@@ -20,13 +20,13 @@ export function comment(entry) {
     event.preventDefault();
     try {
       await call(`/api/items/${entry.item.item_id}/comment`, { note: text.value });
-      dialog.close();
+      closeDialog(dialog, text);
       toast("The comment is kept.");
     } catch (failure) {
       toast(failure.message, "warning");
     }
   };
-  $("noter-cancel").onclick = () => dialog.close();
+  $("noter-cancel").onclick = () => closeDialog(dialog, text);
   dialog.showModal();
   text.focus();
 }
