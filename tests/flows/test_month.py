@@ -37,7 +37,7 @@ def live(month: Month, nights: int, clips: int) -> None:
                 month.run("compact", month.tables, "--grace", 0)
                 month.run("compact", month.tables, "--grace", 0)  # removes what the first replaced
                 month.check_tables(None)
-        if night % 7 == 5 or nights < 7 == night + 4:
+        if night % 7 == 5 or (nights < 7 and night == 3):
             with month.clock(hours=3):
                 month.damage_a_file()
                 month.run("check", month.tables, code=1)
