@@ -15,6 +15,7 @@ from review.reviewers import Reviewer
 from review.statistics import Stats
 from review.web.messages import DecisionAnswer, event_answer, item_answer
 from schemas.review import JUDGED, Decision, Event, ItemStatus, QueuedItem, State, Verdict
+from schemas.shares import in_percent
 
 _MOST_NAMES = 15
 
@@ -260,12 +261,7 @@ def print_stats(stats: Stats, as_json: bool) -> None:
 
 
 def _share(share: float | None) -> str:
-    """A share in [0, 1] in per cent: never 0 or 100 where it is neither."""
-    if share is None:
-        return "-"
-    if 0 < share < 0.01:
-        return "<1 %"
-    return ">99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+    return "-" if share is None else in_percent(share)
 
 
 def _told(status: ItemStatus) -> str:
