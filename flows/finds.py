@@ -99,7 +99,7 @@ class TableFinds:
             ]
             # A rank among these few would say nothing about the fleet.
             made = [
-                replace(item, anomaly_percentile=None)
+                replace(item, anomaly_percentile=None, anomaly_of=None)
                 for item in make_items(self._tables, candidates, chosen, lost)
                 if _is_sound(item)
             ]

@@ -67,6 +67,7 @@ def content_columns(item: ReviewItem) -> dict[str, Any]:
         "timestamp_source": item.timestamp_source,
         "unclear": item.unclear.value if item.unclear else None,
         "anomaly_percentile": item.anomaly_percentile,
+        "anomaly_of": item.anomaly_of,
     }
 
 
@@ -139,6 +140,7 @@ def queued_item(row: Row) -> QueuedItem:
         duplicate_of=row["duplicate_of"],
         unclear=Unclear(row["unclear"]) if row["unclear"] else None,
         anomaly_percentile=row["anomaly_percentile"],
+        anomaly_of=row["anomaly_of"],
         timestamp_source=row["timestamp_source"],
     )
     return QueuedItem(

@@ -97,6 +97,7 @@ contents = Table(
     Column("timestamp_source", String(16)),
     Column("unclear", String(16)),
     Column("anomaly_percentile", Float),
+    Column("anomaly_of", Integer),
 )
 
 # Most of the bytes of a queue. Code that goes through all items does not read them.

@@ -10,6 +10,7 @@ from review.filters import Filters
 from review.names import unclear_reason
 from review.revisions import LONGEST_NOTE
 from schemas.review import Event, ItemStatus, MaskState, QueuedItem, Second, State, Verdict
+from schemas.shares import unusualness
 
 ItemId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 ActionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{8,64}$")]
@@ -195,7 +196,7 @@ class ItemAnswer(BaseModel):
     """An item as the page shows it. Whether it was drawn at random is not told: it must not sway anybody.
 
     ``suggestion`` is what accepting records; ``unclear`` says in words why the model gave no name. ``score`` and
-    ``anomaly_percentile`` tell how unusual the object is, and nothing of its name.
+    ``anomaly_percentile`` tell how unusual the object is, ``anomaly`` says it in words; they tell nothing of its name.
     """
 
     item_id: str
@@ -205,6 +206,7 @@ class ItemAnswer(BaseModel):
     unclear: str | None
     score: float
     anomaly_percentile: float | None
+    anomaly: str
     drive: str
     source: str
     frame_index: int
@@ -326,6 +328,7 @@ def item_answer(queued: QueuedItem, has_frames: bool) -> ItemAnswer:
         unclear=unclear_reason(item),
         score=item.score,
         anomaly_percentile=item.anomaly_percentile,
+        anomaly=unusualness(item.anomaly_percentile, item.anomaly_of),
         drive=item.drive,
         source=item.source_uri,
         frame_index=item.frame_index,

@@ -90,6 +90,7 @@ def make_items(tables: Tables, candidates: Candidates, chosen: Sequence[Chosen],
                 supersedes=one.supersedes,
                 unclear=_why_unclear(row.name, rest.names, margins.get(row.scan_id)),
                 anomaly_percentile=float(percentiles[one.candidate]),
+                anomaly_of=len(candidates),
                 timestamp_source=rest.timestamp_source,
             )
 

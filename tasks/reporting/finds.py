@@ -23,8 +23,8 @@ _WIDTH = 768
 @dataclass(frozen=True, slots=True)
 class Find:
     """One instance worth looking at; ``bbox`` is (x, y, width, height) in pixels of its frame, ``names`` the five
-    names that fit best. ``anomaly_percentile`` is the share of the instances that it was chosen from with no greater
-    anomaly score, in (0, 1]."""
+    names that fit best. ``anomaly_percentile`` is the share of the ``anomaly_of`` instances that it was chosen from,
+    itself included, with no greater anomaly score, in (0, 1]."""
 
     source_uri: str
     drive: str
@@ -36,6 +36,7 @@ class Find:
     mask: npt.NDArray[np.bool_]
     names: tuple[NameScore, ...] = ()
     anomaly_percentile: float | None = None
+    anomaly_of: int | None = None
 
     @property
     def probability(self) -> float | None:
@@ -59,7 +60,7 @@ def select_finds(connection: Connection, view: str, count: int) -> list[Find]:
         f"""
         SELECT source_uri, drive, frame_index, strftime(timestamp, '%Y-%m-%d %H:%M:%S'), name, names,
                anomaly_score, bbox_x, bbox_y, bbox_width, bbox_height, mask_rle, frame_height, frame_width,
-               cume_dist() OVER (ORDER BY anomaly_score)
+               cume_dist() OVER (ORDER BY anomaly_score), count(*) OVER ()
         FROM {view}
         QUALIFY row_number() OVER (
             PARTITION BY source_uri, name ORDER BY anomaly_score * sqrt(area) DESC, frame_index
@@ -81,6 +82,7 @@ def select_finds(connection: Connection, view: str, count: int) -> list[Find]:
             bbox=(row[7], row[8], row[9], row[10]),
             mask=decode_mask(row[11], row[12], row[13]),
             anomaly_percentile=row[14],
+            anomaly_of=row[15],
         )
         for row in rows
     ]

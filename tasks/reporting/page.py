@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from schemas.records import Outcome
-from schemas.shares import in_percent
+from schemas.shares import in_percent, unusualness
 from tasks.reporting.charts import names_chart, positions_chart, scores_chart
 from tasks.reporting.comparison import Comparison
 from tasks.reporting.report import WEEKS, Report, Shown
@@ -66,6 +66,7 @@ def _environment(review_url: str | None) -> Environment:
     )
     environment.filters |= {"moment": _moment, "count": _count, "rate": _rate, "data_url": _data_url, "short": _short}
     environment.filters["in_percent"] = in_percent
+    environment.globals["unusualness"] = unusualness
     address = review_url.rstrip("/") if review_url else None
     environment.globals["review_link"] = lambda **choice: f"{address}/?{urlencode(choice)}" if address else None
     environment.globals["review_url"] = address

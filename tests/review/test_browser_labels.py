@@ -48,12 +48,12 @@ def test_the_button_says_what_it_records_where_no_name_is_clear(queue: Queue, vi
 
 def test_a_score_is_not_taken_for_a_confidence(queue: Queue, visit: Callable) -> None:
     names = (NameScore("fox", 0.53), NameScore("dog", 0.3), NameScore("cat", 0.004))
-    queue.enqueue([make_item(0, name="fox", names=names, score=0.99, anomaly_percentile=0.42)])
+    queue.enqueue([make_item(0, name="fox", names=names, score=0.99, anomaly_percentile=0.42, anomaly_of=1200)])
     with served(queue, Archive()) as server:
         page = visit(server.url)
         shown(page, "fox")
         playwright.expect(page.locator("#names .score")).to_have_text(["53 %", "30 %", "under 1 %"])
-        playwright.expect(page.locator("#score")).to_have_text("more unusual than 42 % of the finds")
+        playwright.expect(page.locator("#score")).to_have_text("at least as unusual as 42 % of 1,200 finds")
         assert "0.99" not in page.locator("#judging").inner_text()
 
 

@@ -62,7 +62,7 @@ def test_why_there_is_no_name_is_said_in_words(why: Unclear | None, words: str) 
 
 
 def test_what_is_told_of_an_item_comes_back(queue: Queue) -> None:
-    item = unclear(anomaly_percentile=0.93, timestamp_source="mtime")
+    item = unclear(anomaly_percentile=0.93, anomaly_of=40, timestamp_source="mtime")
     queue.enqueue([item])
     assert queue.item(item.item_id).item == item
 

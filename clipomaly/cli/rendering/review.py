@@ -15,7 +15,7 @@ from review.reviewers import Reviewer
 from review.statistics import Stats
 from review.web.messages import DecisionAnswer, event_answer, item_answer
 from schemas.review import JUDGED, Decision, Event, ItemStatus, QueuedItem, State, Verdict
-from schemas.shares import in_percent
+from schemas.shares import in_percent, place_of, unusualness
 
 _MOST_NAMES = 15
 
@@ -34,7 +34,7 @@ def print_items(queued: Sequence[QueuedItem], as_json: bool) -> None:
                 if item.item.is_clear or not item.item.suggestion
                 else f"{item.item.name} ({item.item.suggestion}?)",
                 _share(item.item.name_score),
-                _share(item.item.anomaly_percentile),
+                place_of(item.item.anomaly_percentile, item.item.anomaly_of),
                 item.item.drive,
                 f"{item.item.timestamp:%Y-%m-%d %H:%M:%S}" + " (file time)" * (item.item.timestamp_source == "mtime"),
                 _told(item.status),
@@ -53,9 +53,7 @@ def print_item(queued: QueuedItem, events: Sequence[Event], as_json: bool) -> No
         return
     item = queued.item
     names = ", ".join(f"{name.name} {_share(name.score)}" for name in item.names)
-    rank = "not ranked"
-    if item.anomaly_percentile is not None:
-        rank = f"more unusual than {_share(item.anomaly_percentile)} of the finds (score {item.score:.3f})"
+    rank = f"{unusualness(item.anomaly_percentile, item.anomaly_of)} (score {item.score:.3f})"
     place = "not recorded" if item.latitude is None else f"{item.latitude:.5f}, {item.longitude:.5f}"
     facts = (
         ("item", item.item_id),

@@ -240,7 +240,7 @@ function render() {
   $("place").textContent = done ? "judged" : left > 0 ? `${left} skipped` : "";
   const rank = item.anomaly_percentile;
   $("meter").hidden = rank === null;
-  $("score").textContent = rank === null ? "not ranked" : `more unusual than ${percent(rank)} of the finds`;
+  $("score").textContent = item.anomaly;
   $("score").title = `Anomaly score ${item.score.toFixed(3)}: how unusual it looks, not how sure the name is`;
   $("score-fill").style.width = `${100 * (rank ?? 0)}%`;
   const when = new Date(item.timestamp);
