@@ -112,8 +112,8 @@ class ReviewItem:
     ``item_id`` is 1 to 64 of ``A-Z a-z 0-9 _ -`` and stays the same if the same object is added again.
     ``rank`` orders the queue, highest first; ``score`` is the anomaly score in [0, 1], the highest of its track;
     ``anomaly_percentile`` is the share of ``anomaly_of`` objects of the fleet, itself included, whose score is not
-    higher, in [0, 1]. ``box`` is the object on the frame and ``mask_rle`` its mask: COCO compressed run lengths of the whole frame
-    (``frame_height`` x ``frame_width``). ``crop_jpeg`` shows ``crop_box`` of the frame, at any resolution.
+    higher, in [0, 1]. ``box`` is the object on the frame and ``mask_rle`` its mask: COCO compressed run lengths of the
+    whole frame (``frame_height`` x ``frame_width``). ``crop_jpeg`` shows ``crop_box`` of the frame, at any resolution.
     ``track`` lists the frames of the object in order of time, the item's own included. ``embedding`` is a
     vector of little-endian float16, or None. ``cluster`` is shared by look-alikes. ``drawn_at_random`` marks
     the items that were not chosen by rank; precision is estimated from them.
