@@ -85,6 +85,20 @@ class Database:
 
         return self._retrying(attempt)
 
+    def compact(self) -> None:
+        """Write an SQLite file again without what was removed, so that no byte of it stays in the file or its log."""
+        if not self.is_sqlite:
+            return
+
+        def attempt() -> None:
+            with self._writing(), self._engine.connect() as connection:
+                driver = connection.connection.dbapi_connection
+                assert driver is not None
+                for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):  # outside of any transaction
+                    driver.execute(statement).close()
+
+        self._retrying(attempt)
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         if not self.is_sqlite:

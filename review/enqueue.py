@@ -10,7 +10,7 @@ from review.changes import Change, apply_changes, insert_into, is_held, lock_ite
 from review.errors import BadInputError
 from review.names import clean_name
 from review.rows import content_columns, item_columns, picture_columns, status_of
-from review.tables import contents, items, names, pictures
+from review.tables import contents, forgotten_items, items, names, pictures
 from schemas.review import EventKind, ItemStatus, ReviewItem, State
 
 _ENQUEUE_LOCK = 0x636C6971  # an arbitrary number that every enqueueing process agrees on
@@ -48,7 +48,11 @@ def enqueue(connection: Connection, now: datetime, new: Mapping[str, ReviewItem]
     """Write the items that are not in the queue yet; see ``Queue.enqueue``."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ENQUEUE_LOCK})
-    there = set(connection.scalars(select(items.c.item_id).where(items.c.item_id.in_(new))))
+    there = {
+        item_id
+        for table in (items, forgotten_items)
+        for item_id in connection.scalars(select(table.c.item_id).where(table.c.item_id.in_(new)))
+    }
     coming: list[tuple[ReviewItem, ItemStatus]] = []
     superseded = duplicates = replacing = 0
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from sqlalchemy import Connection, select
 
-from review import decisions, enqueue, leases, masks, opinions, reads, revisions
+from review import decisions, enqueue, forget, leases, masks, opinions, reads, revisions
 from review.audit import Audit, audit
 from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, read_rows, unique_ids, unknown_item
 from review.edits import Edit
@@ -297,6 +297,23 @@ class Queue(OpenedQueue):
         for chunk in in_chunks(item_ids):
             marked += self._write(partial(decisions.mark_exported, item_ids=chunk, actor=actor, action=new_action()))
         return marked
+
+    def forget_sources(self, actor: str, source_uris: Iterable[str]) -> int:
+        """Remove all items of these sources, with pictures, masks, decisions and events; returns how many.
+
+        Their ids stay, so that mining does not bring them back. Items of other sources that were duplicates of them
+        wait to be judged again. An SQLite file is written again, so that no byte of them stays; PostgreSQL frees theirs
+        at its next vacuum.
+        """
+        check_reviewer(actor)
+        removed = 0
+        for uris in in_chunks(source_uris):
+            found = self.database.read(partial(forget.items_of_sources, source_uris=uris))
+            for chunk in in_chunks(found):
+                step = partial(forget.forget_items, item_ids=chunk, actor=actor, action=new_action())
+                removed += self._write(step)
+        self.database.compact()
+        return removed
 
     # Looking
 

@@ -131,7 +131,7 @@ opinions = Table(
     Column("at", Utc, nullable=False),
 )
 
-# Append-only: triggers refuse UPDATE and DELETE.
+# Append-only: triggers refuse UPDATE, and DELETE for all items that are not in ``forgotten_items``.
 events = Table(
     "events",
     metadata,
@@ -173,4 +173,13 @@ ended_sessions = Table(
     metadata,
     Column("session", String(64), primary_key=True),
     Column("ended_at", Utc, nullable=False),
+)
+
+# What was removed on request. Mining does not bring it back.
+forgotten_items = Table(
+    "forgotten_items",
+    metadata,
+    Column("item_id", String(64), primary_key=True),
+    Column("forgotten_by", String(100), nullable=False),
+    Column("forgotten_at", Utc, nullable=False),
 )

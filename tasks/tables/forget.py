@@ -5,7 +5,7 @@ Then the files of these days are written again without the rows, in the way of c
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -15,6 +15,7 @@ from tasks.storage import Location, locate
 from tasks.tables.commits import read_commits
 from tasks.tables.compact import DayCompacted, compact_day
 from tasks.tables.forgotten import ForgottenSource, write_forgotten
+from tasks.tables.moved_record import read_moved
 from tasks.tables.parts import file_day
 from tasks.tables.scans import scans_there
 
@@ -31,6 +32,8 @@ class Forgotten:
 def forget_sources(root: Location, wanted: Sequence[str]) -> Forgotten:
     """Record that sources are forgotten. Each of ``wanted`` is the URI of a source, or that of a folder of them.
 
+    Footage that was moved is forgotten under both of its addresses, whichever is given.
+
     Raises UserError when there are no tables; UsageError when one of ``wanted`` names no source in them, and nothing is
     forgotten then.
     """
@@ -43,6 +46,7 @@ def forget_sources(root: Location, wanted: Sequence[str]) -> Forgotten:
         if not met:
             raise UsageError(f"No source of these tables is {name} or lies below it. Nothing was forgotten.")
         chosen |= met
+    chosen = _with_other_addresses(chosen, read_moved(root)) & known
     counts: Counter[tuple[str, str]] = Counter()
     for commit in commits:
         for source in commit.sources:
@@ -54,6 +58,13 @@ def forget_sources(root: Location, wanted: Sequence[str]) -> Forgotten:
     for (uri, _), count in counts.items():
         of_source[uri] += count
     return Forgotten(dict(of_source), tuple(sorted(_days_of(commits, chosen))))
+
+
+def _with_other_addresses(uris: set[str], moves: Mapping[str, str]) -> set[str]:
+    """These, and every address that the same footage had before or has now."""
+    while more := {uri for move in moves.items() if not uris.isdisjoint(move) for uri in move} - uris:
+        uris = uris | more
+    return uris
 
 
 def _days_of(commits: Iterable[CommitRecord], uris: set[str]) -> set[tuple[str, date]]:
