@@ -1,5 +1,6 @@
 """``clipomaly forget``."""
 
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated
 
 import typer
@@ -15,6 +16,13 @@ def forget(
             metavar="SOURCE...", help="source_uri of a source, or a folder with everything below it; repeatable."
         ),
     ],
+    queue: Annotated[
+        list[str] | None, typer.Option("--queue", help="Also remove their items from this review queue; repeatable.")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option("--dataset", help="Also write this dataset again without their frames; repeatable."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before removing.")] = False,
     grace: Annotated[
         float, typer.Option(min=0, metavar="HOURS", help="How long old files stay, for programs that are reading them.")
@@ -26,10 +34,11 @@ def forget(
     again. The files of their days are written again without them. What stays is a
     record of what was forgotten, and in commit records the address. Published
     tables lose the rows, too, and their older versions cannot be read any more
-    (with --grace, both after that time and the next publish). The footage,
-    review queues and datasets are other places: remove the sources there, too.
+    (with --grace, both after that time and the next publish). Name the review
+    queues (--queue) and datasets (--dataset) that hold their pictures. The footage,
+    reports and copies of a queue are other places: remove them there yourself.
 
-    Example: clipomaly forget s3://fleet/tables s3://fleet/dashcam/car7/20261122_031500.mp4
+    Example: clipomaly forget s3://fleet/tables s3://fleet/dashcam/car7/20261122_031500.mp4 --queue queue.db
     """
     from datetime import timedelta
 
@@ -52,6 +61,46 @@ def forget(
         troubles += day.trouble is not None
     for published in there.publish_again(timedelta(hours=grace)):
         print_published(published)
+    failed = False
+    for url in queue or ():
+        failed |= not _told(url, lambda url=url: _from_queue(url, forgotten.sources))
+    for url in dataset or ():
+        failed |= not _told(url, lambda url=url: _from_dataset(url, forgotten.sources))
     if troubles:
         print("files of some days still hold the rows: repair them with clipomaly check --repair, then forget again")
+    if troubles or failed:
         raise typer.Exit(1)
+
+
+def _told(url: str, remove: Callable[[], str]) -> bool:
+    """Print what was removed from a place; False, with a line, where that failed: the other places still have theirs."""
+    from clipomaly.cli.rendering.console import from_outside, stdout
+    from review import ReviewError
+    from tasks.errors import UserError
+
+    try:
+        stdout().print(f"{from_outside(url)}: {remove()}")
+    except (UserError, ReviewError) as error:
+        stdout().print(f"[red]{from_outside(url)}: nothing was removed.[/] {from_outside(str(error))}")
+        return False
+    return True
+
+
+def _from_queue(url: str, sources: Iterable[str]) -> str:
+    from clipomaly.cli.rendering.console import plural
+    from review import Queue
+
+    with Queue.open(url, create=False) as queue:
+        removed = queue.forget_sources("forget", sources)
+    return f"{removed:,} item{plural(removed)} removed"
+
+
+def _from_dataset(url: str, sources: Collection[str]) -> str:
+    from clipomaly.cli.rendering.bar import progress_bar
+    from clipomaly.cli.rendering.console import plural
+    from tasks.datasets.forget import forget_in_dataset
+
+    with progress_bar("frames") as bar:
+        task = bar.add_task("frames", total=None)
+        removed = forget_in_dataset(url, sources, lambda done, total: bar.update(task, completed=done, total=total))
+    return f"{removed:,} frame{plural(removed)} removed"

@@ -101,7 +101,7 @@ def build_dataset(
                     f"{out.url} holds a dataset of another selection. Name another folder: a dataset that somebody "
                     "may be training with is not changed."
                 )
-            _clear(out)
+            clear_build(out)
             return Built(manifest, there=True)
         _check_place(out)
         gone = gone_sources(frames)
@@ -112,6 +112,22 @@ def build_dataset(
                 "--skip-missing."
             )
         write_plan(out, plan, frames)
+    manifest = write_dataset(out, plan, frames, blur, skip_missing, progress)
+    if resumed:
+        _sweep(out)
+    clear_build(out)
+    return Built(manifest, resumed=resumed)
+
+
+def write_dataset(
+    out: Location,
+    plan: Plan,
+    frames: Sequence[DatasetFrame],
+    blur: Blurrer | None,
+    skip_missing: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Write what is planned and not written yet, the manifest last. Raises UserError for frames that are gone."""
     done = write_parts(out, plan, frames, blur, skip_missing, progress)
     missing = tuple(frame for part in done for frame in part.missing)
     if missing and not skip_missing:
@@ -122,11 +138,7 @@ def build_dataset(
         )
     if len(missing) == len(frames):
         raise UserError(f"None of the {len(frames)} frames can be read any more: {missing[0].error}.")
-    manifest = _finish(out, plan, frames, done, blur)
-    if resumed:
-        _sweep(out)
-    _clear(out)
-    return Built(manifest, resumed=resumed)
+    return _finish(out, plan, frames, done, blur)
 
 
 def read_manifest(out_url: str) -> Manifest | None:
@@ -151,7 +163,8 @@ def _check_place(out: Location) -> None:
         raise UserError(f"{out.url} is not empty and holds no dataset of Clipomaly. Name another folder.")
 
 
-def _clear(out: Location) -> None:
+def clear_build(out: Location) -> None:
+    """Remove the plan and the records of parts of a dataset that is whole. Raises UserError when that fails."""
     build = out.child(BUILD)
     try:
         if out.fs.exists(build.path):

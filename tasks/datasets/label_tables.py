@@ -49,7 +49,7 @@ def label_rows(frames: Iterable[DatasetFrame]) -> bytes:
 
 
 def read_frames_back(frames: bytes, labels: bytes) -> tuple[DatasetFrame, ...]:
-    """The frames of two such files."""
+    """The frames of two such files; where their pictures are is left out."""
     by_frame: dict[str, list[Label]] = {}
     for row in _rows(labels):
         by_frame.setdefault(row["frame_id"], []).append(
@@ -75,7 +75,7 @@ def read_frames_back(frames: bytes, labels: bytes) -> tuple[DatasetFrame, ...]:
         DatasetFrame(
             **(row | {"split": Split(row["split"]), "labels": tuple(by_frame.get(row["frame_id"], ()))}),
         )
-        for row in _rows(frames)
+        for row in _rows(frames, FRAMES.names)
     )
 
 
@@ -110,6 +110,6 @@ def _parquet(rows: Iterable[dict[str, object]], schema: pa.Schema) -> bytes:
     return buffer.getvalue()
 
 
-def _rows(data: bytes) -> Iterator[dict[str, Any]]:
-    for batch in pq.ParquetFile(io.BytesIO(data)).iter_batches(_BATCH):
+def _rows(data: bytes, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    for batch in pq.ParquetFile(io.BytesIO(data)).iter_batches(_BATCH, columns=columns):
         yield from batch.to_pylist()

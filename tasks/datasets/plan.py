@@ -1,13 +1,14 @@
 """What a dataset will be: planned first, and kept beside it until it is whole."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.dataset import DatasetFrame, NearPair
 from schemas.dataset_format import Blur, DatasetFormat
+from schemas.records import ScanRecord
 from tasks.datasets.blurring import Detector
 from tasks.datasets.cityscapes import label_names
 from tasks.datasets.format import Classes
@@ -65,13 +66,8 @@ _PLAN = TypeAdapter(Plan)
 
 def make_plan(selection: Selection, options: DatasetOptions, detectors: tuple[Detector, ...]) -> Plan:
     """The plan of a selection. Raises UsageError where the format cannot hold its classes."""
-    used = {label.scan_id for frame in selection.frames for label in frame.labels}
-    scans = [scan for scan in Tables.at(options.tables).scans() if scan.scan_id in used]
-    classes = Classes(
-        selection.objects,
-        selection.known,
-        scans[-1].vocabulary[: scans[-1].known_classes] if scans else (),
-    )
+    scans = scans_of(options.tables, selection.frames)
+    classes = Classes(selection.objects, selection.known, known_vocabulary(scans))
     if options.format == DatasetFormat.CITYSCAPES:
         label_names(classes)  # raises when there are too many
     return Plan(
@@ -87,6 +83,17 @@ def make_plan(selection: Selection, options: DatasetOptions, detectors: tuple[De
             for scan in scans
         ),
     )
+
+
+def scans_of(tables: str, frames: Iterable[DatasetFrame]) -> list[ScanRecord]:
+    """The scans that found something on these frames, oldest first."""
+    used = {label.scan_id for frame in frames for label in frame.labels}
+    return [scan for scan in Tables.at(tables).scans() if scan.scan_id in used]
+
+
+def known_vocabulary(scans: Sequence[ScanRecord]) -> tuple[str, ...]:
+    """The known classes (V) of the newest of these scans."""
+    return tuple(scans[-1].vocabulary[: scans[-1].known_classes]) if scans else ()
 
 
 def write_plan(out: Location, plan: Plan, frames: Sequence[DatasetFrame]) -> None:
