@@ -73,7 +73,7 @@ def forget(
 
 
 def _told(url: str, remove: Callable[[], str]) -> bool:
-    """Print what was removed from a place; False, with a line, where that failed: the other places still have theirs."""
+    """Print what was removed from a place; False, with a line, where that failed. The other places still go."""
     from clipomaly.cli.rendering.console import from_outside, stdout
     from review import ReviewError
     from tasks.errors import UserError
