@@ -41,6 +41,7 @@ def forget(
     Example: clipomaly forget s3://fleet/tables s3://fleet/dashcam/car7/20261122_031500.mp4 --queue queue.db
     """
     from datetime import timedelta
+    from functools import partial
 
     from clipomaly.cli.rendering.compact import print_day
     from clipomaly.cli.rendering.console import plural
@@ -63,9 +64,9 @@ def forget(
         print_published(published)
     failed = False
     for url in queue or ():
-        failed |= not _told(url, lambda url=url: _from_queue(url, forgotten.sources))
+        failed |= not _told(url, partial(_from_queue, url, forgotten.sources))
     for url in dataset or ():
-        failed |= not _told(url, lambda url=url: _from_dataset(url, forgotten.sources))
+        failed |= not _told(url, partial(_from_dataset, url, forgotten.sources))
     if troubles:
         print("files of some days still hold the rows: repair them with clipomaly check --repair, then forget again")
     if troubles or failed:

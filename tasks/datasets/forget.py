@@ -6,7 +6,6 @@ The split of the other frames and the numbers of the classes stay as they are. W
 import csv
 import io
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields, replace
 
 import pyarrow.parquet as pq
 
@@ -105,17 +104,17 @@ def _plan_without(out: Location, manifest: Manifest, left: Sequence[DatasetFrame
 
 def _near_pairs(out: Location) -> list[NearPair]:
     rows = csv.DictReader(io.StringIO(read_file(out.child("near_duplicates.csv")).decode()))
-    pairs = [NearPair(**{field.name: row[field.name] for field in fields(NearPair)}) for row in rows]
     return [
-        replace(
-            pair,
-            split=Split(pair.split),
-            other_split=Split(pair.other_split),
-            name=pair.name or None,
-            other_name=pair.other_name or None,
-            cosine=float(pair.cosine),
+        NearPair(
+            row["frame_id"],
+            row["other_frame_id"],
+            Split(row["split"]),
+            Split(row["other_split"]),
+            row["name"] or None,
+            row["other_name"] or None,
+            float(row["cosine"]),
         )
-        for pair in pairs
+        for row in rows
     ]
 
 
