@@ -18,12 +18,14 @@ class Prompts:
 
     ``embeddings`` is (P, D) float32, L2-normalised: first a row for each name, then one for each that has a second
     word, then a third, and so on; ``further`` holds for each of these later rounds the (n,) int64 numbers of its names,
-    and ``rows`` for each name the rows of its words.
+    and ``rows`` for each name the rows of its words. All embeddings are zero from column ``width`` on: in a tower whose
+    images have parts that no text has.
     """
 
     embeddings: Tensor
     further: tuple[Tensor, ...]
     rows: tuple[tuple[int, ...], ...]
+    width: int
 
     @property
     def names(self) -> Tensor:
@@ -32,7 +34,7 @@ class Prompts:
 
     def cosines(self, features: Tensor) -> Tensor:
         """Cosine to each name: (…, D) L2-normalised features → (…, N) in [-1, 1], in the features' precision."""
-        every = features @ self.embeddings.T.to(features.dtype)
+        every = features[..., : self.width] @ self.embeddings[:, : self.width].T.to(features.dtype)
         if not self.further:
             return every
         first, *rounds = every.split([len(self.rows), *map(len, self.further)], dim=-1)
@@ -74,4 +76,5 @@ def arrange(embeddings: Tensor, words: Sequence[Sequence[object]]) -> Prompts:
         if len(rows[name]) > 1:
             further[-1].append(name)
     rounds = tuple(torch.tensor(names, device=embeddings.device) for names in further)
-    return Prompts(embeddings, rounds, tuple(map(tuple, rows)))
+    used = embeddings.any(0).nonzero().flatten().tolist()
+    return Prompts(embeddings, rounds, tuple(map(tuple, rows)), used[-1] + 1 if used else 0)

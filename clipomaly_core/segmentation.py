@@ -32,11 +32,15 @@ def candidate_evidence(features: Tensor, candidates: Prompts, allowed: Tensor | 
     Returns:
         (B, 1, 4h, 4w) float32.
     """
-    cosines = candidates.cosines(features)
-    if allowed is not None:
-        cosines = cosines.masked_fill(~allowed[:, None, None], -torch.inf)
-    evidence = torch.logsumexp(logit_scale * cosines, dim=-1, keepdim=True)
-    return finer(evidence.clamp(min=_NO_CANDIDATE))
+    # Frame by frame: the cosines of a batch to all names are more memory than a process is lent for long, and asking
+    # for it again takes a CPU as long as the cosines.
+    evidence = []
+    for index, frame in enumerate(features):
+        cosines = candidates.cosines(frame)
+        if allowed is not None:
+            cosines = cosines.masked_fill(~allowed[index], -torch.inf)
+        evidence.append(torch.logsumexp(logit_scale * cosines, dim=-1, keepdim=True))
+    return finer(torch.stack(evidence).clamp(min=_NO_CANDIDATE))
 
 
 def label_map(known: Tensor, chosen: Prompts, features: Tensor) -> Tensor:

@@ -42,6 +42,18 @@ def test_dense_features_are_unit_vectors_on_the_grid_of_patches(model, scene):
     torch.testing.assert_close(features.norm(dim=-1), torch.ones(1, 34, 60))
 
 
+def test_features_do_not_depend_on_the_other_frames(model, scene):
+    other = np.ascontiguousarray(scene.image[:, ::-1])
+    with torch.inference_mode():
+        together = model.encoder.dense([other, scene.image])
+        alone = model.encoder.dense([scene.image])
+    torch.testing.assert_close(together[1:], alone, atol=1e-5, rtol=0)
+
+
+def test_the_eye_has_no_batch_norms_left(model):
+    assert not [module for module in model.network.eye.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+
+
 def test_a_sliver_of_a_frame_has_features_too(model):
     with torch.inference_mode():
         features = model.encoder.dense([np.zeros((4, 900, 3), np.uint8)])
