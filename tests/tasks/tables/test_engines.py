@@ -1,106 +1,144 @@
-"""Engines that read the files themselves, by the lines of docs/howto/engines.md: ids stay text.
+"""The page "Reading the tables": its blocks run from top to bottom, on files of every schema version.
 
-Ids of versions before 0.2 were hexadecimal digits alone, and some of those read as numbers.
+The files were written by the code of each version (see ``tests/data/schema_versions``). The ids of their scans are
+replaced by such as versions before 0.2 wrote: hexadecimal digits alone, of which some read as numbers.
 """
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
+from schemas.masks import decode_mask
 from schemas.records import ScanRecord
-from tasks.tables import open_table
-from tasks.tables.query import connect
+from schemas.tables import INSTANCES, SHARD
+from tests.clipomaly.documents import ROOT, Block, blocks
 from tests.tasks.tables.test_tables import commit, source
+from tests.tasks.tables.versions import tables_of_every_version
 
 pytestmark = pytest.mark.whole
 
-OLD_IDS = ["1977811083e4", "000000000012", "9007199254740993", "123456789e99", "e12345678901", "0b1010101010"]
-FOLDERS = ds.partitioning(pa.schema([("scan", pa.string()), ("dt", pa.date32())]), flavor="hive")
+PAGE = ROOT / "docs" / "howto" / "engines.md"
+LIKE_NUMBERS = ["1977811083e4", "000000000012", "9007199254740993", "123456789e99", "e12345678901"]
+# Daft leaves an event loop behind that disturbs what runs after it; chDB stops for ever in a process of pytest; Spark
+# starts Java.
+APART = ("daft", "chdb", "pyspark")
+
+_TELL = """
+import json
+counts = counts.to_pylist() if hasattr(counts, "to_pylist") else counts
+best = best.to_dict("records") if hasattr(best, "to_dict") else best
+counts = counts.to_dict("records") if hasattr(counts, "to_dict") else counts
+for row in best: row.pop("mask_rle"), row.pop("names")
+print(json.dumps([counts, best, mask.tolist()], default=str))
+"""
 
 
-def with_duckdb(tables: Path) -> list[str]:
-    kinds = "hive_types = {'scan': VARCHAR, 'dt': DATE}"
-    rows = duckdb.execute(
-        f"SELECT scan FROM read_parquet('{tables}/instances/scan=*/dt=*/*.parquet', hive_partitioning = true, {kinds})"
-    )
-    return [scan for (scan,) in rows.fetchall()]
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``tables`` of every version."""
+    folder = tmp_path_factory.mktemp("mixture")
+    tables_of_every_version(folder / "tables", LIKE_NUMBERS)
+    return folder
 
 
-def with_pandas(tables: Path) -> list[str]:
-    return list(pd.read_parquet(tables / "instances", partitioning=FOLDERS)["scan"])
+def engines() -> tuple[list[Block], list[Any]]:
+    """The blocks that the others need, and those of an engine each."""
+    found = blocks("python", pages=[PAGE])
+    needed = [block for block in found if "counts =" not in block.text]
+    return needed, [_parameter(block) for block in found if block not in needed]
 
 
-def with_pyarrow(tables: Path) -> list[str]:
-    found: list[str] = ds.dataset(tables / "instances", partitioning=FOLDERS).to_table()["scan"].to_pylist()
+def _parameter(block: Block) -> Any:
+    engine = imported(block)
+    return pytest.param(block, id=engine, marks=[pytest.mark.slow] if engine == "pyspark" else [])
+
+
+def imported(block: Block) -> str:
+    names = [line.split()[1].split(".")[0] for line in block.text.splitlines() if line.startswith(("import ", "from "))]
+    return names[-1] if names else "pyarrow"
+
+
+@pytest.mark.parametrize("block", engines()[1])
+def test_the_page(mixture: Path, block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = imported(block)
+    if find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    monkeypatch.chdir(mixture)
+    if engine == "datasets":
+        monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", mixture / "cache")
+    counts, best, mask = (apart if engine in APART else here)(block)
+    rows = lying(mixture)
+    keys = ("dt", "name") if engine == "datasets" else ("scan", "dt", "name")
+    assert counts == Counter(tuple(str(row[key]) for key in keys) for row in rows)
+    top = sorted(rows, key=lambda row: -row["anomaly_score"])[:3]
+    columns = {*INSTANCES.names, SHARD.name} - {"mask_rle", "names", "timestamp"}
+    for row, wanted in zip(best, top, strict=True):
+        assert columns <= row.keys()
+        # pandas writes a missing value as nan.
+        assert {name: row[name] for name in columns if not pd.isna(row[name])} == {
+            name: pytest.approx(wanted[name]) if isinstance(wanted[name], float) else wanted[name]
+            for name in columns
+            if wanted.get(name) is not None
+        }
+    assert np.array_equal(mask, decode_mask(top[0]["mask_rle"], top[0]["frame_height"], top[0]["frame_width"]))
+
+
+def lying(mixture: Path) -> list[dict[str, Any]]:
+    """The rows of all files, read one by one."""
+    return [
+        row | {"scan": path.parts[-3].removeprefix("scan="), "dt": path.parts[-2].removeprefix("dt=")}
+        for path in mixture.glob("tables/instances/scan=*/dt=*/*.parquet")
+        for row in pq.ParquetFile(path).read().to_pylist()
+    ]
+
+
+def here(block: Block) -> tuple[Counter[Any], list[dict[str, Any]], Any]:
+    """Run a block: its counts, its rows with the highest scores, and the mask."""
+    names: dict[str, Any] = {}
+    for each in (*engines()[0], block):
+        exec(compile(each.text, str(each), "exec"), names)
+    counts = names["counts"]
+    return counted(counts), records(names["best"]), names["mask"]
+
+
+def counted(counts: Any) -> Counter[Any]:
+    if isinstance(counts, Counter):
+        return Counter({tuple(map(str, key)): count for key, count in counts.items()})
+    found: Counter[Any] = Counter()
+    for *key, count in (row.values() for row in records(counts)):
+        found[tuple(str(part).removesuffix(" 00:00:00") for part in key)] += count
     return found
 
 
-def with_polars(tables: Path) -> list[str]:
-    import polars as pl
-
-    kinds = {"scan": pl.String, "dt": pl.Date}
-    rows = pl.scan_parquet(f"{tables}/instances/scan=*/dt=*/*.parquet", hive_partitioning=True, hive_schema=kinds)
-    return list(rows.collect()["scan"])
-
-
-def with_dask(tables: Path) -> list[str]:
-    import dask.dataframe as dd
-
-    return list(dd.read_parquet(tables / "instances", dataset={"partitioning": FOLDERS})["scan"].compute())
+def records(rows: Any) -> list[dict[str, Any]]:
+    """Rows of any engine."""
+    if isinstance(rows, pd.DataFrame):
+        return list(rows.to_dict("records"))
+    if isinstance(rows, pa.Table):
+        return list(rows.to_pylist())
+    return list(rows) if isinstance(rows, list) else list(rows.to_dicts())
 
 
-def with_daft(tables: Path) -> list[str]:
-    return daft_scans(tables, 'schema={"scan": daft.DataType.string(), "dt": daft.DataType.date()}')
-
-
-def daft_scans(tables: Path, options: str = "") -> list[str]:
-    """In a process of its own: Daft leaves an event loop behind that disturbs what runs after it."""
-    program = (
-        "import daft, json, sys; "
-        f"rows = daft.read_parquet(sys.argv[1], hive_partitioning=True, {options}); "
-        "print(json.dumps(rows.to_pydict()['scan']))"
-    )
-    command = [sys.executable, "-c", program, f"{tables}/instances/scan=*/dt=*/*.parquet"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    return list(json.loads(ran.stdout.splitlines()[-1]))
-
-
-def with_open_table(tables: Path) -> list[str]:
-    return list(open_table(tables, "instances").to_table(columns=["scan"])["scan"].to_pylist())
-
-
-def with_connect(tables: Path) -> list[str]:
-    return [scan for (scan,) in connect(tables).sql("SELECT scan FROM instances").fetchall()]
-
-
-ENGINES = [
-    with_duckdb, with_pandas, with_pyarrow, with_polars, with_dask, with_daft, with_open_table, with_connect,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_ids_stay_text(tmp_path: Path, record: ScanRecord, engine: Callable[[Path], list[str]]) -> None:
-    for number, scan_id in enumerate([*OLD_IDS, record.scan_id]):
-        commit(str(tmp_path / "all"), replace(record, scan_id=scan_id), [source(f"clip-{number}")])
-    assert sorted(map(str, engine(tmp_path / "all"))) == sorted([*OLD_IDS, record.scan_id] * 2)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_ids_that_all_look_like_numbers_stay_text(
-    tmp_path: Path, record: ScanRecord, engine: Callable[[Path], list[str]]
-) -> None:
-    for number, scan_id in enumerate(OLD_IDS[:2]):
-        commit(str(tmp_path / "all"), replace(record, scan_id=scan_id), [source(f"clip-{number}")])
-    assert sorted(map(str, engine(tmp_path / "all"))) == sorted(OLD_IDS[:2] * 2)
+def apart(block: Block) -> tuple[Counter[Any], list[dict[str, Any]], Any]:
+    """The same in a process of its own."""
+    program = "".join(each.text for each in (*engines()[0], block)) + _TELL
+    environment = os.environ | {"TZ": "UTC"}
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment)
+    assert ran.returncode == 0, ran.stderr
+    counts, best, mask = json.loads(ran.stdout.splitlines()[-1])
+    return counted(counts), best, np.array(mask)
 
 
 def test_new_ids_need_no_types(tmp_path: Path, record: ScanRecord, newer: ScanRecord) -> None:
@@ -117,4 +155,3 @@ def test_new_ids_need_no_types(tmp_path: Path, record: ScanRecord, newer: ScanRe
     assert sorted(pd.read_parquet(tmp_path / "instances")["scan"].astype(str)) == expected
     assert sorted(pl.read_parquet(glob, hive_partitioning=True)["scan"]) == expected
     assert sorted(dd.read_parquet(tmp_path / "instances")["scan"].compute().astype(str)) == expected
-    assert sorted(daft_scans(tmp_path)) == expected
