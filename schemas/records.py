@@ -157,7 +157,7 @@ class CompactionRecord:
     ``files`` hold the rows of that day of these ``shards``, for all three tables: a reader takes ``files`` instead of
     the files of the shards. A reader that opened the tables before ``compacted`` may still read the older files.
     ``forgotten`` counts, for each shard, the sources that were forgotten before the merge: ``files`` do not hold their
-    rows.
+    rows. ``schema_version`` is that of all ``files`` if they were upgraded to it, else 0: then it is that of the scan.
     """
 
     scan_id: str
@@ -167,6 +167,7 @@ class CompactionRecord:
     shards: tuple[str, ...]
     files: tuple[PartFile, ...]
     forgotten: dict[str, int] = field(default_factory=dict)
+    schema_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,13 @@ def embeddings_schema(dimension: int) -> pa.Schema:
     )
 
 
+def written_schema(table: Table, dimension: int) -> pa.Schema:
+    """The columns of a new file without ``SHARD``, with the schema version in its metadata; ``dimension`` is the number
+    of entries of an embedding."""
+    schemas = {Table.INSTANCES: INSTANCES, Table.FRAMES: FRAMES, Table.EMBEDDINGS: embeddings_schema(dimension)}
+    return schemas[table].with_metadata({b"clipomaly.schema_version": str(SCHEMA_VERSION).encode()})
+
+
 _WHERE = {
     "source_uri": "the clip, recording, tar or folder of images; `read_frame` reads the frame from it",
     "drive": "the first folder below the archive's root",

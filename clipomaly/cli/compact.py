@@ -13,6 +13,10 @@ def compact(
         float,
         typer.Option(min=0, metavar="HOURS", help="How long replaced files stay, for programs that are reading them."),
     ] = 12,
+    upgrade: Annotated[
+        bool,
+        typer.Option("--upgrade", help="Also write files of older versions again, with the columns of the newest."),
+    ] = False,
 ) -> None:
     """Merge the many small files of each day into files of at most 256 MB, while people read.
 
@@ -20,6 +24,9 @@ def compact(
     after the grace, so run it every night after the scan. It can be ended at any
     moment and run again. Where the tables are published, it publishes them again
     at the end. Exits 1 when the files of a day cannot be read.
+
+    Later versions of Clipomaly add columns. Old files lack them until they are
+    upgraded; clipomaly status says where.
 
     Example: clipomaly compact s3://fleet/tables
     """
@@ -31,7 +38,7 @@ def compact(
 
     days = troubles = 0
     there = Opened.at(tables)
-    for day in there.compact(timedelta(hours=grace)):
+    for day in there.compact(timedelta(hours=grace), upgrade=upgrade):
         print_day(day)
         days, troubles = days + 1, troubles + (day.trouble is not None)
     if not days:

@@ -16,7 +16,8 @@ def status(
 ) -> None:
     """Say what is scanned, what failed and why, and what is left.
 
-    Also says when published tables are behind.
+    Also says when published tables are behind, and when files of older versions
+    lack columns.
 
     Exits 1 when something that a scan planned is left: run the same scan again.
     So it does when files of the tables are gone or cut off (see clipomaly check), and where there are no
@@ -25,7 +26,7 @@ def status(
     Example: clipomaly status s3://fleet/tables
     """
     from clipomaly.cli.rendering.publish import print_behind
-    from clipomaly.cli.rendering.status import print_status, print_status_json
+    from clipomaly.cli.rendering.status import print_outdated, print_status, print_status_json
     from tasks.scanning.status import no_tables, read_status
     from tasks.tables import Tables as Opened
 
@@ -40,5 +41,6 @@ def status(
     damaged = any(scan.damaged for scan in scans)
     if not (as_json or damaged):  # the damage comes first
         print_behind(there.behind(), tables)
+        print_outdated(there.outdated(), tables)
     if damaged or any(scan.left for scan in scans):
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from clipomaly_core.types import FrameResult
 from schemas.records import FrameStatus, Source
-from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, Table, embeddings_schema
+from schemas.tables import Table, written_schema
 from tasks.footage.frames import Frame
 from tasks.footage.positions import Position
 from tasks.masks import encode_mask
@@ -94,20 +94,15 @@ class ShardRows:
 
         Every day that has a frame has all three, so that a glob over any of them finds a file.
         """
-        schemas = {
-            Table.INSTANCES: INSTANCES,
-            Table.FRAMES: FRAMES,
-            Table.EMBEDDINGS: embeddings_schema(self.embedding_dimension),
-        }
         self._link()
-        version = {b"clipomaly.schema_version": str(SCHEMA_VERSION).encode()}
         days = sorted({day for day, _, _ in self._rows[Table.FRAMES]})
-        for table, schema in schemas.items():
+        for table in Table:
+            schema = written_schema(table, self.embedding_dimension)
             by_day: dict[date, list[Row]] = {day: [] for day in days}
             for day, _, row in sorted(self._rows[table], key=lambda item: item[:2]):
                 by_day[day].append(row)
             for day, rows in by_day.items():
-                yield table, day, pa.Table.from_pylist(rows, schema=schema.with_metadata(version))
+                yield table, day, pa.Table.from_pylist(rows, schema=schema)
 
     def _link(self) -> None:
         """Give the instances of one object one ``track_id``, the ``instance_id`` of the first, and one name."""

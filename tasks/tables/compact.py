@@ -7,6 +7,8 @@ For each day of a generation, two steps alternate. Each is done completely or no
 2. *Settle*, once the record is older than the grace: nobody reads what it replaced, so that is removed, the merged
    files take its place in the folder of the day, and a record with those paths is published.
 
+An upgrade is a merge of everything: it writes the rows with the columns of the newest schema version.
+
 A record that holds is never changed: each step publishes the next number, and who comes second with a number has done
 nothing. What was left by one that was killed is removed when the day is settled.
 """
@@ -22,7 +24,7 @@ import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile
-from schemas.tables import Table
+from schemas.tables import SCHEMA_VERSION, Table
 from tasks.storage import Location, copy_file, file_names, leftovers, remove_files, replace_file
 from tasks.tables.commits import fold_commits, is_committed, read_commit, read_commits
 from tasks.tables.compaction_record import (
@@ -33,8 +35,8 @@ from tasks.tables.compaction_record import (
     remove_older,
 )
 from tasks.tables.forgotten import count_forgotten
-from tasks.tables.merge import LARGEST, merge, read_whole
-from tasks.tables.parts import day_folder, file_day
+from tasks.tables.merge import LARGEST, Keep, merge, read_whole
+from tasks.tables.parts import day_folder, file_day, upgraded
 from tasks.tables.publish import files_in_use
 from tasks.tables.scans import scans_there
 
@@ -59,11 +61,12 @@ class DayCompacted:
     trouble: str | None = None
 
 
-def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
+def compact(root: Location, grace: timedelta, *, upgrade: bool = False) -> Iterator[DayCompacted]:
     """Compact every day of every generation as far as possible now; days with nothing to do are skipped.
 
     ``grace`` is how long replaced files stay, for readers that opened the tables before; where the tables are
-    published, also for readers of the logs that name the files. Also folds the commit records. Raises UserError when
+    published, also for readers of the logs that name the files. With ``upgrade``, files of older schema versions are
+    written again with the columns of the newest. Also folds the commit records. Raises UserError when
     there are no tables or their records cannot be read; what is wrong with the files of a day is its ``trouble``.
     """
     in_use = files_in_use(root, datetime.now(UTC) - grace) if grace else frozenset[str]()
@@ -77,8 +80,9 @@ def compact(root: Location, grace: timedelta) -> Iterator[DayCompacted]:
         records = read_compactions(root, scan.scan_id)
         for day in sorted({*days, *records}):
             record = records.get(day)
-            if _to_merge(days[day], record) or (record and _unsettled(record, numbers[day])):
-                yield compact_day(root, scan.scan_id, day, days[day], grace, in_use)
+            older = upgrade and scan.schema_version < SCHEMA_VERSION
+            if _to_merge(days[day], record, older) or (record and _unsettled(record, numbers[day])):
+                yield compact_day(root, scan.scan_id, day, days[day], grace, in_use, upgrade=older)
 
 
 def compact_day(
@@ -88,9 +92,12 @@ def compact_day(
     commits: Sequence[CommitRecord],
     grace: timedelta,
     in_use: frozenset[str] = frozenset(),
+    *,
+    upgrade: bool = False,
 ) -> DayCompacted:
     """Merge and settle one day of a generation as far as possible now. ``commits`` are those with files of the day. It
-    is not settled while one of the files to be removed is ``in_use`` (paths relative to ``root``)."""
+    is not settled while one of the files to be removed is ``in_use`` (paths relative to ``root``). With ``upgrade``,
+    which is for generations of older schema versions, all files get the columns of the newest."""
     done = DayCompacted(scan_id, day)
     try:
         while True:
@@ -100,7 +107,7 @@ def compact_day(
             due = _due(root, record, grace, in_use) if record and _unsettled(record, numbers) else None
             if record and due and due <= datetime.now(UTC):
                 done = replace(done, removed=done.removed + _settle(root, record))
-            elif work := _to_merge(known, record):
+            elif work := _to_merge(known, record, upgrade):
                 before, files = _merge(root, scan_id, day, work, known, record)
                 merged = CompactionRecord(
                     scan_id=scan_id,
@@ -110,6 +117,7 @@ def compact_day(
                     shards=work.shards,
                     files=files,
                     forgotten={commit.shard_id: count for commit in known if (count := count_forgotten(commit))},
+                    schema_version=work.schema_version,
                 )
                 if publish_compaction(root, merged):
                     size = sum(file.size for file in files)
@@ -143,24 +151,30 @@ def _with_committed_since(
 @dataclass(frozen=True, slots=True)
 class _Work:
     """What to merge: the ``new`` shards and, with ``rewrites``, also all merged files, because they hold rows that are
-    no longer committed. ``shards`` are those whose rows are merged afterwards."""
+    no longer committed or because they are of an older schema version. ``shards`` are those whose rows are merged
+    afterwards. ``schema_version`` is what their files are upgraded to, 0 if the columns stay as they are."""
 
     new: tuple[CommitRecord, ...]
     rewrites: bool
     shards: tuple[str, ...]
+    schema_version: int
 
 
-def _to_merge(commits: Sequence[CommitRecord], record: CompactionRecord | None) -> _Work | None:
+def _to_merge(commits: Sequence[CommitRecord], record: CompactionRecord | None, upgrade: bool) -> _Work | None:
     """What to merge of a day; None if nothing, for example if there is only one shard."""
     there = {commit.shard_id: count_forgotten(commit) for commit in commits}
     merged = frozenset(record.shards) if record else frozenset[str]()
     forgotten = record.forgotten if record else {}
     rewrites = any(there.get(shard_id) != forgotten.get(shard_id, 0) for shard_id in merged)
     new = tuple(commit for commit in commits if commit.shard_id not in merged)
+    version = record.schema_version if record else 0
+    outdated = upgrade and version < SCHEMA_VERSION
     alone = record is None and len(new) == 1 and not there[new[0].shard_id]
-    if alone or not (new or rewrites):
+    if not outdated and (alone or not (new or rewrites)):
         return None
-    return _Work(new, rewrites, tuple(sorted(there)))
+    if upgrade or version:  # once upgraded, a day stays of one schema version
+        return _Work(new, rewrites or version < SCHEMA_VERSION, tuple(sorted(there)), SCHEMA_VERSION)
+    return _Work(new, rewrites, tuple(sorted(there)), 0)
 
 
 def _unsettled(record: CompactionRecord, numbers: Sequence[int]) -> bool:
@@ -192,12 +206,17 @@ def _merge(
         again = [file for file in earlier if work.rewrites or file.size < _SMALL]
         files += [file for file in earlier if file not in again]
         before += len(parts) + len(again)
-        for merged in merge(root, parts, again, first_source, keep):
+        stay = _upgrading(table, keep) if work.schema_version else keep
+        for merged in merge(root, parts, again, first_source, stay):
             name = f"merged-{number:06d}-{merged.sha256[:12]}.parquet"
             path = f"{_ASIDE}{day_folder(table, scan_id, day)}/{name}"
             replace_file(root.child(path), merged.data)
             files.append(PartFile(table.value, path, merged.rows, len(merged.data), merged.sha256))
     return before, tuple(files)
+
+
+def _upgrading(table: Table, keep: Keep) -> Keep:
+    return lambda shard_id, rows: upgraded(table, keep(shard_id, rows))
 
 
 class _WithoutForgotten:

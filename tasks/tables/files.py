@@ -20,7 +20,8 @@ _THREADS = 16
 class SelectedFile:
     """A file with rows of one generation's capture day: of one shard, or merged of many (``shard_id`` is None).
 
-    ``shards`` are those whose rows may be in it. ``recorded`` is when it was committed or compacted.
+    ``shards`` are those whose rows may be in it. ``recorded`` is when it was committed or compacted. ``upgraded`` is
+    the schema version that it was upgraded to, else 0.
     """
 
     file: PartFile
@@ -29,6 +30,7 @@ class SelectedFile:
     shard_id: str | None
     shards: frozenset[str]
     recorded: datetime
+    upgraded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,11 @@ def committed_files(commits: Iterable[CommitRecord], compactions: Compactions) -
             else:
                 yield file_of_shard(file, commit)
     for key in sorted(used):
-        for file in compactions[key].record.files:
-            yield SelectedFile(file, *key, None, compactions[key].shards, compactions[key].record.compacted)
+        record = compactions[key].record
+        for file in record.files:
+            yield SelectedFile(
+                file, *key, None, compactions[key].shards, record.compacted, upgraded=record.schema_version
+            )
 
 
 def file_of_shard(file: PartFile, commit: CommitRecord) -> SelectedFile:

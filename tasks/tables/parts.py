@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from schemas.records import PartFile
-from schemas.tables import SHARD, Table
+from schemas.tables import SHARD, Table, written_schema
 from tasks.storage import Location, replace_file
 
 # In these columns each value is different, so a dictionary or statistics would only cost space.
@@ -44,6 +44,17 @@ def with_shard(rows: pa.Table, shard_id: str) -> pa.Table:
     if SHARD.name in rows.column_names:
         return rows
     return rows.append_column(SHARD, pa.repeat(shard_id, len(rows)))
+
+
+def upgraded(table: Table, rows: pa.Table) -> pa.Table:
+    """Rows of any schema version, with their shard, as rows of the newest version: columns that are missing are
+    null."""
+    dimension = rows.schema.field("embedding").type.list_size if table is Table.EMBEDDINGS else 0
+    schema = written_schema(table, dimension).append(SHARD)
+    columns = [
+        rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type) for field in schema
+    ]
+    return pa.table(columns, names=schema.names).cast(schema)
 
 
 def _parquet(rows: pa.Table) -> bytes:

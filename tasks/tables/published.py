@@ -71,7 +71,7 @@ def wanted_files(published: Published, selection: Selection) -> Iterator[Wanted]
         known = (rows.within(item.scan_id, item.day, item.shards) for rows in by_scan.get(item.scan_id, ()))
         left_out = tuple(rows for rows in known if rows)
         # ``open_table`` knows the shard of such a file, but its rows do not.
-        lacks_shard = item.shard_id is not None and selection.schema_versions[item.scan_id] < _SHARD_SINCE
+        lacks_shard = item.shard_id is not None and selection.version_of(item) < _SHARD_SINCE
         is_rewritten = bool(left_out) or (published.is_latest and lacks_shard)
         folder = day_folder(selection.table, item.scan_id, item.day)
         inner = folder.removeprefix(f"{selection.table}/")

@@ -23,7 +23,7 @@ class Selection:
     """The files that hold the committed rows of a table, and the rows in them that do not count.
 
     ``embedding_dimension`` is that of the rows, or of the newest generation where there are none. ``schema_versions``
-    has that of each generation's files.
+    has that of the code which scanned each generation.
     """
 
     table: Table
@@ -35,7 +35,11 @@ class Selection:
     @property
     def is_of_one_schema(self) -> bool:
         """Whether all files have all columns."""
-        return all(version == SCHEMA_VERSION for version in self.schema_versions.values())
+        return all(self.version_of(item) == SCHEMA_VERSION for item in self.files)
+
+    def version_of(self, item: SelectedFile) -> int:
+        """The schema version of a file."""
+        return max(self.schema_versions[item.scan_id], item.upgraded)
 
 
 def select(root: Location, table: str, scan_id: str | None, *, newest: bool = True) -> Selection:

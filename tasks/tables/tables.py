@@ -11,10 +11,11 @@ import pyarrow.dataset as ds
 from schemas.records import CommitRecord, PartFile, ScanRecord
 from schemas.tables import Table
 from tasks.storage import Location, is_local, locate
-from tasks.tables import check, commits, compact, dataset, forget, parts, publish, scans
+from tasks.tables import check, commits, compact, dataset, forget, outdated, parts, publish, scans
 from tasks.tables.check import Finding
 from tasks.tables.compact import DayCompacted
 from tasks.tables.forget import Forgotten
+from tasks.tables.outdated import Outdated
 from tasks.tables.publish import KEEP, TablePublished
 
 
@@ -85,11 +86,16 @@ class Tables:
         """The committed rows of a table, as ``open_table`` gives them."""
         return dataset.open_rows(self.root, table, scan_id)
 
-    def compact(self, grace: timedelta) -> Iterator[DayCompacted]:
+    def compact(self, grace: timedelta, *, upgrade: bool = False) -> Iterator[DayCompacted]:
         """Compact every day of every generation as far as possible now; days with nothing to do are skipped. ``grace``
-        is how long replaced files stay, for readers that opened the tables before.
+        is how long replaced files stay, for readers that opened the tables before. With ``upgrade``, files of older
+        schema versions are written again with the columns of the newest.
         """
-        return compact.compact(self.root, grace)
+        return compact.compact(self.root, grace, upgrade=upgrade)
+
+    def outdated(self) -> list[Outdated]:
+        """Which generations have files of older schema versions, that ``compact`` can upgrade."""
+        return list(outdated.outdated(self.root))
 
     def publish(self, grace: timedelta = KEEP) -> Iterator[TablePublished]:
         """Publish the tables for engines that know Delta Lake: one version of a table's log, none if nothing changed.

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.tables import open_table
 from tests.flows.files import part_files, rows
+from tests.tasks.tables.versions import tables_of_every_version
 
 
 @pytest.fixture
@@ -52,3 +53,12 @@ def test_bad_usage(clipomaly, tmp_path):
     assert clipomaly("compact", tmp_path, "--grace", -1).code == 2
     ran = clipomaly("compact", tmp_path / "none")
     assert ran.code == 1 and ran.err.startswith("error: There are no tables")
+
+
+def test_upgrade(clipomaly, tmp_path):
+    tables_of_every_version(tables := tmp_path / "tables")
+    told = clipomaly("status", tables).out
+    assert told.count("old files") == 4 and "6 files of schema version 1; the newest is" in " ".join(told.split())
+    assert f"clipomaly compact {tables} --upgrade" in told
+    assert clipomaly("compact", tables, "--upgrade").code == 0
+    assert "old files" not in clipomaly("status", tables).out

@@ -103,7 +103,7 @@ def _main() -> None:
                 os.environ.update(environment)
                 try:
                     if archive is None:
-                        list(Tables.at(tables).compact(timedelta()))
+                        list(Tables.at(tables).compact(timedelta(), upgrade=True))
                     elif archive == PUBLISH:
                         list(Tables.at(tables).publish())
                     else:

@@ -7,8 +7,10 @@ from rich.console import Console
 
 from clipomaly.cli.rendering.console import MOST_LINES, from_outside, plural, stdout
 from schemas.records import Outcome
+from schemas.tables import SCHEMA_VERSION
 from tasks.scanning.plan_record import LeftShard
 from tasks.scanning.status import ScanStatus
+from tasks.tables.outdated import Outdated
 
 
 def print_status(scans: Sequence[ScanStatus], tables: str, verbose: bool = False) -> None:
@@ -49,6 +51,18 @@ def print_status(scans: Sequence[ScanStatus], tables: str, verbose: bool = False
             console.print(f"  clipomaly check {tables} --repair, then the same scan again", markup=False)
         for trace in sorted({shard.trace for shard in scan.left if shard.trace}) if verbose else ():
             console.print(trace.rstrip(), markup=False)
+
+
+def print_outdated(found: Sequence[Outdated], tables: str) -> None:
+    """Which files lack columns of newer schema versions, and what to do."""
+    for scan in found:
+        stdout().print(
+            f"[yellow]old files[/] scan {scan.scan_id}: {scan.files:,} file{plural(scan.files)} of schema version "
+            f"{scan.schema_version}; the newest is {SCHEMA_VERSION}. Clipomaly reads them; many other programs need "
+            "files with the same columns:"
+        )
+    if found:
+        stdout(markup=False).print(f"  clipomaly compact {tables} --upgrade")
 
 
 def print_status_json(scans: Sequence[ScanStatus]) -> None:

@@ -125,7 +125,7 @@ def counted(counts: Any) -> Counter[Any]:
 def records(rows: Any) -> list[dict[str, Any]]:
     """Rows of any engine."""
     if isinstance(rows, pd.DataFrame):
-        return list(rows.to_dict("records"))
+        return [dict(zip(map(str, rows.columns), row, strict=True)) for row in rows.itertuples(index=False)]
     if isinstance(rows, pa.Table):
         return list(rows.to_pylist())
     return list(rows) if isinstance(rows, list) else list(rows.to_dicts())

@@ -1,14 +1,20 @@
 """Tables that hold files of every schema version, as their code wrote them."""
 
+import shutil
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, SHARD
-from tasks.tables import open_table
+from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, SHARD, Table
+from tasks.tables import Tables, open_table
+from tasks.tables.compact import DayCompacted
 from tasks.tables.query import connect
+from tests.tasks.killable import moments, scans
+from tests.tasks.tables.test_compact import files, tell
 from tests.tasks.tables.test_publish import check, delta, publish, same, with_deltalake, with_polars
 from tests.tasks.tables.versions import NEWEST_WRITTEN, tables_of_every_version
 
@@ -51,6 +57,15 @@ def opened(tables: Path, table: str) -> list[str]:
     return same(open_table(tables, table).to_table().to_pylist())
 
 
+def everything(tables: Path) -> dict[str, list[str]]:
+    """What each reader sees: the rows that count, and those of each scan."""
+    seen = {f"{table} by SQL": by_sql(tables, table) for table in ("instances", "frames")}
+    for scan in (None, *(scan.scan_id for scan in Tables.at(tables).scans())):
+        for table in Table:
+            seen[f"{table} of {scan}"] = tell(open_table(tables, table, scan_id=scan).to_table().to_pylist())
+    return seen
+
+
 def test_every_version_was_written() -> None:
     """Whoever raises the schema version adds tables of the version before."""
     assert NEWEST_WRITTEN == SCHEMA_VERSION
@@ -63,3 +78,71 @@ def test_readers_of_a_mixture(tables: Path) -> None:
         assert opened(tables, table) == by_sql(tables, table) == rows
     assert delta(tables, "instances").schema().to_arrow().names == [*INSTANCES.names, SHARD.name, "scan", "dt"]
     check(tables, with_deltalake, with_polars)
+
+
+def upgrade(tables: Path) -> list[DayCompacted]:
+    return list(Tables.at(tables).compact(timedelta(), upgrade=True))
+
+
+@pytest.mark.whole
+def test_upgrade(tables: Path) -> None:
+    before = everything(tables)
+    publish(tables)
+    assert [(scan.schema_version, scan.files) for scan in Tables.at(tables).outdated()] == [
+        (1, 6),
+        (2, 6),
+        (3, 6),
+        (4, 3),
+    ]
+    done = upgrade(tables)
+    assert [day.trouble for day in done] == [None] * 7
+    assert Tables.at(tables).outdated() == [] and upgrade(tables) == []
+    assert everything(tables) == before
+    for table, columns in (("instances", INSTANCES), ("frames", FRAMES)):
+        schemas = [pq.read_schema(path) for path in tables.glob(f"{table}/scan=*/dt=*/*.parquet")]
+        assert len(schemas) == 8 and all(schema.equals(columns.append(SHARD)) for schema in schemas)
+        assert {schema.metadata[b"clipomaly.schema_version"] for schema in schemas} == {str(SCHEMA_VERSION).encode()}
+    publish(tables)
+    check(tables, with_deltalake, with_polars)
+
+
+def test_an_upgraded_day_stays_so(tables: Path, tmp_path: Path) -> None:
+    """Code of the old version, on another machine, goes on with its scan."""
+    first = Tables.at(tables).scans()[0].scan_id
+    late = Tables.at(tables).commits(first)[-1]
+    record = tables / "_commits" / first / f"{late.shard_id}.json"
+    aside = record.rename(tmp_path / "late.json")
+    expected = everything(tables)
+    upgrade(tables)
+    assert everything(tables) == expected
+    aside.rename(record)
+    assert [scan.files for scan in Tables.at(tables).outdated()] == [3]
+    expected = everything(tables)
+    list(Tables.at(tables).compact(timedelta()))
+    assert everything(tables) == expected
+    upgrade(tables)
+    assert Tables.at(tables).outdated() == [] and everything(tables) == expected
+
+
+@pytest.mark.slow
+def test_an_upgrade_that_is_killed(tmp_path: Path) -> None:
+    """Readers see the same rows, a raw glob none twice, and running again brings the same files."""
+    tables_of_every_version(tmp_path / "whole")
+    expected = everything(tmp_path / "whole")
+    killed, count = 0, 30
+    with scans() as running:
+        started = time.monotonic()
+        running.start(None, str(tmp_path / "whole"))
+        assert running.wait() == [0]
+        seconds = time.monotonic() - started
+        for number, moment in enumerate(moments(count, seconds, seed=count)):
+            tables = tmp_path / str(number)
+            tables_of_every_version(tables)
+            killed += running.killed_after(None, str(tables), moment)
+            assert everything(tables) == expected
+            ids = [row["instance_id"] for row in lying(tables, "instances")]
+            assert len(ids) == len(set(ids))
+            upgrade(tables)
+            assert everything(tables) == expected and files(str(tables)) == files(str(tmp_path / "whole"))
+            shutil.rmtree(tables)
+    assert killed >= count // 4, "nearly all had ended before they were killed"
