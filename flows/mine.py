@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from flows.places import draw_map
 from review.errors import BadInputError
 from review.queue import Enqueued, Queue
 from review.validation import check_item
@@ -20,7 +21,8 @@ class MiningSummary:
     """What mining did. ``lost`` items could not be read from the archive; ``reason`` is that of the first.
 
     ``candidates`` objects are in the tables, ``there`` of them were in the queue and ``judged`` were judged as items of
-    an older scan. ``warning`` is about finds that cannot be compared.
+    an older scan. ``warning`` is about finds that cannot be compared. ``on_map`` items of the queue have a place on the
+    map of finds; ``no_map`` is a line that says why it could not be drawn.
     """
 
     candidates: int
@@ -30,6 +32,8 @@ class MiningSummary:
     lost: int
     reason: str
     warning: str | None
+    on_map: int = 0
+    no_map: str | None = None
 
 
 def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSummary:
@@ -51,13 +55,26 @@ def run_mine(tables: str, queue_url: str, options: MiningOptions) -> MiningSumma
         mined = mine(candidates, queue_index, options)
         queue.set_vocabulary(newest.vocabulary[: newest.known_classes], newest.vocabulary[newest.known_classes :])
         enqueued = queue.enqueue(_checked(make_items(Tables.at(tables), candidates, mined.chosen, lost), lost))
-    if lost.count and lost.count == len(mined.chosen):
-        raise UserError(
-            f"None of the {lost.count} chosen finds can be shown, nothing was handed in. {lost.reason} "
-            "Bring the archive back to where it was scanned, then mine again."
-        )
+        if lost.count and lost.count == len(mined.chosen):
+            raise UserError(
+                f"None of the {lost.count} chosen finds can be shown, nothing was handed in. {lost.reason} "
+                "Bring the archive back to where it was scanned, then mine again."
+            )
+        on_map, no_map = 0, None
+        try:
+            on_map = draw_map(queue, candidates.scans)
+        except UserError as error:
+            no_map = str(error)
     return MiningSummary(
-        mined.candidates, mined.there, mined.judged, enqueued, lost.count, lost.reason, candidates.warning
+        mined.candidates,
+        mined.there,
+        mined.judged,
+        enqueued,
+        lost.count,
+        lost.reason,
+        candidates.warning,
+        on_map,
+        no_map,
     )
 
 

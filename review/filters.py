@@ -13,7 +13,7 @@ class Filters:
     """Conditions that an item must all meet; None means no condition.
 
     ``name`` is the suggested name; ``first_day`` and ``last_day`` are capture dates in UTC, both included;
-    ``min_score`` and ``max_score`` bound the anomaly score in [0, 1].
+    ``min_score`` and ``max_score`` bound the anomaly score in [0, 1]; ``items`` are ids, at most 500.
     """
 
     name: str | None = None
@@ -23,6 +23,7 @@ class Filters:
     last_day: date | None = None
     min_score: float | None = None
     max_score: float | None = None
+    items: tuple[str, ...] | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The WHERE clauses over the table of items."""
@@ -41,6 +42,8 @@ class Filters:
             met.append(items.c.score >= self.min_score)
         if self.max_score is not None:
             met.append(items.c.score <= self.max_score)
+        if self.items is not None:
+            met.append(items.c.item_id.in_(self.items))
         return met
 
 

@@ -1,4 +1,4 @@
-"""Forget the items of some sources on request: rows, pictures, masks, opinions and events; only the ids stay."""
+"""Forget the items of some sources on request: rows, pictures, masks, places, opinions and events; only the ids stay."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from review.changes import Change, apply_changes, lock_items
 from review.rows import status_of
-from review.tables import contents, events, forgotten_items, items, opinions, pictures, repaired_masks
+from review.tables import contents, events, forgotten_items, items, opinions, pictures, places, repaired_masks
 from schemas.review import EventKind, ItemStatus, State
 
 
@@ -42,6 +42,6 @@ def forget_items(connection: Connection, now: datetime, item_ids: Sequence[str],
     if new:
         connection.execute(insert(forgotten_items), new)  # first: the triggers keep the events of all other items
     connection.execute(items.update().where(items.c.item_id.in_(gone)).values(duplicate_of=None))
-    for table in (events, opinions, repaired_masks, pictures, contents, items):
+    for table in (events, opinions, repaired_masks, pictures, places, contents, items):
         connection.execute(delete(table).where(table.c.item_id.in_(gone)))
     return len(gone)

@@ -1,12 +1,12 @@
 """The review queue: items in, leases out, decisions back. Every change is one transaction and leaves its events."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection, select
 
-from review import decisions, enqueue, forget, leases, masks, opinions, reads, revisions
+from review import decisions, enqueue, forget, leases, masks, opinions, places, reads, revisions
 from review.audit import Audit, audit
 from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, read_rows, unique_ids, unknown_item
 from review.edits import Edit
@@ -16,6 +16,7 @@ from review.filters import Filters
 from review.names import NO_NAMES, KnownName, check_class_name, check_reviewer
 from review.opened import OpenedQueue
 from review.opinions import Agreement, Disagreement
+from review.places import Embedded, FindsMap
 from review.reads import Cluster as Cluster
 from review.rows import event_of
 from review.statistics import Stats, read_stats
@@ -380,6 +381,26 @@ class Queue(OpenedQueue):
     def recent(self, reviewer: str, count: int = 200) -> tuple[QueuedItem, ...]:
         """The current decisions of a reviewer, the latest first, without pictures."""
         return self.database.read(lambda c: reads.recent(c, reviewer, count))
+
+    # The map of finds
+
+    def embeddings(self) -> Iterator[Embedded]:
+        """The embedding of every item that is no duplicate, and its place on the map, in order of their ids."""
+        after = ""
+        while found := self.database.read(partial(places.embeddings_after, after=after)):
+            yield from found
+            after = found[-1].item_id
+
+    def set_places(self, weights: str, found: Mapping[str, tuple[float, float]]) -> None:
+        """Draw the map of finds anew: the place (x, y) of each item; other items have none from now on.
+
+        ``weights`` is the SHA-256 of the weights that the embeddings are of.
+        """
+        self.database.write(partial(places.replace_places, weights=weights, found=found))
+
+    def finds_map(self) -> FindsMap:
+        """The map of finds, as mining drew it last."""
+        return self.database.read(places.read_map)
 
     def audit(self) -> Audit:
         """What would become a wrong class of a dataset: decisions without a real name, and misspelt names."""

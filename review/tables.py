@@ -131,6 +131,16 @@ opinions = Table(
     Column("at", Utc, nullable=False),
 )
 
+# Where items lie on the map of finds, as mining drew it last, and the weights whose embeddings it drew.
+places = Table(
+    "places",
+    metadata,
+    Column("item_id", String(64), ForeignKey("items.item_id"), primary_key=True),
+    Column("weights", String(64), nullable=False),
+    Column("x", Float, nullable=False),
+    Column("y", Float, nullable=False),
+)
+
 # Append-only: triggers refuse UPDATE, and DELETE for all items that are not in ``forgotten_items``.
 events = Table(
     "events",

@@ -61,7 +61,7 @@ WantedItem = Annotated[ItemId, Path()]
 @api.post("/api/lease")
 def lease(request: LeaseRequest, site: TheSite, session: Changing) -> LeaseAnswer:
     """The next items, held for the caller."""
-    found = site.queue.lease(session.reviewer, request.filters.filters(), request.count, holding=request.holding)
+    found = site.queue.lease(session.reviewer, request.wanted(), request.count, holding=request.holding)
     return leased(found, site)
 
 

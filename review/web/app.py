@@ -19,6 +19,7 @@ from review.web.api import api
 from review.web.finds_api import finds as finds_api
 from review.web.judging_api import judging
 from review.web.limits import Guard
+from review.web.map_api import map_api
 from review.web.pages import pages, render, set_cookie, sign_in_address
 from review.web.sessions import Sessions
 from review.web.site import FOLDER, ForgedError, SignInNeededError, Site
@@ -59,6 +60,7 @@ def create_app(
     app.include_router(api)
     app.include_router(judging)
     app.include_router(finds_api)
+    app.include_router(map_api)
     app.include_router(pages)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"))
     app.add_middleware(Guard, hosts=hosts or (LOOPBACK_NAMES if open_to else None), https=https)

@@ -1,10 +1,12 @@
 """What the page and the server say to each other, as JSON."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from review.changes import MOST_AT_ONCE
 from review.edits import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from review.filters import Filters
 from review.names import unclear_reason
@@ -53,11 +55,17 @@ class FilterChoice(_Strict):
 
 
 class LeaseRequest(_Strict):
-    """``holding``: the items that the page has already, whose leases are renewed."""
+    """``holding``: the items that the page has already, whose leases are renewed; ``items``: only among these."""
 
     filters: FilterChoice = FilterChoice()
     count: Annotated[int, Field(ge=1, le=100)] = 1
     holding: Annotated[list[ItemId], Field(max_length=300)] = []
+    items: Annotated[list[ItemId], Field(min_length=1, max_length=MOST_AT_ONCE)] | None = None
+
+    def wanted(self) -> Filters:
+        """As the queue takes them."""
+        filters = self.filters.filters()
+        return filters if self.items is None else replace(filters, items=tuple(self.items))
 
 
 class DecideRequest(_Strict):

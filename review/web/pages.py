@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
+from review.changes import MOST_AT_ONCE
 from review.reviewers import check_token
 from review.web.messages import FilterChoice, ItemId
 from review.web.sessions import COOKIE, LIFETIME, Session
@@ -22,9 +23,16 @@ def review(request: Request, site: TheSite, session: Signed) -> Response:
 
 
 @pages.get("/grid")
-def grid(request: Request, site: TheSite, session: Signed) -> Response:
-    """Look-alikes side by side; without a choice, the groups there are."""
-    return _list_page("grid.html", request, site, session)
+def grid(request: Request, site: TheSite, session: Signed, chosen: bool = False) -> Response:
+    """Look-alikes side by side; without a choice, the groups there are. What was ``chosen`` on the map, the page knows
+    by itself."""
+    return _list_page("grid.html", request, site, session, chosen=chosen)
+
+
+@pages.get("/map")
+def finds_map(request: Request, site: TheSite, session: Signed) -> Response:
+    """The map of finds."""
+    return render(request, site, "map.html", session, most=MOST_AT_ONCE)
 
 
 @pages.get("/progress")
@@ -112,7 +120,7 @@ def sign_out(site: TheSite, session: Signed, csrf: Annotated[str, Form(max_lengt
     return answer
 
 
-def _list_page(template: str, request: Request, site: Site, session: Session) -> Response:
+def _list_page(template: str, request: Request, site: Site, session: Session, *, chosen: bool = False) -> Response:
     asked = {key: value for key, value in request.query_params.items() if key in FilterChoice.model_fields}
     problem = None
     try:
@@ -121,15 +129,16 @@ def _list_page(template: str, request: Request, site: Site, session: Session) ->
         choice = FilterChoice()
         wrong = ", ".join(sorted({str(problem["loc"][0]).replace("_", " ") for problem in error.errors()}))
         problem = f"The filter cannot be used ({wrong}). Everything is shown."
-    chosen = choice.model_dump(mode="json", exclude_none=True)
-    clusters = site.queue.clusters(choice.filters()) if template == "grid.html" else ()
+    filters = choice.model_dump(mode="json", exclude_none=True)
+    clusters = site.queue.clusters(choice.filters()) if template == "grid.html" and not chosen else ()
     return render(
         request,
         site,
         template,
         session,
         400 if problem else 200,
-        filters=chosen,
+        filters=filters,
+        chosen=chosen,
         problem=problem,
         stats=site.stats(),
         clusters=clusters,

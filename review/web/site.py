@@ -97,6 +97,7 @@ class Site:
     _agreement: "Recent[Agreement]" = field(default_factory=lambda: Recent())
     _audit: "Recent[Audit]" = field(default_factory=lambda: Recent())
     _names: "Recent[tuple[KnownName, ...]]" = field(default_factory=lambda: Recent())
+    _map: "Recent[bytes]" = field(default_factory=lambda: Recent())
 
     def stats(self) -> Stats:
         """The numbers of the queue, a few seconds old: all reviewers ask for them all the time."""
@@ -123,6 +124,10 @@ class Site:
     def audit(self) -> Audit:
         """The audit of names, a few seconds old."""
         return self._audit.get(self.queue.audit)
+
+    def finds_map(self, find: Callable[[], bytes]) -> bytes:
+        """The map of finds as it is sent, a few seconds old."""
+        return self._map.get(find)
 
     def names(self) -> tuple[KnownName, ...]:
         """The vocabulary, a few seconds old."""

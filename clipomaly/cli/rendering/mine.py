@@ -35,5 +35,7 @@ def print_mining(summary: MiningSummary, queue: str, as_json: bool = False) -> N
         )
     if summary.lost:
         console.print(f"[yellow]{summary.lost} left out[/]: {from_outside(summary.reason)}")
+    if summary.no_map:
+        console.print(f"[yellow]the map of finds stays as it is[/]: {from_outside(summary.no_map)}")
     if done.added:
         console.print(f"next: clipomaly review serve --queue {queue}", markup=False)

@@ -315,6 +315,11 @@ export const describe = (body, suggestion) => {
   return name ? `${body.verdict}: ${name}` : body.verdict ?? "snoozed";
 };
 
+// What was chosen on the map, for the page that judges it: kept by the tab, so that it may be loaded again.
+const CHOSEN = "clipomaly chosen on the map";
+export const chosenOnMap = () => JSON.parse(sessionStorage.getItem(CHOSEN) ?? "[]");
+export const keepChosen = (ids) => sessionStorage.setItem(CHOSEN, JSON.stringify(ids));
+
 // A share in [0, 1] in words: never 0 or 100 where it is neither.
 export const percent = (share) => {
   if (share > 0 && share < 0.01) return "under 1 %";

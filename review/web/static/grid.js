@@ -1,5 +1,5 @@
 // Look-alikes side by side: those chosen are judged together.
-import { $, Outbox, askName, call, describe, onKeys, toast, watchProgress } from "./common.js";
+import { $, Outbox, askName, call, chosenOnMap, describe, onKeys, toast, watchProgress } from "./common.js";
 
 const COUNT = 60;
 
@@ -16,6 +16,8 @@ if ($("grid")) start();
 
 function start() {
   const filters = JSON.parse($("grid").dataset.filters);
+  // Chosen on the map, in this tab.
+  const among = "chosen" in $("grid").dataset ? chosenOnMap() : null;
   let items = [];
   let chosen = new Set();
   let focus = 0;
@@ -27,8 +29,9 @@ function start() {
   });
 
   async function load() {
+    if (among && !among.length) return draw();
     try {
-      const leased = await call("/api/lease", { filters, count: COUNT, holding: [] });
+      const leased = await call("/api/lease", { filters, count: COUNT, holding: [], ...(among && { items: among }) });
       retry = 0;
       if (outbox.idle) outbox.say();
       items = leased.items.filter((item) => !outbox.holds(item.item_id));
@@ -82,9 +85,9 @@ function start() {
     $("empty").hidden = !done;
     if (done) {
       $("empty").replaceChildren(
-        Object.assign(document.createElement("h2"), { textContent: "This group is done" }),
-        Object.assign(document.createElement("p"), { textContent: "Others may hold the rest, or it is judged." }),
-        Object.assign(document.createElement("a"), { className: "button", href: "/grid", textContent: "All groups" }),
+        Object.assign(document.createElement("h2"), { textContent: among && !among.length ? "Nothing is chosen" : "This group is done" }),
+        Object.assign(document.createElement("p"), { textContent: among && !among.length ? "Choose finds on the map first." : "Others may hold the rest, or it is judged." }),
+        Object.assign(document.createElement("a"), { className: "button", ...(among ? { href: "/map", textContent: "Map of finds" } : { href: "/grid", textContent: "All groups" }) }),
       );
     } else {
       const held = count(items);
