@@ -34,6 +34,8 @@ def place(vectors: Vectors, before: Places) -> Places:
     Raises UserError if there are more than ``FEW`` finds and the extra ``map`` is not installed.
     """
     had = np.isfinite(before).all(axis=1)
+    if not len(vectors):
+        return before
     if len(vectors) <= FEW:
         return _align(_components(vectors), before, had)
     if not had.any():
@@ -53,9 +55,8 @@ def _umap(vectors: Vectors, start: Places, pace: dict[str, float]) -> Places:
     except RuntimeError as error:  # numba keeps what it compiled beside the package, or else in the home folder
         raise UserError(f"UMAP cannot start ({error}). Set NUMBA_CACHE_DIR to a folder that can be written.") from error
     spread = max(float(np.ptp(start, axis=0).max()), 1e-9)
-    noise = np.random.default_rng(_SEED).normal(
-        scale=1e-3 * spread, size=start.shape
-    )  # equals must not stay on a point
+    # Equal finds must not begin on one point: UMAP could not part them.
+    noise = np.random.default_rng(_SEED).normal(scale=1e-3 * spread, size=start.shape)
     model = UMAP(metric="cosine", random_state=_SEED, n_jobs=1, init=start + noise, **pace)
     return np.asarray(model.fit_transform(vectors.astype(np.float32)), np.float64)
 

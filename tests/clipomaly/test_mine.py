@@ -40,6 +40,9 @@ def test_mining_fills_the_queue_once(clipomaly, scanned, tmp_path):
         assert np.linalg.norm(np.frombuffer(item.embedding, "<f2").astype(float)) == pytest.approx(1, abs=0.01)
     with Queue.open(str(url)) as queue:
         assert {"road", "car"} <= {name.name for name in queue.vocabulary() if name.known}
+        found = queue.finds_map()
+        assert {point.item_id for point in found.points} == {queued.item.item_id for queued in open_items}
+        assert found.without_place == 0 and told["on_map"] == 3
 
     again = clipomaly("mine", scanned, "--queue", url, "--count", 3)
     assert again.code == 0

@@ -9,7 +9,19 @@ import pytest
 
 from review import Queue
 
-HEAVY = ("torch", "open_clip", "prefect", "cv2", "clipomaly_core.clipomaly", "aiohttp", "botocore", "fastapi", "duckdb")
+HEAVY = (
+    "torch",
+    "open_clip",
+    "prefect",
+    "cv2",
+    "clipomaly_core.clipomaly",
+    "aiohttp",
+    "botocore",
+    "fastapi",
+    "duckdb",
+    "umap",
+    "numba",
+)
 _RUN = """
 import io, json, sys
 from contextlib import redirect_stdout
