@@ -128,7 +128,7 @@ def test_a_lasso_of_the_mouse_makes_a_group_of_what_waits(queue: Queue, visit: C
         page.keyboard.down("Shift")  # draws a lasso without asking for one first
         page.mouse.move(*spot(page, 0.01, 0.5))
         page.mouse.down()
-        page.mouse.move(*spot(page, 0.5, 0.5), steps=3)
+        page.mouse.move(*spot(page, 0.5, 0.02), steps=3)
         page.mouse.move(*spot(page, 0.01, 0.01), steps=3)
         page.mouse.up()
         page.keyboard.up("Shift")
@@ -275,7 +275,7 @@ def test_the_map_is_accessible_and_fits(
             match name:
                 case "chosen":
                     page.keyboard.press("ArrowUp")
-                    for _ in range(8):
+                    for _ in range(12):
                         page.keyboard.press("]")
                     page.keyboard.press(" ")
                     playwright.expect(page.locator("#chosen")).to_contain_text("chosen")

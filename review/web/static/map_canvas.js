@@ -304,7 +304,7 @@ export function scatter(canvas, over, points, hooks) {
     inRing,
     sizeRing: (factor) => {
       if (!ring) return moveRing(0, 0);
-      ring.size = Math.max(10, Math.min(300, ring.size * factor));
+      ring.size = Math.max(10, Math.min(Math.hypot(width, height) / 2, ring.size * factor));
       draw();
       return lookInRing();
     },
