@@ -1,4 +1,4 @@
-"""Forget the items of some sources on request: rows, pictures, masks, places, opinions and events; only the ids stay."""
+"""Forget the items of sources on request: rows, pictures, masks, places, opinions and events; only the ids stay."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,36 +1,28 @@
 """The review queue: items in, leases out, decisions back. Every change is one transaction and leaves its events."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from review import decisions, enqueue, forget, leases, masks, opinions, places, reads, revisions
-from review.audit import Audit, audit
-from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, read_rows, unique_ids, unknown_item
+from review import decisions, enqueue, forget, leases, masks, opinions, places, revisions
+from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, unique_ids
 from review.edits import Edit
 from review.enqueue import Enqueued as Enqueued
 from review.errors import BadInputError
 from review.filters import Filters
-from review.names import NO_NAMES, KnownName, check_class_name, check_reviewer
-from review.opened import OpenedQueue
-from review.opinions import Agreement, Disagreement
-from review.places import Embedded, FindsMap
+from review.names import check_class_name, check_reviewer
+from review.queue_reads import EVERYTHING, QueueToRead
 from review.reads import Cluster as Cluster
-from review.rows import event_of
-from review.statistics import Stats, read_stats
-from review.tables import events, names
 from review.validation import check_item
 from schemas.masks import encode_mask
 from schemas.review import JUDGED as JUDGED
 from schemas.review import OPEN as OPEN
-from schemas.review import Decision, Event, MaskState, QueuedItem, ReviewItem, Second, State, Verdict
-
-EVERYTHING = Filters()
+from schemas.review import Decision, MaskState, QueuedItem, ReviewItem, Second, Verdict
 
 
-class Queue(OpenedQueue):
+class Queue(QueueToRead):
     """A review queue. Made by ``Queue.open``; safe to share between threads.
 
     Any method may raise UnavailableError if the database does not answer. Then nothing was changed, and you can repeat
@@ -60,11 +52,6 @@ class Queue(OpenedQueue):
         """Set the known classes and the names to offer; names that people typed stay."""
         both = tuple(known), tuple(candidates)
         self.database.write(lambda c: enqueue.set_vocabulary(c, *both))
-
-    def vocabulary(self) -> tuple[KnownName, ...]:
-        """All names that are offered, in alphabetical order, without words that are no name."""
-        rows = self.database.read(partial(read_rows, query=select(names).order_by(names.c.name)))
-        return tuple(KnownName(row["name"], row["known"]) for row in rows if row["name"].casefold() not in NO_NAMES)
 
     # Leases
 
@@ -284,14 +271,6 @@ class Queue(OpenedQueue):
         why, action = revisions.check_note(note), new_action()
         self._write(lambda c, now: opinions.settle(c, now, actor, item_id, why, action))
 
-    def disagreements(self) -> tuple[Disagreement, ...]:
-        """Disagreements that nobody settled, highest rank first; at most 500."""
-        return self.database.read(opinions.disagreements)
-
-    def agreement(self) -> Agreement:
-        """How well reviewers agree on items that more than one of them judged."""
-        return self.database.read(opinions.agreement)
-
     def mark_exported(self, item_ids: Iterable[str], *, actor: str) -> int:
         """Mark decided items as exported; returns how many are new."""
         marked = 0
@@ -316,80 +295,7 @@ class Queue(OpenedQueue):
         self.database.compact()
         return removed
 
-    # Looking
-
-    def item(self, item_id: str) -> QueuedItem:
-        """One item with its current status. Raises UnknownItemError."""
-        found = self.database.read(lambda c: reads.read_items(c, [item_id]))
-        if not found:
-            raise unknown_item(item_id)
-        return found[0]
-
-    def list_items(
-        self,
-        filters: Filters = EVERYTHING,
-        states: Sequence[State] = OPEN,
-        count: int = 20,
-        *,
-        skip: int = 0,
-    ) -> tuple[QueuedItem, ...]:
-        """Up to ``count`` items in these states, highest rank first, without leasing them."""
-        return self.database.read(lambda c: reads.list_items(c, filters, states, count, skip))
-
-    def walk(
-        self, states: Sequence[State], filters: Filters = EVERYTHING, *, with_pictures: bool = True
-    ) -> Iterator[QueuedItem]:
-        """All items in these states, in order of their ids; a few hundred are in memory at a time.
-
-        Without pictures, ``mask_rle`` and ``crop_jpeg`` are empty, and reading is many times as fast.
-        """
-        after = ""
-        while True:
-            query = partial(reads.items_after, after=after, states=states, filters=filters, with_pictures=with_pictures)
-            found = self.database.read(query)
-            yield from found
-            if len(found) < CHUNK:
-                return
-            after = found[-1].item.item_id
-
-    def decisions(self) -> Iterator[Decision]:
-        """Every current decision, exported or not, in order of the items' ids."""
-        after = ""
-        while True:
-            found = self.database.read(partial(reads.decisions_after, after=after))
-            yield from found
-            if len(found) < CHUNK:
-                return
-            after = found[-1].item_id
-
-    def events(self, item_id: str) -> tuple[Event, ...]:
-        """The history of an item, in order. Raises UnknownItemError."""
-        query = select(events).where(events.c.item_id == item_id).order_by(events.c.event_id)
-        rows = self.database.read(partial(read_rows, query=query))
-        if not rows:
-            raise unknown_item(item_id)
-        return tuple(event_of(row) for row in rows)
-
-    def count(self, filters: Filters = EVERYTHING, states: Sequence[State] = (State.PENDING,)) -> int:
-        """How many items are in these states."""
-        return self.database.read(lambda c: reads.count_items(c, filters, states))
-
-    def clusters(self, filters: Filters = EVERYTHING, limit: int = 48) -> tuple[Cluster, ...]:
-        """The groups of look-alikes with the most items waiting."""
-        return self.database.read(lambda c: reads.clusters(c, filters, limit))
-
-    def recent(self, reviewer: str, count: int = 200) -> tuple[QueuedItem, ...]:
-        """The current decisions of a reviewer, the latest first, without pictures."""
-        return self.database.read(lambda c: reads.recent(c, reviewer, count))
-
     # The map of finds
-
-    def embeddings(self) -> Iterator[Embedded]:
-        """The embedding of every item that is no duplicate, and its place on the map, in order of their ids."""
-        after = ""
-        while found := self.database.read(partial(places.embeddings_after, after=after)):
-            yield from found
-            after = found[-1].item_id
 
     def set_places(self, weights: str, found: Mapping[str, tuple[float, float]]) -> None:
         """Draw the map of finds anew: the place (x, y) of each item; other items have none from now on.
@@ -397,15 +303,3 @@ class Queue(OpenedQueue):
         ``weights`` is the SHA-256 of the weights that the embeddings are of.
         """
         self.database.write(partial(places.replace_places, weights=weights, found=found))
-
-    def finds_map(self) -> FindsMap:
-        """The map of finds, as mining drew it last."""
-        return self.database.read(places.read_map)
-
-    def audit(self) -> Audit:
-        """What would become a wrong class of a dataset: decisions without a real name, and misspelt names."""
-        return self.database.read(audit)
-
-    def stats(self) -> Stats:
-        """Progress: states, nights, reviewers, names, and the precision from the random share."""
-        return self.database.read(lambda c: read_stats(c, self._now(c)))

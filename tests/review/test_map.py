@@ -1,7 +1,5 @@
 """The map of finds in the queue and in the API, on both databases."""
 
-from dataclasses import replace
-
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
@@ -49,18 +47,24 @@ def test_only_the_chosen_items_are_leased(queue: Queue) -> None:
     assert [one.item.item_id for one in queue.lease("ann", chosen, 10)] == ["item000003", "item000006"]
 
 
+def test_forgotten_items_leave_the_map_and_may_leave_while_it_is_drawn(queue: Queue) -> None:
+    queue.enqueue(make_items(3))
+    places = {f"item{number:06d}": (0.0, 0.0) for number in range(3)}
+    queue.set_places(WEIGHTS, places)
+    queue.forget_sources("ann", [make_item(1).source_uri])
+    assert [point.item_id for point in queue.finds_map().points] == ["item000000", "item000002"]
+    queue.set_places(WEIGHTS, places)
+    assert [point.item_id for point in queue.finds_map().points] == ["item000000", "item000002"]
+
+
 def test_a_queue_of_an_older_version_gets_a_map(url: str) -> None:
-    item = make_item(0, anomaly_percentile=1.0)
+    item = make_item(0)
     with Queue.open(url) as queue:
         queue.enqueue([item])
-        for statement in (
-            "DROP TABLE places",
-            "ALTER TABLE contents DROP COLUMN anomaly_of",
-            "UPDATE alembic_version SET version_num = '0003'",
-        ):
+        for statement in ("DROP TABLE places", "UPDATE alembic_version SET version_num = '0005'"):
             queue.database.write(lambda connection, statement=statement: connection.execute(text(statement)))
     with Queue.open(url) as queue:
-        assert queue.item(item.item_id).item == replace(item, anomaly_of=None)
+        assert queue.item(item.item_id).item == item
         assert queue.finds_map().without_place == 1
         queue.set_places(WEIGHTS, {item.item_id: (0.0, 0.0)})
         assert len(queue.finds_map().points) == 1
