@@ -125,9 +125,10 @@ class Reviewer(threading.Thread):
                                 self._timed, "frame", client.get, f"/items/{item['item_id']}/{name}.jpg"
                             )
                 if waiting:
-                    body = {"items": [waiting.pop(0)]} | self._verdict(client, rng)
+                    judged = waiting.pop(0)
+                    body = {"items": [judged]} | self._verdict(client, rng)
                     self._timed("decide", client.post, "/api/decide", json=body, headers=headers)
-                    self._beside(client, headers, turn, body["items"][0])
+                    self._beside(client, headers, turn, judged)
                 if turn % 20 == 19:
                     self._timed("undo", client.post, "/api/undo", json={}, headers=headers)
                 if turn % 10 == 9:

@@ -33,7 +33,7 @@ def place(vectors: Vectors, before: Places) -> Places:
 
     Raises UserError if there are more than ``FEW`` finds and the extra ``map`` is not installed.
     """
-    had = np.isfinite(before).all(axis=1)
+    had = np.asarray(np.isfinite(before).all(axis=1), np.bool_)
     if not len(vectors):
         return before
     if len(vectors) <= FEW:

@@ -1,8 +1,10 @@
 """The map of finds in the queue and in the API, on both databases."""
 
+from functools import partial
+
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from review import Queue
 from review.filters import Filters
@@ -62,7 +64,7 @@ def test_a_queue_of_an_older_version_gets_a_map(url: str) -> None:
     with Queue.open(url) as queue:
         queue.enqueue([item])
         for statement in ("DROP TABLE places", "UPDATE alembic_version SET version_num = '0005'"):
-            queue.database.write(lambda connection, statement=statement: connection.execute(text(statement)))
+            queue.database.write(partial(Connection.execute, statement=text(statement)))
     with Queue.open(url) as queue:
         assert queue.item(item.item_id).item == item
         assert queue.finds_map().without_place == 1
