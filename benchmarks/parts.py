@@ -1,13 +1,15 @@
 """What the cores beside an accelerator have to do for each scanned frame of 720p footage.
 
-``python -m benchmarks parts``: CPU milliseconds a frame at one frame a second of video, on one core, of decoding (H.264
-at 30 frames a second with a key frame every second, encoded here), of masks at the frame's size, and of rows and part
-files. From them: how much footage sixteen cores can bring to an accelerator.
+``python -m benchmarks parts``: CPU milliseconds a frame at one frame a second of video, on one core, of decoding and
+conversion to RGB (H.264 at 30 frames a second with a key frame every second and every four, encoded here), of masks at
+the frame's size, and of rows and part files. From them: how much footage sixteen cores can bring to an accelerator.
+Exact sampling is a mean over phases: how far the samples are behind the key frames.
 """
 
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -20,12 +22,15 @@ from benchmarks.results import Figures
 from clipomaly_core import Clipomaly, FrameResult
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frames
+from tasks.footage.video import video_frames
 from tasks.scanning.rows import ShardRows
 from tasks.tables import Tables
 
 CORES = 16
 _RATE = 30
 _SECONDS = 8
+_GROUPS = (1, 4)  # seconds from key frame to key frame
+_PHASES = (0, 7, 15, 22)  # the first frame that is taken, then every 30th
 
 
 def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> Figures:
@@ -42,9 +47,12 @@ def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> 
         with tempfile.TemporaryDirectory() as folder:
             pictures = [frame.numpy() for frame in frames_of(archive, frames)]
             clip = Path(folder) / "archive" / "drive" / "20261122_080000.mp4"
-            _encode(pictures, clip)
+            clip.parent.mkdir(parents=True)
+            exact = {}
+            for group in reversed(_GROUPS):
+                _encode(pictures, clip, group)
+                exact[group] = _exact(str(clip), repeats)
             [source] = list_sources(str(clip.parent.parent)).sources
-            reading = _least(lambda: list(read_frames(source, 1.0)), repeats) / _SECONDS
             keys = _least(lambda: list(read_frames(source, 1.0, keyframes=True)), repeats) / _SECONDS
             shown = [(frame, frame.image) for frame in read_frames(source, 1.0) if frame.image is not None]
             masks, results = _masks([image for _, image in shown])
@@ -60,13 +68,19 @@ def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> 
         cv2.setNumThreads(threads)
     rest = masks + writing
     return {
-        "decoding every frame, CPU ms a scanned frame": 1000 * reading,
-        "decoding key frames, CPU ms a scanned frame": 1000 * keys,
+        **{
+            f"exact sampling, key frames every {group} s, CPU ms a scanned frame": 1000 * exact[group]
+            for group in _GROUPS
+        },
+        "key frames only, CPU ms a scanned frame": 1000 * keys,
         "masks at 720p, CPU ms a frame": 1000 * masks,
         "rows and part files, CPU ms a frame": 1000 * writing,
         "instances a frame": sum(len(result.instances) for result in results) / len(results),
-        f"hours of footage an hour, {CORES} cores, every frame": CORES / (reading + rest),
-        f"hours of footage an hour, {CORES} cores, key frames": CORES / (keys + rest),
+        **{
+            f"hours of footage an hour, {CORES} cores, key frames every {group} s": CORES / (exact[group] + rest)
+            for group in _GROUPS
+        },
+        f"hours of footage an hour, {CORES} cores, key frames only": CORES / (keys + rest),
     }
 
 
@@ -80,11 +94,25 @@ def _least(work: Callable[[], object], repeats: int) -> float:
     return best
 
 
-def _encode(pictures: list[npt.NDArray[np.uint8]], path: Path) -> None:
-    path.parent.mkdir(parents=True)
+def _exact(clip: str, repeats: int) -> float:
+    """CPU seconds a frame that is taken, a mean over the phases."""
+    seconds, taken = 0.0, 0
+    for phase in _PHASES:
+        wanted = range(phase, _RATE * _SECONDS, _RATE)
+        seconds += _least(partial(_take, clip, wanted), repeats)
+        taken += len(wanted)
+    return seconds / taken
+
+
+def _take(clip: str, wanted: range) -> None:
+    for _ in video_frames(clip, wanted):
+        pass
+
+
+def _encode(pictures: list[npt.NDArray[np.uint8]], path: Path, group: int) -> None:
     there_and_back = pictures + pictures[-2:0:-1]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=_RATE, options={"g": str(_RATE), "crf": "23"})
+        stream = container.add_stream("libx264", rate=_RATE, options={"g": str(group * _RATE), "crf": "23"})
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         for number in range(_RATE * _SECONDS):

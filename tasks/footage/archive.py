@@ -16,17 +16,17 @@ from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
 from tasks.chained_urls import split_chain
 from tasks.errors import UsageError
-from tasks.footage.capture_time import is_ahead, time_in_folders, time_in_name
-from tasks.footage.image_files import IMAGE_SUFFIXES, folder_etag, image_members, is_image
+from tasks.footage.capture_time import is_ahead
+from tasks.footage.image_files import IMAGE_SUFFIXES, folder_etag, image_members, is_file, is_image
 from tasks.footage.inventory import read_inventory
 from tasks.footage.kinds import KINDS, is_source
 from tasks.footage.layouts import event_beside, is_of_tesla, is_read_with_footage
-from tasks.footage.leftovers import is_left_by_systems, is_thumbnail
+from tasks.footage.leftovers import is_left_by_systems, is_proxy, is_thumbnail
 from tasks.footage.opening import open_source
-from tasks.footage.source_video import PROXY_SUFFIXES
 from tasks.footage.sources import SOURCES, Sources
+from tasks.footage.time_in_name import time_in_folders, time_in_path
 from tasks.footage.track_files import TRACK_SUFFIXES
-from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, Part, of_inventory, walk
+from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, NoFile, Part, of_inventory, walk
 from tasks.names import printable
 from tasks.storage import Location, cannot_read, locate
 from tasks.storage_entry import Entry, entry
@@ -111,6 +111,8 @@ def _listing(base: Location, parts: Iterable[Part], what: str) -> Listing:
 def _single_file(file: Location, info: dict[str, Any]) -> tuple[Location, list[Listed]]:
     """The folder of a file that is itself the archive, and the file with its sidecar."""
     folder, name = posixpath.split(file.path)
+    if not is_file(info):
+        raise UserError(f"{file.url} is no file: a pipe, a socket or a device.")
     if name.lower().endswith(".zip"):
         raise UserError(f"{file.url} is a ZIP file. What lies in it is scanned as zip://::{file.url}")
     if is_image(name):
@@ -169,13 +171,15 @@ def _sort_out(listed: Iterable[Listed]) -> _Sorted:
     for item in listed:
         if isinstance(item, Found):
             found.append(item)
+        elif isinstance(item, NoFile):
+            ignored.add(item.name)
         elif is_left_by_systems(item.name) or is_thumbnail(item.name):
             left_over += 1
         elif posixpath.dirname(item.name).endswith(LABEL_FOLDER_SUFFIX) or is_read_with_footage(item.name):
             continue
         elif item.name.endswith("/"):
             ignored.add(item.name)
-        elif item.name.lower().endswith(PROXY_SUFFIXES):
+        elif is_proxy(item.name):
             proxies.append(item)
         elif is_source(item.name):
             files.append(item)
@@ -261,7 +265,7 @@ def _captured(found: Found, spoken: Callable[[str], str]) -> tuple[datetime, Tim
     if found.entry.captured:
         return found.entry.captured, TimestampSource.INVENTORY
     name, first = spoken(found.entry.name), spoken(found.members[0].name if found.members else "")
-    named = time_in_name(posixpath.basename(name.rstrip("/"))) or time_in_name(posixpath.basename(first))
+    named = time_in_path(name.rstrip("/")) or time_in_path(f"{name.rstrip('/')}/{posixpath.basename(first)}")
     if named and not is_ahead(named, found.entry.modified):
         return named, TimestampSource.FILENAME
     if by_folder := time_in_folders(name, found.entry.modified):

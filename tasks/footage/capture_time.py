@@ -1,7 +1,6 @@
-"""When something was recorded: from a file's name, its container's header, or the sidecar beside it."""
+"""When something was recorded: by its container's header or the sidecar beside it, and which times can be."""
 
 import json
-import posixpath
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,31 +11,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 # Clocks that lost power count from 1904, 1970, 1980 or 2000: such times say nothing.
 _EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-# Local time taken for UTC is at most 14 hours ahead of it.
-_AHEAD = timedelta(days=1)
+AHEAD = timedelta(days=1)
+"""Further ahead a clock must be wrong: local time taken for UTC is at most 14 hours ahead of it."""
 
-# A date and a time of day, with a fraction and an offset from UTC where they are there.
-_TIME_IN_NAME = re.compile(
-    r"(?<!\d)(20\d\d)([-_.:]?)(\d\d)([-_.:]?)(\d\d)"
-    r"((?:[T _.-]|at|\s){0,4})"
-    r"(\d\d)([-_.:]?)(\d\d)\8(\d\d)"
-    r"(?:[.,](\d{1,9})|(\d{3}))?(?!\d)"
-    r"(?:(Z)(?![a-z])|([+-])(\d\d)(:?)(\d\d)(?!\d))?",
-    re.IGNORECASE,
-)
-# Recorders that write the year with two digits: YYMMDD_HHMMSS and a number behind it.
-_SHORT_YEAR = re.compile(r"^(?:[A-Z]{2,4})?(\d\d)(\d\d)(\d\d)[-_](\d\d)(\d\d)(\d\d)[-_]\d{3,6}(?!\d)")
-# Seconds since 1970, as ten digits and perhaps a fraction, or in milliseconds, microseconds or nanoseconds.
-_SINCE_1970 = re.compile(
-    r"(?<![a-zA-Z0-9.])(1[4-9]\d{8}|[23]\d{9})(?:[.](\d{1,9}))?(?=$|[^a-zA-Z0-9.]|[.](?!\d))"
-    r"|(?<!\d)(\d{13}|\d{16}|\d{19})(?!\d)"
-)
-# Segments of comma.ai's devices, of a minute each: DEVICE|DATE--TIME/SEGMENT/ or DATE--TIME--SEGMENT/.
-_SEGMENT = re.compile(r"(20\d\d-\d\d-\d\d--\d\d-\d\d-\d\d)(?:--|/)(\d{1,3})$")
-_FOLDERS = 2  # above a file, that may name its time
+_TIME_OF_DAY = re.compile(r"\d:\d\d")
+_DATE = re.compile(r"^(\d{4})[:/](\d\d)[:/](\d\d)")
 _AT_EVENT = timedelta(minutes=2)
-_FARTHEST_OFFSET = 14 * 60  # minutes
-_DAY_FIRST = re.compile(r"^20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,68 +74,6 @@ def read_sidecar(data: bytes) -> Sidecar | None:
     return replace(sidecar, captured=plausible(sidecar.captured))
 
 
-def time_in_name(name: str) -> datetime | None:
-    """The UTC time in a file name: ``20261122_031500``, ``2026-11-22T03-15-00.250+0100``, ``1795317300000`` …
-
-    A count of milliseconds or less since 1970 says more than a date beside it, which is that of the whole drive.
-    """
-    counts = [_since_1970(match) for match in _SINCE_1970.finditer(name)]
-    exact = next((moment for moment, fine in counts if moment and fine), None)
-    if exact:
-        return exact
-    for match in _TIME_IN_NAME.finditer(name):
-        if moment := _date(match):
-            return moment
-    if short := _SHORT_YEAR.match(name):
-        year, month, day, hour, minute, second = map(int, short.groups())
-        try:
-            return plausible(datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC))
-        except ValueError:  # digits that are no date
-            return None
-    return next((moment for moment, _ in counts if moment), None)
-
-
-def time_in_folders(path: str, written: datetime) -> datetime | None:
-    """The UTC time that the folders of a file name: that of the first file in them. None where the file was ``written``
-    within a day of that, which then says more of this one.
-    """
-    folder = posixpath.dirname(path.rstrip("/"))
-    if segment := _SEGMENT.search(folder):
-        start = time_in_name(segment[1])
-        return start and start + timedelta(minutes=int(segment[2]))
-    names = [name for name in folder.split("/") if name][-_FOLDERS:]
-    named = next((moment for name in reversed(names) if (moment := time_in_name(name))), None)
-    return named if named and abs(written - named) > _AHEAD and not is_ahead(named, written) else None
-
-
-def _date(match: re.Match[str]) -> datetime | None:
-    year, first, month, second_mark, day, between, hour, _, minute, second, *rest = match.groups()
-    fraction, milliseconds, utc, sign, hours, colon, minutes = rest
-    if first != second_mark and not (first and not second_mark):  # 2024_0131, as some recorders write, is one
-        return None
-    try:
-        moment = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-    except ValueError:  # digits that are no date
-        return None
-    moment += timedelta(microseconds=int((fraction or milliseconds or "0").ljust(6, "0")[:6]))
-    # "-0500" behind a time may be the number of the file, unless the whole is written as ISO 8601 has it.
-    if sign and not utc and (sign == "+" or colon or between.upper() == "T"):
-        offset = int(hours) * 60 + int(minutes)
-        if offset <= _FARTHEST_OFFSET and int(minutes) % 15 == 0:
-            moment -= timedelta(minutes=offset if sign == "+" else -offset)
-    return plausible(moment)
-
-
-def _since_1970(match: re.Match[str]) -> tuple[datetime | None, bool]:
-    """The moment of a count, and whether it is finer than seconds."""
-    seconds, fraction, fine = match.groups()
-    if fine is None:
-        return moment_of(float(f"{seconds}.{fraction or 0}")), False
-    if len(fine) != 13 and _DAY_FIRST.match(fine):  # a date and a number
-        return None, True
-    return moment_of(int(fine)), True
-
-
 def moment_of(count: float) -> datetime | None:
     """The UTC time of a count since 1970 of seconds, milliseconds, microseconds or nanoseconds, told by its size."""
     size = abs(count)
@@ -170,13 +88,19 @@ def moment_of(count: float) -> datetime | None:
 
 
 def time_in_header(text: str | None) -> datetime | None:
-    """The UTC time that MediaInfo reads in a container: ``2026-11-22 03:15:00 UTC`` or ISO 8601."""
-    if not text:
+    """The UTC time that MediaInfo reads in a container: ``2026-11-22 03:15:00 UTC``, ISO 8601, or as C writes it
+    (``Sun Nov 22 03:15:00 2026``); of several the first. A day alone is none.
+    """
+    text = (text or "").split(" / ")[0].replace("UTC", "").strip()
+    if not _TIME_OF_DAY.search(text):
         return None
-    try:
-        return plausible(datetime.fromisoformat(text.replace("UTC", "").strip()))
-    except ValueError:
-        return None
+    text = _DATE.sub(r"\1-\2-\3", text)
+    for read in (datetime.fromisoformat, lambda text: datetime.strptime(text.title(), "%a %b %d %H:%M:%S %Y")):
+        try:
+            return plausible(read(text))
+        except ValueError:
+            continue
+    return None
 
 
 def plausible(moment: datetime | None) -> datetime | None:
@@ -192,4 +116,4 @@ def is_ahead(moment: datetime, written: datetime) -> bool:
 
     Compared with the file and not with today, so that every run says the same.
     """
-    return plausible(written) is not None and moment - written > _AHEAD
+    return plausible(written) is not None and moment - written > AHEAD

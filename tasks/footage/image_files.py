@@ -1,6 +1,7 @@
 """Which files are images, and those that a folder holds."""
 
 import hashlib
+import os
 import posixpath
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +10,9 @@ from tasks.footage.leftovers import is_thumbnail
 from tasks.storage import Location, list_folder
 from tasks.storage_entry import Entry, entry
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif")
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pnm",
+)  # fmt: skip
 
 
 def is_image(name: str) -> bool:
@@ -23,7 +26,9 @@ def image_members(folder: Location) -> tuple[Entry, ...]:
     infos = list_folder(folder)
     named = ((posixpath.basename(str(info["name"]).rstrip("/")), info) for info in infos)
     images = (
-        entry(name, follow(folder, info)) for name, info in named if is_image(name) and info["type"] != "directory"
+        entry(name, followed)
+        for name, info in named
+        if is_image(name) and info["type"] != "directory" and is_file(followed := follow(folder, info))
     )
     return tuple(sorted(images, key=lambda member: member.name))
 
@@ -34,6 +39,11 @@ def folder_etag(members: Iterable[Entry]) -> str:
     for member in members:
         digest.update(f"{posixpath.basename(member.name)}\0{member.etag}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:32]
+
+
+def is_file(info: dict[str, Any]) -> bool:
+    """Whether what a filesystem tells of is a file, or a link to nothing: opening a pipe would wait for ever."""
+    return bool(info["type"] != "other" or (info.get("islink") and not os.path.exists(info["name"])))
 
 
 def follow(place: Location, info: dict[str, Any]) -> dict[str, Any]:

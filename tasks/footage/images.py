@@ -16,7 +16,7 @@ LARGEST_IMAGE = 100_000_000
 
 _LARGEST_FILE = 256 * 1024 * 1024
 # Those that are meant: Pillow knows many more, and starts a program for PostScript.
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF")
+IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF", "PPM")
 _ORIENTATION = ExifTags.Base.Orientation
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,

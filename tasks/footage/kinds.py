@@ -4,11 +4,12 @@ from clipomaly_core.plugins import plugins
 from schemas.records import Source
 from tasks.chained_urls import place_in_chain
 from tasks.errors import SourceError
+from tasks.footage.leftovers import PROXY_SUFFIXES
 from tasks.footage.source_folder import FOLDER
 from tasks.footage.source_kind import SourceKind
 from tasks.footage.source_recording import RECORDING, RECORDING_SUFFIXES
 from tasks.footage.source_tar import TAR, TAR_SUFFIXES
-from tasks.footage.source_video import PROXY_SUFFIXES, VIDEO, VIDEO_SUFFIXES
+from tasks.footage.source_video import VIDEO, VIDEO_SUFFIXES
 from tasks.storage import locate
 
 KINDS: dict[str, SourceKind] = {

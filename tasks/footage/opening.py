@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from schemas.records import Source, TimestampSource
 from tasks.chained_urls import file_name, place_in_chain
 from tasks.errors import BadUrlError, DeniedError, SourceError
-from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_folders, time_in_name
+from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar
 from tasks.footage.kinds import kind_of
 from tasks.footage.layouts import comma_moments, described_elsewhere
 from tasks.footage.source_kind import GONE, Inside
+from tasks.footage.time_in_name import time_in_folders, time_in_path
 from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import is_denied, is_missing, is_out_of_reach, storage_errors
 
@@ -80,11 +81,13 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
         return source.captured, source.captured_from, None
     if sidecar and sidecar.captured:
         return sidecar.captured, TimestampSource.SIDECAR, None
-    name = file_name(source.uri)
+    above = place_in_chain(source.uri).rstrip("/").rpartition("/")[0]
+    path = f"{above}/{file_name(source.uri)}"
+    named = time_in_path(path) or time_in_path(f"{path}/{posixpath.basename(inside.first_name)}")
     by_camera = (
         (next(iter(comma_moments(locate(source.uri))), None), TimestampSource.SIDECAR),
         (inside.container_time, TimestampSource.CONTAINER),
-        (time_in_name(name) or time_in_name(posixpath.basename(inside.first_name)), TimestampSource.FILENAME),
+        (named, TimestampSource.FILENAME),
     )
     note = None
     for moment, told_by in by_camera:

@@ -15,6 +15,7 @@ from tasks.footage.track_formats import nmea_fixes
 _NOVATEK = re.compile(rb"A[NS][EW]")
 _NOVATEK_TIME = re.compile(rb"[AV][NSEWA-Z\0 ]{2}")
 _BRACKETS = re.compile(rb"\[(\d{13})\]")
+_ANY_DAY = datetime(2001, 1, 1, tzinfo=UTC)  # of sentences whose clock is not used
 _LONGEST_STEP = 10  # seconds between two blocks; more is a clock that was set
 
 
@@ -85,7 +86,7 @@ def blackvue_points(text: bytes) -> list[Point]:
     stamps = [(match.start(), int(match[1])) for match in _BRACKETS.finditer(text)]
     points: list[Point] = []
     for (start, stamp), (end, _) in zip(stamps, [*stamps[1:], (len(text), 0)], strict=True):
-        for _, north, east in nmea_fixes(text[start:end]):
+        for _, north, east in nmea_fixes(text[start:end], _ANY_DAY):
             points.append(Point((stamp - stamps[0][1]) / 1000, north, east))
     return points
 

@@ -5,13 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from schemas.records import Source, TimestampSource
+from tasks.chained_urls import place_in_chain
 from tasks.errors import SourceError
-from tasks.footage.capture_time import is_ahead, time_in_name
+from tasks.footage.capture_time import is_ahead
 from tasks.footage.image_exif import HEAD, told_by_exif
 from tasks.footage.image_files import folder_etag, image_members
 from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.layouts import kitti_fixes, told_of_images
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored, Told
+from tasks.footage.time_in_name import time_in_path
 from tasks.names import printable
 from tasks.storage import Location, in_this_thread, reason
 from tasks.storage_entry import Entry
@@ -74,7 +76,7 @@ def _when(
     by_camera = (
         (by_layout, TimestampSource.SIDECAR),
         (by_exif, TimestampSource.CONTAINER),
-        (time_in_name(member.name), TimestampSource.FILENAME),
+        (time_in_path(f"{place_in_chain(source.uri)}{member.name}"), TimestampSource.FILENAME),
     )
     for moment, origin in by_camera:
         if moment and not is_ahead(moment, member.modified):

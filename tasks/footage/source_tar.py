@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import lzma
-import posixpath
 import shutil
 import tarfile
 import tempfile
@@ -16,12 +15,13 @@ import zstandard
 
 from schemas.records import Source, TimestampSource
 from tasks.errors import SourceError
-from tasks.footage.capture_time import time_in_name
 from tasks.footage.image_exif import told_by_exif
 from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, check_size, decode_image
+from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, Told, open_header
 from tasks.footage.stored_file import open_stored
+from tasks.footage.time_in_name import time_in_path
 from tasks.names import printable
 from tasks.storage import Location, reason
 
@@ -66,7 +66,8 @@ def _members(file: Any) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
         try:
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 for member in tar:
-                    if is_image(member.name) and (member.isreg() or member.islnk() or member.issym()):
+                    wanted = is_image(member.name) and not is_left_by_systems(member.name)
+                    if wanted and (member.isreg() or member.islnk() or member.issym()):
                         yield tar, member
                         count += 1
                 end = tar.offset
@@ -141,7 +142,7 @@ def _frame(tar: tarfile.TarFile, member: tarfile.TarInfo, index: int, source: So
     moment, origin = source.captured, source.captured_from
     if told.moment:
         moment, origin = told.moment, TimestampSource.CONTAINER
-    elif named := time_in_name(posixpath.basename(member.name)):
+    elif named := time_in_path(member.name):
         moment, origin = named, TimestampSource.FILENAME
     return Frame(index, moment, origin, image, error, None, told.latitude, told.longitude)
 

@@ -1,5 +1,6 @@
 """Video files: what their headers tell, and their frames, from a local file."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -20,12 +21,15 @@ from tasks.storage import Location
 
 VIDEO_SUFFIXES = (
     ".mp4", ".mov", ".mkv", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".webm", ".3gp", ".3g2", ".mpg", ".mpeg", ".wmv",
-    ".flv", ".h264", ".264", ".h265", ".265", ".hevc", ".360", ".insv",
+    ".flv", ".h264", ".264", ".h265", ".265", ".hevc", ".360", ".insv", ".mp4v", ".f4v", ".qt", ".3gpp", ".mk3d",
+    ".divx", ".asf", ".ogv", ".m2t", ".trp", ".tod", ".mod", ".vob", ".mpe", ".m2v", ".m1v", ".mxf", ".dav", ".dv",
+    ".mjpeg", ".mjpg", ".ivf", ".obu", ".nut", ".y4m",
 )  # fmt: skip
 """Of files that FFmpeg decodes."""
 
-PROXY_SUFFIXES = (".lrv", ".lrf")
-"""Of the small copies that recorders (GoPro, Insta360, DJI) keep of their videos."""
+# MediaInfo opens the addresses in playlists (HLS, DASH). FFmpeg refuses them, but for what looks like video further on.
+_PLAYLIST = re.compile(rb"[\xef\xbb\xbf\xff\xfe\s\0]*[#<]\0?[?!\w]")
+_HEAD = 64
 
 
 def _look_inside(place: Location, source: Source) -> Inside:
@@ -38,8 +42,6 @@ def look_into(file: BinaryIO, modified: datetime) -> Inside:
 
     Raises SourceError when it is none or has no frames.
     """
-    general = MediaInfo.parse(file, parse_speed=0).general_tracks[0]
-    file.seek(0)
     with open_video(file) as container:
         if not camera_streams(container):
             raise SourceError("no video in it")
@@ -47,8 +49,17 @@ def look_into(file: BinaryIO, modified: datetime) -> Inside:
     if not all(lengths):
         file.seek(0)
         lengths = [track.length for track in read_index(file)]
-    container_time = time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
-    return Inside(modified, sum(lengths), container_time, lasts=max(lengths))
+    return Inside(modified, sum(lengths), _container_time(file), lasts=max(lengths))
+
+
+def _container_time(file: BinaryIO) -> datetime | None:
+    """When the header of a video says that it was recorded."""
+    file.seek(0)
+    if _PLAYLIST.match(file.read(_HEAD)):
+        return None
+    file.seek(0)
+    general = MediaInfo.parse(file, parse_speed=0).general_tracks[0]
+    return time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:

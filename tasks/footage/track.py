@@ -27,6 +27,11 @@ class Track:
         self._fixes = sorted(fixes)
         self._moments = [fix.moment for fix in self._fixes]
 
+    @property
+    def told_times(self) -> str:
+        """From when to when there are fixes, for people."""
+        return f"the positions are of {self._moments[0]:%Y-%m-%d %H:%M:%S} to {self._moments[-1]:%Y-%m-%d %H:%M:%S} UTC"
+
     def at(self, moment: datetime) -> Position | None:
         """Between two fixes on the straight line; None where the nearest are too far away in time to tell."""
         after = bisect_right(self._moments, moment)

@@ -6,25 +6,32 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from xml.etree import ElementTree
 
 from tasks.footage.capture_time import plausible
 from tasks.footage.source_kind import Fix
 from tasks.footage.track_formats import nmea_fixes, subtitle_fixes
-from tasks.footage.track_rows import fix_of, moment_in, row_fixes
+from tasks.footage.track_rows import fix_of, row_fixes
+from tasks.footage.track_times import moment_in, without_rollover
 
 _COMMENTS = re.compile(r"\A(?:[ \t]*(?:#.*)?\r?\n)+")  # and empty lines, before the header
+_SEPARATOR = re.compile(r"\Asep=.\n")  # which spreadsheets write for themselves
 TRACK_SUFFIXES = (".gpx", ".csv", ".nmea", ".gps", ".srt")
 
 
 def parse_track(name: str, data: bytes, start: datetime) -> list[Fix]:
     """The fixes of a file by its suffix; ``start`` is what seconds are counted from. Raises ValueError."""
+    return [replace(fix, moment=without_rollover(fix.moment, start)) for fix in _parse(name, data, start)]
+
+
+def _parse(name: str, data: bytes, start: datetime) -> list[Fix]:
     suffix = posixpath.splitext(name.lower())[1]
     if suffix == ".gpx":
         return list(_gpx(data))
     if suffix in (".nmea", ".gps"):
-        return [fix for moment, north, east in nmea_fixes(data) for fix in fix_of(plausible(moment), north, east)]
+        return [fix for moment, north, east in nmea_fixes(data, start) for fix in fix_of(plausible(moment), north, east)]
     if suffix == ".srt":
         return [
             fix
@@ -33,8 +40,9 @@ def parse_track(name: str, data: bytes, start: datetime) -> list[Fix]:
         ]
     text = _text(data)
     if suffix == ".csv":
-        text = _COMMENTS.sub("", text)
-        dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t")
+        text = _COMMENTS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = _SEPARATOR.sub("", text)
+        dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
         rows: Iterable[object] = csv.DictReader(io.StringIO(text), dialect=dialect)
     else:
         rows = _listed(json.loads(text))
@@ -74,7 +82,7 @@ def _begun(data: bytes) -> ElementTree.Element:
     """The root of a document, with all that came before it broke off: a logger that lost power ends anywhere."""
     root: ElementTree.Element | None = None
     try:
-        for _, element in ElementTree.iterparse(io.BytesIO(data), ["start"]):
+        for _, element in ElementTree.iterparse(io.BytesIO(data.lstrip()), ["start"]):
             root = element if root is None else root
     except ElementTree.ParseError:
         if root is None or not any(True for _ in _points(root)):

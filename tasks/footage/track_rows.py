@@ -4,29 +4,30 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from tasks.footage.capture_time import moment_of, plausible
 from tasks.footage.source_kind import Fix
+from tasks.footage.track_times import as_number, clock_near, moment_in, moment_on
 
 _LONGEST = 10 * 24 * 3600.0  # seconds from the first frame
 _OUTLIERS = 0.5  # the share of rows that must be beyond degrees before another unit is thought of
 
 # By what is left of a column's name when units and all but letters are gone.
-_TIME = re.compile(r"(gps|utc|unix|epoch)?(time|timestamp|datetime|utc|date|cts)(utc|ms|msec|ns|us|usec|s|sec|unix)?")
+_TIME = re.compile(r"(gps|utc|unix|epoch)?(time|timestamp|datetime|utc|date|cts|stamp)(utc|ms|msec|ns|us|usec|s|sec|unix)?")
 _DATE = re.compile(r"(gps|utc)?date")
 _SECONDS = re.compile(r"(seconds|offset|elapsed)(elapsed|s)?")
 _UNITS = "(deg|degrees|dd|rad|radians|ddmm|nmea|micro|microdeg|microdegrees)?"
+# What marks a row as one without a fix, and the words for it.
+_HAS_FIX = re.compile(r"(gps)?(fix|fixtype|fixquality|fixstatus|fixvalid|valid|active)|gpsquality")
+_NO_FIX = re.compile(r"(?i)\s*(0(\.0*)?|false|no|none|no ?fix|invalid|void|v|n)\s*")
+_SPREADSHEET = datetime(1899, 12, 30, tzinfo=UTC)  # from which spreadsheets count days
+_SPREADSHEET_DAYS = (36_526, 73_051)  # of the years 2000 to 2099
+_DAY_STEP = 0.01
 _LATITUDE = re.compile(rf"(gps|position)?(latitude|lat){_UNITS}")
 _LONGITUDE = re.compile(rf"(gps|position)?(longitude|long|lon|lng){_UNITS}")
 _NORTH_SOUTH = re.compile(r"ns|(gps)?(latitude|lat)(ref|hemisphere|direction|dir|ns)")
 _EAST_WEST = re.compile(r"ew|(gps)?(longitude|long|lon|lng)(ref|hemisphere|direction|dir|ew)")
-_SLASHED = re.compile(r"^(\d{1,2})/(\d{1,2})/(20\d\d)")
-_HALF_DAY = re.compile(r"(?i)\b(\d{1,2}):(\d\d:\d\d(?:\.\d+)?)\s*([ap])\.?m\b\.?")
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d")
-_DAY_FIRST = re.compile(r"^(\d\d)\.(\d\d)\.(\d{4})")
-_YEAR_FIRST = re.compile(r"^(\d{4})[/:.](\d\d)[/:.](\d\d)")
 _SIDED = re.compile(
     r"(?i)^([NSEW])?\s*(\d+(?:[.,]\d+)?)\s*°?\s*(?:(\d+(?:[.,]\d+)?)\s*'\s*)?(?:([\d.,]+)\s*\"\s*)?([NSEW])?$"
 )
@@ -45,15 +46,15 @@ _UNIT_OF_TIME = re.compile(r"(ms|msec|us|usec|µs|ns|s|sec)\W*$|^(cts)$")
 
 
 def row_fixes(rows: Sequence[Mapping[str, object]], start: datetime) -> list[Fix]:
-    """The fixes of rows; ``start`` is what seconds are counted from.
+    """The fixes of rows, but for those that are marked as none; ``start`` is what seconds are counted from.
 
     Raises ValueError where latitude and longitude are in a unit that nothing tells.
     """
     named = [[(str(name), value) for name, value in row.items() if value not in (None, "")] for row in rows]
     columns = [_Row.of(values) for values in named]
     angle = _angle(columns)
-    elapsed = _parts_of_seconds(columns)
-    return [fix for row in columns for fix in row.fix(start, angle, elapsed)]
+    counted = _counting(columns, start)
+    return [fix for row in columns for fix in row.fix(start, angle, counted)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class _Row:
     seconds: object
     latitude: tuple[str, float] | None
     longitude: tuple[str, float] | None
+    has_fix: bool
 
     @classmethod
     def of(cls, values: Sequence[tuple[str, object]]) -> "_Row":
@@ -86,28 +88,40 @@ class _Row:
             first(_SECONDS),
             angle(_LATITUDE, _NORTH_SOUTH, "S"),
             angle(_LONGITUDE, _EAST_WEST, "W"),
+            not any(_NO_FIX.fullmatch(str(value)) for _, value in all_of(_HAS_FIX)),
         )
 
-    def fix(self, start: datetime, angle: Callable[[str, float], float], elapsed: float) -> Iterator[Fix]:
-        if self.latitude and self.longitude:
-            yield from fix_of(self._moment(start, elapsed), angle(*self.latitude), angle(*self.longitude))
+    def fix(self, start: datetime, angle: Callable[[str, float], float], counted: "_Counting") -> Iterator[Fix]:
+        if self.has_fix and self.latitude and self.longitude:
+            yield from fix_of(self._moment(start, counted), angle(*self.latitude), angle(*self.longitude))
 
-    def _moment(self, start: datetime, elapsed: float) -> datetime | None:
-        moment = next((moment for _, value in self.times if (moment := moment_in(value))), None)
-        if moment is None and self.date is not None:
-            clocks = (str(value).strip() for _, value in self.times if _TIME_OF_DAY.match(str(value).strip()))
-            moment = next((moment_in(f"{self.date} {clock}") for clock in clocks), None)
-        seconds = _number(self.seconds)
-        if seconds is None and (counted := _counted(self)) is not None:
-            seconds = counted[1] / (_told_parts(counted[0]) or elapsed)
-        if moment is None and seconds is not None and abs(seconds) < _LONGEST:
-            moment = start + timedelta(seconds=seconds)
-        return moment
+    def _moment(self, start: datetime, counted: "_Counting") -> datetime | None:
+        values = [value for _, value in self.times if value != self.date]
+        moments = (
+            *(moment_in(value) for _, value in self.times),
+            *(moment_on(self.date, value, start) for value in values if self.date is not None),
+            *(clock_near(value, start) for value in values if self.date is None),
+        )
+        moment = next((moment for moment in moments if moment), None)
+        seconds = as_number(self.seconds)
+        if moment or seconds is not None:
+            return moment or _after(start, seconds or 0.0)
+        count = _counted(self)
+        # Digits beside a date are a time of day.
+        return counted(*count) if count and (self.date is None or _told_parts(count[0])) else None
+
+
+_Counting = Callable[[str, float], datetime | None]
+"""The moment of a count, by the name of its column."""
+
+
+def _after(start: datetime, seconds: float) -> datetime | None:
+    return start + timedelta(seconds=seconds) if abs(seconds) < _LONGEST else None
 
 
 def _counted(row: _Row) -> tuple[str, float] | None:
     """The time of a row that is a plain count from the beginning."""
-    numbers = ((name, _number(value)) for name, value in row.times)
+    numbers = ((name, as_number(value)) for name, value in row.times)
     return next(((name, number) for name, number in numbers if number is not None and number >= 0), None)
 
 
@@ -117,12 +131,16 @@ def _told_parts(name: str) -> float | None:
     return _PARTS_OF_SECONDS.get((unit[1] or unit[2]).replace("µ", "u")) if unit and (behind or unit[2]) else None
 
 
-def _parts_of_seconds(rows: Sequence[_Row]) -> float:
-    """How many of the units in which rows count time make a second: receivers give a fix up to 20 times a second."""
+def _counting(rows: Sequence[_Row], start: datetime) -> _Counting:
+    """How rows count time: by days as spreadsheets do, or by seconds from the beginning or parts of them. The steps
+    tell, for receivers give a fix up to 20 times a second."""
     counts = [counted[1] for row in rows if (counted := _counted(row))]
     steps = sorted(after - before for before, after in pairwise(counts) if after > before)
     step = steps[len(steps) // 2] if steps else 0.0
-    return next((parts for most, parts in ((20, 1.0), (2e4, 1e3), (2e7, 1e6)) if step <= most), 1e9)
+    if 0 < step < _DAY_STEP and all(_SPREADSHEET_DAYS[0] <= count < _SPREADSHEET_DAYS[1] for count in counts):
+        return lambda _, count: _SPREADSHEET + timedelta(seconds=round(count * 86_400, 3))
+    by_step = next((parts for most, parts in ((20, 1.0), (2e4, 1e3), (2e7, 1e6)) if step <= most), 1e9)
+    return lambda name, count: _after(start, count / (_told_parts(name) or by_step))
 
 
 def _angle(rows: Sequence[_Row]) -> Callable[[str, float], float]:
@@ -161,12 +179,13 @@ def _of_minutes(value: float) -> float:
 
 def _bare(name: str) -> str:
     """A column's name in lower case letters, without units: ``GPS9 (Lat.) [deg]`` is ``gpslat``."""
-    return re.sub(r"[^a-z]", "", re.sub(r"\[.*?\]|1?_?e-?_?[67]", "", name.lower()))
+    name = re.sub(r"^(\w+\.)+(?=\w)", "", name.lower())  # of ROS: field.latitude
+    return re.sub(r"[^a-z]", "", re.sub(r"\[.*?\]|1?_?e-?_?[67]", "", name))
 
 
 def fix_of(moment: datetime | None, latitude: object, longitude: object) -> Iterator[Fix]:
     """The fix of a moment and degrees (numbers or text); none where one of them is none or cannot be."""
-    north, east = _number(latitude), _number(longitude)
+    north, east = as_number(latitude), as_number(longitude)
     # Receivers without a fix write zeros: nobody drives in the Gulf of Guinea.
     if moment is None or north is None or east is None or (north == 0 and east == 0):
         return
@@ -174,36 +193,9 @@ def fix_of(moment: datetime | None, latitude: object, longitude: object) -> Iter
         yield Fix(moment, north, east)
 
 
-def moment_in(value: object) -> datetime | None:
-    """The UTC time of ISO 8601 or the like, or of a count since 1970 whose unit its size tells."""
-    count = _number(value)
-    if count is not None:
-        return moment_of(int(value)) if str(value).strip().isdigit() else moment_of(count)  # type: ignore[call-overload]
-    text = _DAY_FIRST.sub(r"\3-\2-\1", _YEAR_FIRST.sub(r"\1-\2-\3", str(value or "").strip()))
-    text = _HALF_DAY.sub(_of_whole_day, _SLASHED.sub(_in_order, text))
-    if not _TIME_OF_DAY.search(text):
-        return None  # a day alone
-    try:
-        return plausible(datetime.fromisoformat(re.sub(r"(?i)\s*(utc|gmt)$", "Z", text)))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _in_order(date: re.Match[str]) -> str:
-    """11/22/2026 and 22/11/2026; 11/12/2026 stays, for nothing tells which is the month."""
-    first, second = int(date[1]), int(date[2])
-    if first <= 12 < second:
-        return f"{date[3]}-{first:02d}-{second:02d}"
-    return f"{date[3]}-{second:02d}-{first:02d}" if second <= 12 < first else date[0]
-
-
-def _of_whole_day(time: re.Match[str]) -> str:
-    return f"{int(time[1]) % 12 + (12 if time[3].upper() == 'P' else 0):02d}:{time[2]}"
-
-
 def _degrees(value: object) -> float | None:
     """A number, or text as ``48,5``, ``N 48.5`` or ``48°30'00"N``."""
-    number = _number(value)
+    number = as_number(value)
     if number is not None or not isinstance(value, str):
         return number
     if _COMMA.match(value):
@@ -212,14 +204,6 @@ def _degrees(value: object) -> float | None:
     if not sided:
         return None
     before, whole, minutes, seconds, behind = sided.groups()
-    parts = [_number((part or "0").replace(",", ".")) or 0.0 for part in (whole, minutes, seconds)]
+    parts = [as_number((part or "0").replace(",", ".")) or 0.0 for part in (whole, minutes, seconds)]
     degrees = parts[0] + parts[1] / 60 + parts[2] / 3600
     return -degrees if (before or behind or "").upper() in ("S", "W") else degrees
-
-
-def _number(value: object) -> float | None:
-    try:
-        number = float(value) if isinstance(value, str | int | float) else None
-    except (ValueError, OverflowError):
-        return None
-    return number if number is not None and math.isfinite(number) else None

@@ -11,6 +11,12 @@ from tasks.footage.remote_video import RemoteVideo
 
 NOT_OPENED = "cannot be opened as a video: damaged, or of an unknown format"
 
+# Playlists, scripts and session descriptions make FFmpeg open other files and addresses, whatever a file is called.
+_FORMATS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,asf,flv,live_flv,ogg,mxf,dv,dhav,nut,"
+    "yuv4mpegpipe,mjpeg,mpjpeg,vc1,wtv,rm"
+)
+_ONLY_FOOTAGE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 # In a row: behind a damaged packet more may follow.
 _MOST_DAMAGED_PACKETS = 1000
 
@@ -22,7 +28,8 @@ Video = str | BinaryIO | RemoteVideo
 def open_video(video: Video) -> Any:
     """A container, to be used in ``with``. Raises SourceError when it is none."""
     try:
-        return av.open(video.reader() if isinstance(video, RemoteVideo) else video, metadata_errors="replace")
+        file = video.reader() if isinstance(video, RemoteVideo) else video
+        return av.open(file, metadata_errors="replace", container_options=_ONLY_FOOTAGE)
     except (av.FFmpegError, UnicodeError) as error:
         if isinstance(error, FileNotFoundError | PermissionError):
             raise

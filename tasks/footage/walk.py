@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from tasks.errors import UsageError
-from tasks.footage.image_files import follow
+from tasks.footage.image_files import follow, is_file
 from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.storage import Location, in_this_thread, list_folder, lists_by_prefix, reason
@@ -47,7 +47,14 @@ class Found:
     error: str | None = None
 
 
-Listed = Entry | Found
+@dataclass(frozen=True, slots=True)
+class NoFile:
+    """The name of what is neither file nor folder: a pipe, a socket or a device."""
+
+    name: str
+
+
+Listed = Entry | Found | NoFile
 Part = Callable[[], Iterable[Listed]]
 
 
@@ -107,11 +114,13 @@ def _level(root: Location, folder: _Folder) -> tuple[list[Listed], list[_Folder]
     named = [(name, info) for name, info in named if name and name.rstrip("/") != folder.name]
     named = [(name, info) for name, info in named if not _is_marker(name, info)]
     folders = [name for name, info in named if _is_folder(root, name, info)]
-    files = [entry(name, follow(root, info)) for name, info in named if name not in set(folders)]
+    followed = {name: follow(root, info) for name, info in named if name not in set(folders)}
+    files = [entry(name, info) for name, info in followed.items() if is_file(info)]
+    no_files = [NoFile(name) for name, info in followed.items() if not is_file(info)]
     files += [Entry(f"{name}/", 0, "", _NEVER) for name in folders if is_left_by_systems(name)]  # to be counted
     beside = _beside_folders(files, [name for name in folders if not is_left_by_systems(name)])
     taken = {file.name for files in beside.values() for file in files}
-    return [*(file for file in files if file.name not in taken), *folder.beside], [
+    return [*(file for file in files if file.name not in taken), *folder.beside, *no_files], [
         _Folder(name, tuple(files)) for name, files in beside.items()
     ]
 

@@ -296,11 +296,15 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
                 if source.note:
                     tally.notes.append(source.note)
                 track = _track(source, tally)
+                placed = track is None
                 for frame in read_frames(source, record.fps, record.keyframes):
                     position = _own(frame) or (track.at(frame.timestamp) if track else _standing(source))
+                    placed = placed or position is not None
                     busy.seconds += time.perf_counter() - started
                     yield _Read(tally, frame, position)
                     started = time.perf_counter()
+                if track and not placed:
+                    tally.notes.append(f"no frame has a position: {track.told_times}")
         except SourceError as error:
             tally.error, tally.denied = str(error), isinstance(error, DeniedError)
         except (UserError, MemoryError):

@@ -2,7 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.footage.capture_time import read_sidecar, time_in_header, time_in_name
+from tasks.footage.capture_time import read_sidecar, time_in_header
+from tasks.footage.time_in_name import time_in_name, time_in_path
 
 MOMENT = datetime(2026, 11, 22, 3, 15, 0, tzinfo=UTC)
 
@@ -48,6 +49,11 @@ def test_time_in_header() -> None:
     assert time_in_header("2026-11-22 03:15:00 UTC") == MOMENT
     assert time_in_header("UTC 2026-11-22 03:15:00") == MOMENT
     assert time_in_header("2026-11-22T05:15:00+0200") == MOMENT
+    assert time_in_header("Sun Nov 22 03:15:00 2026") == MOMENT  # AVI
+    assert time_in_header("2026:11:22 03:15:00") == MOMENT
+    assert time_in_header("2026-11-22 03:15:00 UTC / 2026-11-22 04:15:00 UTC") == MOMENT
+    for day in ("2026-11-22", "2026"):  # no time of day
+        assert time_in_header(day) is None
     for absurd in (None, "", "1904-01-01 00:00:00 UTC", "1970-01-01 00:00:00 UTC", "2206-01-01 00:00:00 UTC", "soon"):
         assert time_in_header(absurd) is None
 
@@ -98,15 +104,60 @@ def test_sidecar() -> None:
         ("VID_20261122_031500_00_001.insv", "03:15:00"),
         ("2026-11-22 03.15.00.mp4", "03:15:00"),  # Dropbox
         ("2026-11-22--03-15-00", "03:15:00"),  # comma2k19
+        ("FILE261122-031500F.MP4", "03:15:00"),  # Mio
+        ("RecM01_20261122_031500_031600_6D28808_1A2B3C.mp4", "03:15:00"),  # Reolink
+        # Letters and words between the numbers.
+        ("2026-11-22_03h15m00s.mp4", "03:15:00"),
+        ("2026年11月22日03時15分00秒.mp4", "03:15:00"),
+        ("2026-11-22T03%3A15%3A00Z.mp4", "03:15:00"),
+        ("Screen Recording 2026-11-22 at 3.15.00 AM.mov", "03:15:00"),
+        ("2026-11-22 at 3.15.00\u202fPM.mov", "15:15:00"),
+        # The year last, where the numbers tell which is the month.
+        ("22-11-2026_03-15-00.mp4", "03:15:00"),
+        ("11-22-2026_03-15-00.mp4", "03:15:00"),
+        ("22.11.2026_03.15.00.mp4", "03:15:00"),
+        ("22112026_031500.mp4", "03:15:00"),
+        ("22Nov2026_031500.mp4", "03:15:00"),
+        ("November 22, 2026 03.15.00.mp4", "03:15:00"),
+        # More ways to write an offset.
+        ("2026-11-22 04:15:00+01.mp4", "03:15:00"),
+        ("2026-11-22T04-15-00+01-00.mp4", "03:15:00"),
+        ("2026-11-22T04-15-00UTC+1.mp4", "03:15:00"),
+        ("2026-11-21_22-15-00_GMT-0500.mp4", "03:15:00"),
+        ("2026-11-22T03-15-00-05.mp4", "03:15:00"),
     ],
 )
 def test_names_of_recorders_and_data_sets(name: str, moment: str) -> None:
     assert time_in_name(name) == datetime.fromisoformat(f"2026-11-22T{moment}+00:00")
 
 
-@pytest.mark.parametrize("name", ["GX010001.MP4", "GRMN0001.MP4", "frame_000000000000123.jpg", "0123456789.mp4"])
+@pytest.mark.parametrize("name", ["GX010001.MP4", "GRMN0001.MP4", "frame_000000000000123.jpg", "0123456789.mp4", "11-12-2026_03-15-00.mp4"])
 def test_numbers_that_are_no_time(name: str) -> None:
     assert time_in_name(name) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "cam/2026-11-22/03-15-00.mp4",  # motionEye
+        "2026/11/22/03h15m00s.mp4",
+        "2026-11-22/03/front/15.00.mp4",  # Frigate
+        "record/20261122/03/15.mp4",  # Wyze
+        "2026Y11M22D03H/15M00S.mp4",  # Yi
+        "2026-11-22/001/dav/03/03.15.00-03.16.00[M][0@0][0].dav",  # Dahua
+        "2026-11-22/20261122_031500.mp4",
+    ],
+)
+def test_day_in_folders_and_time_of_day_in_the_name(path: str) -> None:
+    assert time_in_path(path) == MOMENT
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["2026-11-22/clip1.mp4", "2026-11-22/000123.jpg", "2026-11-22/03/01.jpg", "2026-13-22/03-15-00.mp4", "03-15-00.mp4"],
+)
+def test_counters_in_the_folder_of_a_day(path: str) -> None:
+    assert time_in_path(path) is None
 
 
 def test_sidecar_of_a_data_set() -> None:

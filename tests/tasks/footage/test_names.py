@@ -7,6 +7,7 @@ import fsspec
 import numpy as np
 import pytest
 
+from tasks.errors import UserError
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import read_frame, read_frames
 from tasks.names import on_disk, printable
@@ -102,6 +103,34 @@ def test_small_copies_are_footage_where_nothing_else_is(tmp_path: Path) -> None:
     assert named.uri.endswith("/GL010001.LRV")
 
 
+def test_copies_and_previews_that_names_tell(tmp_path: Path) -> None:
+    footage = ["a/261122_031500_001_FH.MP4", "b/fcamera.hevc", "c/VID_20261122_031500_00_001.insv", "d/M4ROOT/CLIP/C1.MP4"]
+    copies = ["a/261122_031500_001_FL.MP4", "b/qcamera.ts", "c/LRV_20261122_031500_01_001.insv", "d/M4ROOT/SUB/C1S03.MP4"]
+    previews = ["d/M4ROOT/THMBNL/C1T01.JPG", "b/preview.png", "a/261122_031500_001_FH.MP4.jpg", "a/Thumbnails/1.jpg"]
+    deleted = ["LOST.DIR/1.mp4", "FOUND.001/1.mp4", "Recycled/1.mp4", "~snapshot/1.mp4", "a/~$1.mp4", "@__thumb/1.jpg"]
+    for name in (*footage, *copies, *previews, *deleted):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    listing = find_sources(str(tmp_path))
+    assert [source.uri.removeprefix(f"file://{tmp_path}/") for source in listing.sources] == footage
+    assert listing.ignored == () and listing.left_over == len([*copies, *previews, *deleted])
+    [alone] = find_sources(str(tmp_path / "d" / "M4ROOT" / "SUB")).sources
+    assert alone.uri.endswith("/C1S03.MP4")
+
+
+def test_pipes_are_not_opened(tmp_path: Path) -> None:
+    write_video(tmp_path / "in" / "1.mp4")
+    write_images(tmp_path / "in" / "photos", 1)
+    for name in ("pipe.mp4", "photos/pipe.jpg"):
+        os.mkfifo(tmp_path / "in" / name)
+    (tmp_path / "in" / "linked.mp4").symlink_to(tmp_path / "in" / "pipe.mp4")
+    listing = list_sources(str(tmp_path / "in"))
+    assert [len(list(read_frames(source, 1.0))) for source in listing.sources] == [2, 1]
+    assert [name.split("/in/")[1] for name in listing.ignored] == ["linked.mp4", "photos/pipe.jpg", "pipe.mp4"]
+    with pytest.raises(UserError, match=r"pipe\.mp4 is no file: a pipe"):
+        find_sources(str(tmp_path / "in" / "pipe.mp4"))
+
+
 def test_what_describes_a_source_in_any_case_of_letters(tmp_path: Path) -> None:
     for name in ("A.MP4", "b.mp4"):
         write_video(tmp_path / "in" / name)
@@ -130,10 +159,18 @@ def test_links_to_folders(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("suffix", ["ts", "MTS", "m2ts", "m4v", "webm", "3gp", "360"])
+SUFFIXES = {
+    "ts": "mpegts", "MTS": "mpegts", "m2ts": "mpegts", "m2t": "mpegts", "trp": "mpegts", "m4v": "mp4", "3gp": "mp4",
+    "360": "mp4", "f4v": "mp4", "mp4v": "mp4", "qt": "mov", "webm": "matroska", "mk3d": "matroska", "nut": "nut",
+    "asf": "asf", "divx": "avi", "vob": "vob", "mod": "vob", "dav": "mpegts",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_suffixes_that_ffmpeg_decodes(tmp_path: Path, suffix: str) -> None:
-    form = {"m4v": "mp4", "webm": "matroska", "3gp": "mp4", "360": "mp4"}.get(suffix, "mpegts")
-    write_numbered(tmp_path / f"a.{suffix}", form=form)
+    form = SUFFIXES[suffix]
+    codec = {"asf": "mpeg4", "avi": "mpeg4", "vob": "mpeg2video"}.get(form, "libx264")
+    write_numbered(tmp_path / f"a.{suffix}", codec, form=form)
     [source] = list_sources(str(tmp_path)).sources
     assert [number_of(frame.image) for frame in read_frames(source, 1.0)] == [0, 10, 20, 30, 40, 50]
 

@@ -5,6 +5,8 @@ import math
 import os
 from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import xor
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,33 @@ MET = {
 }
 
 
+MET |= {
+    "pipes.csv": "time|lat|lon\n" + "".join(f"2026-11-22T03:15:0{n}Z|4{n}|11\n" for n in range(3)),
+    "old-mac.csv": "time,lat,lon\r" + "".join(f"2026-11-22T03:15:0{n}Z,4{n},11\r" for n in range(3)),
+    "spreadsheet.csv": "sep=;\ntime;lat;lon\n" + "".join(f"2026-11-22T03:15:0{n}Z;4{n},0;11,0\n" for n in range(3)),
+    "serial-days.csv": "timestamp,lat,lon\n"
+    + "".join(f"{46348 + (11700 + n) / 86400:.10f},4{n},11\n" for n in range(3)),
+    "clock-alone.csv": "time,lat,lon\n" + "".join(f"03:15:0{n},4{n},11\n" for n in range(3)),
+    "digits.csv": "date,time,lat,lon\n" + "".join(f"221126,03150{n},4{n},11\n" for n in range(3)),
+    "digits-year-first.csv": "date,time,lat,lon\n" + "".join(f"20261122,03150{n}.0,4{n},11\n" for n in range(3)),
+    "no-fix-at-first.csv": "time,lat,lon,fix\n2026-11-22T03:14:00Z,40,11,0\n"
+    + "".join(f"2026-11-22T03:15:0{n}Z,4{n},11,3\n" for n in range(3)),
+    "ros.csv": "%time,field.header.stamp,field.latitude,field.longitude\n"
+    + "".join(f"{(EPOCH + n) * 10**9},{(EPOCH + n) * 10**9},4{n},11\n" for n in range(3)),
+    "empty-lines.gpx": '\n\n<?xml version="1.0"?><gpx><trk><trkseg>'
+    + "".join(f'<trkpt lat="4{n}" lon="11"><time>2026-11-22T03:15:0{n}Z</time></trkpt>' for n in range(3))
+    + "</trkseg></trk></gpx>",
+    # The week of GPS began again in 2019: the receiver is 1,024 weeks behind.
+    "rollover.nmea": "".join(f"$GPRMC,03150{n},A,4{n}00.0,N,01100.0,E,0,0,080407,,\n" for n in range(3)),
+    "whole-minutes.nmea": "".join(f"$GPRMC,03150{n},A,4{n}00,N,01100,E,0,0,221126,,\n" for n in range(3)),
+    "gga.nmea": "".join(f"$GPGGA,03150{n},4{n}00.0,N,01100.0,E,1,08,0.9,545.4,M,46.9,M,,\n" for n in range(3)),
+    "zda.nmea": "$GPZDA,031500,22,11,2026,00,00\n$GPGGA,031459,4700.0,N,01100.0,E,0,,,,M,,M,,\n"
+    + "".join(f"$GPGGA,03150{n},4{n}00.0,N,01100.0,E,1,08,0.9,545.4,M,46.9,M,,\n" for n in range(3)),
+    "sides.srt": "\n\n".join(f"{n + 1}\n00:00:0{n},000 --> 00:00:0{n},900\nN:4{n}.0 E:11.0 50 km/h" for n in range(3)),
+    "short.srt": "\n\n".join(f"{n + 1}\n00:00:0{n},000 --> 00:00:0{n},900\nLat: 4{n}.0 Lon: 11.0" for n in range(3)),
+}
+
+
 @pytest.mark.parametrize("name", MET)
 def test_tracks_as_they_are_met(name: str) -> None:
     fixes = parse_track(name, MET[name].encode(), START)
@@ -201,6 +230,26 @@ def test_tracks_as_they_are_met(name: str) -> None:
 )
 def test_impossible_times_are_no_fix(row: str) -> None:
     assert parse_track("a.csv", f"time,lat,lon\n{row}\n".encode(), START) == []
+
+
+def test_damaged_sentences_are_left_out() -> None:
+    """By their checksums, where those of the others are right, and by minutes that cannot be."""
+    sentence = "GPRMC,03150{},A,4{}00.0,N,01100.0,E,0,0,221126,,,A"
+    bodies = [sentence.format(n, n) for n in range(5)]
+    sums = [reduce(xor, body.encode()) for body in bodies]
+    bodies[3] = bodies[3].replace("4300.0", "4800.0")
+    bodies.append(sentence.format(5, 5).replace("4500.0", "4575.0"))
+    sums.append(reduce(xor, bodies[5].encode()))
+    text = "".join(f"${body}*{checksum:02X}\r\n" for body, checksum in zip(bodies, sums, strict=True))
+    assert [fix.latitude for fix in parse_track("a.nmea", text.encode(), START)] == [40, 41, 42, 44]
+
+
+def test_positions_of_another_time_are_told(tmp_path: Path, record: ScanRecord) -> None:
+    write_video(tmp_path / "a" / "20261122_031500.mp4")
+    (tmp_path / "a" / "20261122_031500.csv").write_text("time,lat,lon\n2026-11-22T05:15:00Z,48,11\n")
+    scan_shard(whole(tmp_path / "a"), record, Tables.at(tmp_path / "T"), BlobFinder())
+    [commit] = Tables.at(tmp_path / "T").commits(record.scan_id)
+    assert "no frame has a position: the positions are of 2026-11-22 05:15:00 to" in commit.notes[0]
 
 
 UNITS = {

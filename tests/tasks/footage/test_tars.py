@@ -50,6 +50,12 @@ def test_links_are_images_of_their_own(tmp_path: Path) -> None:
     assert "not in the tar" in str(frames[3].error) and frames[4].error
 
 
+def test_what_systems_leave_in_tars(tmp_path: Path) -> None:
+    names = ("0.png", "@eaDir/0.png", "__MACOSX/._0.png", ".Trash-1000/1.png", "d/thumb.png", "1.png")
+    write_tar(tmp_path / "a.tar", {name: image_bytes(number, ".png") for number, name in enumerate(names)})
+    assert numbers(read(tmp_path / "a.tar")) == [0, 5]
+
+
 @pytest.mark.parametrize("zeros", [0, 512, 10240, 3_000_000 // 512 * 512])
 def test_several_tars_in_one_file(tmp_path: Path, zeros: int) -> None:
     first = write_tar(tmp_path / "1.tar", {"0.png": image_bytes(0, ".png"), "1.png": image_bytes(1, ".png")})
