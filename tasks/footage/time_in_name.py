@@ -16,11 +16,12 @@ _CLOCK = (
     r"(?P<hour>\d\d|\d(?=[.:]\d\d[.:]\d\d\s?[AP]M))(?P<mark>[-_.:]?|h|\u6642|\u65f6)(?P<minute>\d\d)"
     r"(?:(?P=mark)|m|\u5206)(?P<second>\d\d)(?:s(?![a-z])|\u79d2)?"
     r"(?:[.,](?P<fraction>\d{1,9})|(?P<milliseconds>\d{3}))?(?!\d)(?:\s?(?P<half>[AP])M(?![a-z]))?"
-    r"(?:(?P<utc>Z)(?![a-z])|(?P<zone>[ _-]?(?:UTC|GMT))?(?P<sign>[+-])(?P<hours>\d\d?)(?:(?P<colon>[:_-]?)(?P<minutes>\d\d))?"
-    r"(?!\d))?"
+    r"(?:(?P<utc>Z)(?![a-z])|(?P<zone>[ _-]?(?:UTC|GMT))?(?P<sign>[+-])(?P<hours>\d\d?)"
+    r"(?:(?P<colon>[:_-]?)(?P<minutes>\d\d))?(?!\d))?"
 )
 _YEAR_FIRST = (
-    r"(?<!\d)(?P<year>20\d\d)(?P<first>[-_.:]?|\u5e74)(?P<month>\d\d)(?P<second_mark>[-_.:]?|\u6708)(?P<day>\d\d)\u65e5?"
+    r"(?<!\d)(?P<year>20\d\d)(?P<first>[-_.:]?|\u5e74)(?P<month>\d\d)(?P<second_mark>[-_.:]?|\u6708)"
+    r"(?P<day>\d\d)\u65e5?"
 )
 _YEAR_LAST = r"(?<!\d)(?P<one>\d\d)(?P<first>[-_.]?)(?P<two>\d\d)(?P=first)(?P<year>20\d\d)"
 _MONTH_NAMED = (

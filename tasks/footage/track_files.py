@@ -31,7 +31,9 @@ def _parse(name: str, data: bytes, start: datetime) -> list[Fix]:
     if suffix == ".gpx":
         return list(_gpx(data))
     if suffix in (".nmea", ".gps"):
-        return [fix for moment, north, east in nmea_fixes(data, start) for fix in fix_of(plausible(moment), north, east)]
+        return [
+            fix for moment, north, east in nmea_fixes(data, start) for fix in fix_of(plausible(moment), north, east)
+        ]
     if suffix == ".srt":
         return [
             fix

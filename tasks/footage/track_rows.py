@@ -14,7 +14,9 @@ _LONGEST = 10 * 24 * 3600.0  # seconds from the first frame
 _OUTLIERS = 0.5  # the share of rows that must be beyond degrees before another unit is thought of
 
 # By what is left of a column's name when units and all but letters are gone.
-_TIME = re.compile(r"(gps|utc|unix|epoch)?(time|timestamp|datetime|utc|date|cts|stamp)(utc|ms|msec|ns|us|usec|s|sec|unix)?")
+_TIME = re.compile(
+    r"(gps|utc|unix|epoch)?(time|timestamp|datetime|utc|date|cts|stamp)(utc|ms|msec|ns|us|usec|s|sec|unix)?"
+)
 _DATE = re.compile(r"(gps|utc)?date")
 _SECONDS = re.compile(r"(seconds|offset|elapsed)(elapsed|s)?")
 _UNITS = "(deg|degrees|dd|rad|radians|ddmm|nmea|micro|microdeg|microdegrees)?"

@@ -131,7 +131,9 @@ def test_names_of_recorders_and_data_sets(name: str, moment: str) -> None:
     assert time_in_name(name) == datetime.fromisoformat(f"2026-11-22T{moment}+00:00")
 
 
-@pytest.mark.parametrize("name", ["GX010001.MP4", "GRMN0001.MP4", "frame_000000000000123.jpg", "0123456789.mp4", "11-12-2026_03-15-00.mp4"])
+@pytest.mark.parametrize(
+    "name", ["GX010001.MP4", "GRMN0001.MP4", "frame_000000000000123.jpg", "0123456789.mp4", "11-12-2026_03-15-00.mp4"]
+)
 def test_numbers_that_are_no_time(name: str) -> None:
     assert time_in_name(name) is None
 
@@ -154,7 +156,13 @@ def test_day_in_folders_and_time_of_day_in_the_name(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["2026-11-22/clip1.mp4", "2026-11-22/000123.jpg", "2026-11-22/03/01.jpg", "2026-13-22/03-15-00.mp4", "03-15-00.mp4"],
+    [
+        "2026-11-22/clip1.mp4",
+        "2026-11-22/000123.jpg",
+        "2026-11-22/03/01.jpg",
+        "2026-13-22/03-15-00.mp4",
+        "03-15-00.mp4",
+    ],
 )
 def test_counters_in_the_folder_of_a_day(path: str) -> None:
     assert time_in_path(path) is None

@@ -104,8 +104,18 @@ def test_small_copies_are_footage_where_nothing_else_is(tmp_path: Path) -> None:
 
 
 def test_copies_and_previews_that_names_tell(tmp_path: Path) -> None:
-    footage = ["a/261122_031500_001_FH.MP4", "b/fcamera.hevc", "c/VID_20261122_031500_00_001.insv", "d/M4ROOT/CLIP/C1.MP4"]
-    copies = ["a/261122_031500_001_FL.MP4", "b/qcamera.ts", "c/LRV_20261122_031500_01_001.insv", "d/M4ROOT/SUB/C1S03.MP4"]
+    footage = [
+        "a/261122_031500_001_FH.MP4",
+        "b/fcamera.hevc",
+        "c/VID_20261122_031500_00_001.insv",
+        "d/M4ROOT/CLIP/C1.MP4",
+    ]
+    copies = [
+        "a/261122_031500_001_FL.MP4",
+        "b/qcamera.ts",
+        "c/LRV_20261122_031500_01_001.insv",
+        "d/M4ROOT/SUB/C1S03.MP4",
+    ]
     previews = ["d/M4ROOT/THMBNL/C1T01.JPG", "b/preview.png", "a/261122_031500_001_FH.MP4.jpg", "a/Thumbnails/1.jpg"]
     deleted = ["LOST.DIR/1.mp4", "FOUND.001/1.mp4", "Recycled/1.mp4", "~snapshot/1.mp4", "a/~$1.mp4", "@__thumb/1.jpg"]
     for name in (*footage, *copies, *previews, *deleted):

@@ -14,7 +14,7 @@ FORMS = {
     "hls": "#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6.0,\n{}/segment.ts\n#EXT-X-ENDLIST\n",
     "hls with a mark": "\ufeff#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6.0,\n{}/segment.ts\n#EXT-X-ENDLIST\n",
     "dash": (
-        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT6S">'
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static">'
         '<Period><AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="1"><BaseURL>{}/a.mp4</BaseURL>'
         "<SegmentBase/></Representation></AdaptationSet></Period></MPD>"
     ),
