@@ -69,8 +69,8 @@ def time_in_name(name: str) -> datetime | None:
             if moment := _moment(match):
                 return moment
     if short := _SHORT_YEAR.match(name):
-        year, *rest = map(int, short.groups())
-        return _checked(2000 + year, *rest)
+        year, month, day, hour, minute, second = map(int, short.groups())
+        return _checked(2000 + year, month, day, hour, minute, second)
     return next((moment for moment, _ in counts if moment), None)
 
 
@@ -83,10 +83,10 @@ def time_in_path(path: str) -> datetime | None:
     if moment := time_in_name(name):
         return moment
     for match in reversed(list(_DAY_FOLDER.finditer(path[: len(path) - len(name)]))):
-        day = tuple(map(int, match.group(1, 2, 3)))
+        day = int(match[1]), int(match[2]), int(match[3])
         hour = match["in_it"] or match["next"]
         if clock := _MARKED_CLOCK.match(name):
-            return _checked(*day, *map(int, clock.group(1, 3, 4)))
+            return _checked(*day, int(clock[1]), int(clock[3]), int(clock[4]))
         within = _IN_HOUR.match(name)
         if hour and within and (within[2] or not is_image(name)):
             return _checked(*day, int(hour), int(within[1]), int(within[2] or 0))
