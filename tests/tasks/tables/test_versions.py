@@ -6,6 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,7 +19,7 @@ from tasks.tables.query import connect
 from tests.tasks.killable import moments, scans
 from tests.tasks.tables.test_compact import files, tell
 from tests.tasks.tables.test_publish import check, delta, publish, same, with_deltalake, with_polars
-from tests.tasks.tables.versions import NEWEST_WRITTEN, tables_of_every_version
+from tests.tasks.tables.versions import NEWEST_WRITTEN, tables_of_every_version, three_versions
 
 
 @pytest.fixture
@@ -80,6 +83,58 @@ def test_readers_of_a_mixture(tables: Path) -> None:
     check(tables, with_deltalake, with_polars)
 
 
+def all_generations(tables: Path, table: str) -> list[list[str]]:
+    """The rows of every scan, by each reader: ours, of a published table, and two that read the files."""
+    folders = ds.partitioning(pa.schema([("scan", pa.string()), ("dt", pa.date32())]), flavor="hive")
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        options = "union_by_name = true, hive_partitioning = true, hive_types = {'scan': VARCHAR, 'dt': DATE}"
+        glob = f"{tables}/{table}/scan=*/dt=*/*.parquet"
+        raw = connection.sql(f"FROM read_parquet('{glob}', {options})").to_arrow_table().to_pylist()
+    found = ds.dataset(tables / table, partitioning=folders)
+    schema = pa.unify_schemas([found.schema, *(file.physical_schema for file in found.get_fragments())])
+    by_scan = [
+        row
+        for scan in Tables.at(tables).scans()
+        for row in open_table(tables, table, scan_id=scan.scan_id).to_table().to_pylist()
+    ]
+    by_reader = (
+        by_scan,
+        with_deltalake(tables, table),
+        raw,
+        ds.dataset(tables / table, schema=schema, partitioning=folders).to_table().to_pylist(),
+    )
+    # Files of versions before 3 do not say the shard of their rows.
+    return [same([{name: row[name] for name in row if name != SHARD.name} for row in rows]) for rows in by_reader]
+
+
+@pytest.mark.whole
+def test_every_reader_sees_the_same_rows(tmp_path: Path) -> None:
+    """Over three generations of three schema versions: as they were written, compacted, damaged and repaired."""
+    third = three_versions(tables := tmp_path / "T")[3]
+
+    def counts() -> list[int]:
+        seen = []
+        publish(tables)
+        check(tables, with_deltalake, with_polars)
+        for table in ("instances", "frames"):
+            assert by_sql(tables, table) == opened(tables, table)
+            first, *others = all_generations(tables, table)
+            assert all(rows == first for rows in others)
+            seen += [len(first), len(opened(tables, table))]
+        return seen
+
+    written = counts()
+    list(Tables.at(tables).compact(timedelta()))
+    assert counts() == written
+    for merged in tables.glob(f"frames/scan={third}/dt=2024-05-07/*.parquet"):
+        merged.write_bytes(merged.read_bytes()[:-100])
+    assert [found.repair is not None for found in Tables.at(tables).check(repair=True)] == [True]
+    instances, newest_instances, frames, newest_frames = counts()
+    # No row of that scan's three clips of the day is left, and those of the oldest scan count again.
+    assert frames == written[2] - 9 and instances < written[0] and newest_frames == written[3] and newest_instances
+
+
 def upgrade(tables: Path) -> list[DayCompacted]:
     return list(Tables.at(tables).compact(timedelta(), upgrade=True))
 
@@ -106,9 +161,9 @@ def test_upgrade(tables: Path) -> None:
     check(tables, with_deltalake, with_polars)
 
 
-def test_an_upgraded_day_stays_so(tables: Path, tmp_path: Path) -> None:
+def test_an_upgraded_day_stays_so(tmp_path: Path) -> None:
     """Code of the old version, on another machine, goes on with its scan."""
-    first = Tables.at(tables).scans()[0].scan_id
+    first = three_versions(tables := tmp_path / "T")[1]
     late = Tables.at(tables).commits(first)[-1]
     record = tables / "_commits" / first / f"{late.shard_id}.json"
     aside = record.rename(tmp_path / "late.json")

@@ -26,3 +26,13 @@ def tables_of_every_version(tables: Path, ids: Sequence[str] | None = None) -> d
         for path in [*tables.glob(f"_*/{old}*"), *tables.glob(f"*/scan={old}")]:
             path.rename(path.with_name(path.name.replace(old, renamed[version])))
     return renamed
+
+
+def three_versions(tables: Path) -> dict[int, str]:
+    """The scans of versions 1, 3 and 5 only: what is enough for most tests."""
+    scans = tables_of_every_version(tables)
+    for version in (2, 4):
+        for path in [*tables.glob(f"_*/{scans[version]}*"), *tables.glob(f"*/scan={scans[version]}")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        del scans[version]
+    return scans
