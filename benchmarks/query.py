@@ -1,7 +1,7 @@
 """The README's questions over ten million instances. ``python -m benchmarks.query FOLDER``.
 
-FOLDER keeps what is made: the scan of an archive with ``nano`` (drawn clips where none is given), and tables of ten
-million rows made from its rows, a car and day a shard, as compaction leaves them. Names, scores, times, cars and ids
+FOLDER keeps what is made: tables of ten million rows, a car and day a shard, as compaction leaves them. They are made
+from drawn rows, or from those of an archive that is scanned with ``nano``. Names, scores, times, cars and ids
 vary; masks keep their length, and differ in every third byte, so that a packer finds none twice (they decode no more).
 The first day is written as a scan does and compacted, timed; the others come merged. Then each question is asked of a
 raw glob and through ``open_table``, on two threads; the best, the median and the processor's seconds are told.
@@ -21,8 +21,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, SourceOutcome, Stages
+from benchmarks.drawn_rows import drawn_rows
+from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, ScanRecord, SourceOutcome, Stages
 from schemas.tables import INSTANCES, Table
+from tasks.model import ModelDescription
+from tasks.scanning.scan_record import make_scan_record
 from tasks.storage import locate, replace_file
 from tasks.tables import Tables, open_table
 from tasks.tables.compaction_record import publish_compaction
@@ -32,12 +35,16 @@ from tasks.tables.query import connect
 
 FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)
 NAMES = 400
+DRAWN = 5_000  # rows, from which the others are made
 THREADS = 2
 
 QUESTIONS = {
     "counts by name and day": """
         SELECT name, dt, count(*) AS instances, max(anomaly_score) AS best
         FROM {instances} GROUP BY name, dt ORDER BY instances DESC
+    """,
+    "counts by name of one day": """
+        SELECT name, count(*) AS instances FROM {instances} WHERE dt = DATE '2026-10-15' GROUP BY name ORDER BY ALL
     """,
     "top 100 by score": "SELECT * FROM {instances} ORDER BY anomaly_score DESC LIMIT 100",
     "top 100 by score, without masks": """
@@ -48,25 +55,22 @@ QUESTIONS = {
 }
 
 
-def scan_clips(archives: Sequence[Path], folder: Path) -> None:
-    """The rows to start from: every clip, once, with the built-in model."""
-    from demo_fleet import write_archive
+def scan_clips(archives: Sequence[Path], folder: Path) -> pa.Table:
+    """The rows of every clip, once, with the built-in model."""
     from flows.nightly_scan import run_scan
     from flows.parameters import ScanParameters
 
-    if not archives:
-        archives = [folder / "drawn"]
-        write_archive(archives[0], drives=2, clips=2)
-    for archive in archives:
-        run_scan(ScanParameters(archive=str(archive), tables=str(folder / "real"), model="nano", fps=1))
+    real = folder / "real"
+    for archive in archives if not real.exists() else ():
+        run_scan(ScanParameters(archive=str(archive), tables=str(real), model="nano", fps=1))
+    return open_table(str(real), "instances").to_table().select(INSTANCES.names)
 
 
-def multiply(real: Path, tables: Path, days: int, cars: int, rows: int) -> dict[str, float]:
+def multiply(found: pa.Table, tables: Path, days: int, cars: int, rows: int) -> dict[str, float]:
     """Write and commit ``rows`` rows of every car on every day: what compacting the first day took."""
     rng = np.random.default_rng(0)
-    found = open_table(str(real), "instances").to_table().select(INSTANCES.names)
     found = found.sort_by([("source_uri", "ascending"), ("frame_index", "ascending")]).combine_chunks()
-    [record] = Tables.at(real).scans()
+    record = scan_record()
     Tables.at(tables).begin(record)
     compaction: dict[str, float] = {}
     for number in range(days):
@@ -80,6 +84,13 @@ def multiply(real: Path, tables: Path, days: int, cars: int, rows: int) -> dict[
         else:
             _write_merged(tables, record.scan_id, moment, list(cars_of_day))
     return compaction
+
+
+def scan_record() -> ScanRecord:
+    """A generation of no model."""
+    nothing = "0" * 64
+    model = ModelDescription("drawn", nothing, 8, ("road", "thing"), nothing, 1, (("method_version", 1),))
+    return make_scan_record(model, fps=1.0)
 
 
 def _cars(
@@ -145,6 +156,7 @@ def vary(rows: pa.Table, rng: np.random.Generator, uri: str, drive: str, moment:
         "timestamp": pa.array(times, INSTANCES.field("timestamp").type),
         "track_id": ids.take(pa.array(np.arange(count) // 5 * 5)),
         "name": names,
+        "track_name": names,
         "anomaly_score": pa.array(scores),
         "anomaly_score_max": pa.array(np.maximum(scores, rows["anomaly_score_max"].to_numpy())),
         "mask_rle": _other_masks(rows["mask_rle"].combine_chunks(), rng),
@@ -190,7 +202,7 @@ def ask(run: Callable[[], int], repeats: int) -> Asked:
 
 def by_glob(tables: Path, question: str) -> int:
     """Over the files as they lie."""
-    instances = f"read_parquet('{tables}/instances/**/*.parquet', hive_partitioning = true)"
+    instances = f"read_parquet('{tables}/instances/scan=*/dt=*/*.parquet', hive_partitioning = true)"
     with duckdb.connect(config={"threads": THREADS}) as connection:
         return connection.sql(question.format(instances=instances)).to_arrow_table().num_rows
 
@@ -230,13 +242,12 @@ def main() -> None:
         arguments.days, arguments.cars, arguments.rows, arguments.repeats = 2, 50, 1_000, 1
         arguments.folder /= "quick"
     pa.set_cpu_count(THREADS)
-    real, tables = arguments.folder / "real", arguments.folder / "tables"
+    tables = arguments.folder / "tables"
     figures: dict[str, object] = {"duckdb": version("duckdb"), "pyarrow": version("pyarrow")}
-    if not real.exists():
-        scan_clips(arguments.archive, arguments.folder)
     if not tables.exists():
+        found = scan_clips(arguments.archive, arguments.folder) if arguments.archive else drawn_rows(DRAWN)
         started = time.perf_counter()
-        figures["compaction of a day"] = multiply(real, tables, arguments.days, arguments.cars, arguments.rows)
+        figures["compaction of a day"] = multiply(found, tables, arguments.days, arguments.cars, arguments.rows)
         Tables.at(tables).fold(Tables.at(tables).scans()[0].scan_id)
         print(f"made in {time.perf_counter() - started:.0f} s", figures, flush=True)
     if arguments.repeats:
