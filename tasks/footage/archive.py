@@ -17,7 +17,7 @@ from schemas.records import Source, TimestampSource
 from tasks.chained_urls import split_chain
 from tasks.errors import UsageError
 from tasks.footage.capture_time import is_ahead
-from tasks.footage.image_files import IMAGE_SUFFIXES, folder_etag, image_members, is_file, is_image
+from tasks.footage.image_files import folder_etag, image_members, image_suffixes, is_file, is_image
 from tasks.footage.inventory import read_inventory
 from tasks.footage.kinds import KINDS, is_source
 from tasks.footage.layouts import event_beside, is_of_tesla, is_read_with_footage
@@ -101,8 +101,10 @@ def _listing(base: Location, parts: Iterable[Part], what: str) -> Listing:
         digests = list(pool.map(digest, parts))
     table = pa.concat_tables([SOURCES.empty_table(), *(sources for sources, _ in digests)])
     if not len(table):
-        suffixes = [suffix for end in KINDS for suffix in (IMAGE_SUFFIXES if end == "/" else (end,))]
-        raise UserError(f"The archive {what} holds nothing to scan. Clipomaly reads {_spoken(suffixes)}.")
+        others = sorted({posixpath.basename(name) for _, part in digests for name in part.ignored})
+        there = f" There are {len(others)} files of other kinds, such as {printable(others[0])}." if others else ""
+        suffixes = [suffix for end in KINDS for suffix in (image_suffixes() if end == "/" else (end,))]
+        raise UserError(f"The archive {what} holds nothing to scan. Clipomaly reads {_spoken(suffixes)}.{there}")
     ignored = sorted({name for _, others in digests for name in others.ignored})
     left_over = sum(others.left_over for _, others in digests)
     return Listing(Sources(table.sort_by("uri")), tuple(base.child(name).url for name in ignored), left_over)
@@ -144,7 +146,7 @@ def list_images(url: str) -> list[str]:
     except storage_errors() as error:
         raise cannot_read(place, error) from error
     if not images:
-        raise UserError(f"No images at {place.url}. Clipomaly reads {_spoken(IMAGE_SUFFIXES)}.")
+        raise UserError(f"No images at {place.url}. Clipomaly reads {_spoken(image_suffixes())}.")
     return images
 
 

@@ -1,16 +1,15 @@
 """What a photo tells of itself in EXIF: when and where it was taken."""
 
-import io
 import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags
 
 from tasks.footage.capture_time import plausible
-from tasks.footage.images import IMAGE_FORMATS
+from tasks.footage.images import open_image
 from tasks.footage.source_kind import Told
 
 HEAD = 256 * 1024
@@ -34,7 +33,7 @@ def told_by_exif(data: bytes) -> Told:
     time of the receiver shows, to a quarter of an hour; else it is taken for UTC.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
+        with open_image(data) as image:
             exif = image.getexif()
             taken, gps = exif.get_ifd(ExifTags.IFD.Exif), exif.get_ifd(ExifTags.IFD.GPSInfo)
         by_receiver = _receiver_time(gps)

@@ -4,21 +4,29 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
+from tasks.footage.heic import HEIC_SUFFIXES, reads_heic
 from tasks.footage.leftovers import is_thumbnail
 from tasks.storage import Location, list_folder
 from tasks.storage_entry import Entry, entry
 
-IMAGE_SUFFIXES = (
+_IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pnm",
 )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def image_suffixes() -> tuple[str, ...]:
+    """How the names of images end that are read, in lower case: HEIC where its package is installed."""
+    return (*_IMAGE_SUFFIXES, *(HEIC_SUFFIXES if reads_heic() else ()))
 
 
 def is_image(name: str) -> bool:
     """Whether a file of this name is an image that is read, by its suffix: hidden ones and thumbnails are not."""
     base = posixpath.basename(name)
-    return base.lower().endswith(IMAGE_SUFFIXES) and not base.startswith(".") and not is_thumbnail(base)
+    return base.lower().endswith(image_suffixes()) and not base.startswith(".") and not is_thumbnail(base)
 
 
 def image_members(folder: Location) -> tuple[Entry, ...]:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.errors import UsageError, UserError
+from tasks.footage.heic import is_heic, reads_heic, teach_pillow
 from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import storage_errors
 
@@ -58,6 +59,12 @@ def check_size(size: int) -> None:
         raise BadImage(f"larger than {_LARGEST_FILE // 2**20} MB")
 
 
+def open_image(data: bytes) -> Image.Image:
+    """An image file, of which only the header is read. Raises what Pillow raises."""
+    formats = (*IMAGE_FORMATS, *teach_pillow()) if is_heic(data) else IMAGE_FORMATS
+    return Image.open(io.BytesIO(data), formats=formats)
+
+
 def decode_image(data: bytes) -> Rgb:
     """Decode to upright (H, W, 3) uint8 RGB; raises BadImage when that is not possible.
 
@@ -68,7 +75,7 @@ def decode_image(data: bytes) -> Rgb:
     if not data:
         raise BadImage("the file is empty")
     try:
-        with Image.open(io.BytesIO(data), formats=IMAGE_FORMATS) as image:
+        with open_image(data) as image:
             width, height = image.size
             if width * height > LARGEST_IMAGE:
                 raise BadImage(f"{width}x{height} pixels are more than {LARGEST_IMAGE // 10**6} megapixels")
@@ -76,7 +83,9 @@ def decode_image(data: bytes) -> Rgb:
             turned = image.transpose(_TURNS[_orientation(image)]) if _orientation(image) in _TURNS else image
             return _eight_bits(turned)
     except UnidentifiedImageError as error:
-        raise BadImage("not an image of a known format") from error
+        needs = is_heic(data) and not reads_heic()
+        what = "a photo as HEIC: pip install 'clipomaly[heic]'" if needs else "not an image of a known format"
+        raise BadImage(what) from error
     except BadImage:
         raise
     except Exception as error:  # whatever its authors did not foresee: one image is lost, its neighbours are not

@@ -7,6 +7,7 @@ messages that matter here are read by their layout, which never changed.
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ FIXES = frozenset({"sensor_msgs/NavSatFix", "foxglove.LocationFix"})
 """Types of messages that hold a position."""
 
 # Of pixels as cameras give them: bytes a pixel, and what OpenCV calls the way to RGB (None: they are).
-_PIXELS: dict[str, tuple[int, int | None]] = {
+_PIXELS: dict[str, tuple[float, int | None]] = {
     "rgb8": (3, None),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
     "8uc3": (3, cv2.COLOR_BGR2RGB),
@@ -55,9 +56,23 @@ _PIXELS: dict[str, tuple[int, int | None]] = {
     "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "8uc4": (4, cv2.COLOR_BGRA2RGB),
+    # Colours lie behind the brightness, for four pixels at once.
+    "nv12": (1.5, cv2.COLOR_YUV2RGB_NV12),
+    "nv21": (1.5, cv2.COLOR_YUV2RGB_NV21),
+    "i420": (1.5, cv2.COLOR_YUV2RGB_I420),
+    "yuv420": (1.5, cv2.COLOR_YUV2RGB_I420),
+    "yv12": (1.5, cv2.COLOR_YUV2RGB_YV12),
 }
+# Those with two bytes for each number, by what they are with one.
+_DEEP = {
+    "mono16": "mono8", "rgb16": "rgb8", "bgr16": "bgr8", "rgba16": "rgba8", "bgra16": "bgra8", "16uc3": "8uc3",
+    "16uc4": "8uc4", "bayer_rggb16": "bayer_rggb8", "bayer_bggr16": "bayer_bggr8", "bayer_gbrg16": "bayer_gbrg8",
+    "bayer_grbg16": "bayer_grbg8",
+}  # fmt: skip
 # Distances and the like, and no pictures.
-_DEPTH = frozenset({"mono16", "16uc1", "32fc1", "64fc1"})
+_DEPTH = frozenset({"16uc1", "32fc1", "64fc1"})
+_DEPTH_FILE = re.compile(r"(?i)^(16UC1|32FC1|64FC1)\b|compressedDepth")
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _PROTOBUF = "protobuf"  # mcap names all but this one
@@ -97,6 +112,7 @@ class Picture:
     height: int = 0
     width: int = 0
     step: int = 0
+    big_endian: bool = False
     codec: str | None = None
     coded: CodedPicture | None = None
 
@@ -117,15 +133,22 @@ class Picture:
             return self.coded.image()
         if self.encoding is None:
             return decode_image(self.data)
-        if self.encoding not in _PIXELS:
+        numbers = 2 if self.encoding in _DEEP else 1
+        plain = _DEEP.get(self.encoding, self.encoding)
+        if plain not in _PIXELS:
             raise BadImage(f"pixels as {self.encoding} are not read")
-        depth, way = _PIXELS[self.encoding]
-        row, step = self.width * depth, self.step or self.width * depth
-        if not row or not self.height or step < row or len(self.data) < step * (self.height - 1) + row:
+        depth, way = _PIXELS[plain]
+        halves = depth == 1.5
+        row, rows = (self.width, self.height * 3 // 2) if halves else (self.width * int(depth) * numbers, self.height)
+        step = self.step or row
+        if not row or not rows or step < row or len(self.data) < step * (rows - 1) + row:
             raise BadImage(f"{len(self.data)} bytes are no {self.width}x{self.height} pixels as {self.encoding}")
-        padded = np.frombuffer(self.data.ljust(step * self.height, b"\0"), np.uint8, step * self.height)
-        pixels = np.ascontiguousarray(padded.reshape(self.height, step)[:, :row])
-        shaped = pixels.reshape((self.height, self.width, depth) if depth > 1 else (self.height, self.width))
+        padded = np.frombuffer(self.data.ljust(step * rows, b"\0"), np.uint8, step * rows)
+        pixels = np.ascontiguousarray(padded.reshape(rows, step)[:, :row])
+        if numbers == 2:  # scaled by the range of their type
+            pixels = np.ascontiguousarray(pixels[:, 0 if self.big_endian else 1 :: 2])
+        channels = 1 if halves else int(depth)
+        shaped = pixels.reshape((rows, self.width, channels) if channels > 1 else (rows, self.width))
         try:
             return np.array(shaped if way is None else cv2.cvtColor(shaped, way), np.uint8)
         except cv2.error as error:  # as of an odd width where two pixels share a colour
@@ -206,9 +229,19 @@ def _picture(message: Any) -> Picture:
     stamp, data = _stamp(message), message.data
     data = base64.b64decode(data) if isinstance(data, str) else bytes(data)
     if not hasattr(message, "encoding"):
-        return Picture(stamp, data, codec=codec_in(str(getattr(message, "format", ""))))
-    step = int(message.step)
-    return Picture(stamp, data, str(message.encoding).lower(), int(message.height), int(message.width), step)
+        told = str(getattr(message, "format", ""))
+        if _DEPTH_FILE.search(told):
+            return Picture(stamp, data, "16uc1")
+        return Picture(stamp, data, codec=codec_in(told))
+    return Picture(
+        stamp,
+        data,
+        str(message.encoding).lower(),
+        int(message.height),
+        int(message.width),
+        int(message.step),
+        bool(getattr(message, "is_bigendian", False)),
+    )
 
 
 def _place(message: Any) -> Place | None:

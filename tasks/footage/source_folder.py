@@ -8,6 +8,7 @@ from schemas.records import Source, TimestampSource
 from tasks.chained_urls import place_in_chain
 from tasks.errors import SourceError
 from tasks.footage.capture_time import is_ahead
+from tasks.footage.heic import HEIC_SUFFIXES
 from tasks.footage.image_exif import HEAD, told_by_exif
 from tasks.footage.image_files import folder_etag, image_members
 from tasks.footage.images import BadImage, check_size, decode_image
@@ -40,7 +41,8 @@ def _look_inside(folder: Location, source: Source) -> Inside:
 
 def _head(image: Location) -> bytes:
     try:
-        return bytes(image.fs.cat_file(image.path, start=0, end=HEAD))
+        whole = image.path.lower().endswith(HEIC_SUFFIXES)  # it holds EXIF anywhere
+        return bytes(image.fs.cat_file(image.path, start=0, end=None if whole else HEAD))
     except storage_errors() as error:
         if is_out_of_reach(error):
             raise

@@ -20,12 +20,25 @@ from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, Told, open_header
+from tasks.footage.source_video import VIDEO_SUFFIXES
 from tasks.footage.stored_file import open_stored
 from tasks.footage.time_in_name import time_in_path
 from tasks.names import printable
 from tasks.storage import Location, reason
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst")
+TAR_SUFFIXES = (
+    ".tar",
+    ".tar.gz",
+    ".tgz",
+    ".tar.bz2",
+    ".tbz2",
+    ".tar.xz",
+    ".txz",
+    ".tar.zst",
+    ".tzst",
+    ".tar.lzma",
+    ".tlz",
+)
 
 # What a member raises that is not whole, or a link to none: KeyError, RecursionError for links in a circle.
 _NOT_READ = (tarfile.TarError, KeyError, RecursionError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
@@ -44,7 +57,7 @@ def _unpacked(file: BinaryIO) -> Iterator[Any]:
     elif head.startswith(b"BZh"):
         with bz2.BZ2File(file) as unpacked_bz2:
             yield unpacked_bz2
-    elif head.startswith(b"\xfd7zXZ\x00"):
+    elif head.startswith((b"\xfd7zXZ\x00", b"\x5d\0\0")):
         with lzma.LZMAFile(file) as unpacked_xz:
             yield unpacked_xz
     elif head.startswith(b"\x28\xb5\x2f\xfd"):
@@ -57,8 +70,9 @@ def _unpacked(file: BinaryIO) -> Iterator[Any]:
         yield file
 
 
-def _members(file: Any) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The images in a tar, and in those that were written behind it. Raises SourceError where one breaks off."""
+def _members(file: Any, videos: list[str] | None = None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The images in a tar, and in those that were written behind it; names of videos come into ``videos``. Raises
+    SourceError where one breaks off."""
     start: int | None = 0
     count = 0
     while start is not None:
@@ -70,6 +84,8 @@ def _members(file: Any) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
                     if wanted and (member.isreg() or member.islnk() or member.issym()):
                         yield tar, member
                         count += 1
+                    elif videos is not None and member.name.lower().endswith(VIDEO_SUFFIXES):
+                        videos.append(member.name)
                 end = tar.offset
             if start and end == start:
                 return  # what lies behind the end is no tar
@@ -103,19 +119,22 @@ def _next_archive(file: Any, start: int) -> int | None:
 
 def _look_inside(place: Location, source: Source) -> Inside:
     names: list[str] = []
+    videos: list[str] = []
     told = Told()
     with open_header(place, source) as (file, now), _unpacked(file) as unpacked:
         try:
-            for tar, member in _members(unpacked):
+            for tar, member in _members(unpacked, videos):
                 if not names:
                     told = _told(tar, member)
                 names.append(member.name)
         except SourceError:
             if not names:
                 raise
+    unread = f"{len(videos)} videos in the tar, which are scanned as tar://::{place.url}" if videos else None
     if not names:
-        raise SourceError("no images in the tar")
-    return Inside(now.modified, float(len(names)), told.moment, first_name=names[0])
+        raise SourceError(f"no images in the tar, but {unread}" if unread else "no images in the tar")
+    note = f"not read: {unread}" if unread else None
+    return Inside(now.modified, float(len(names)), told.moment, first_name=names[0], note=note)
 
 
 def _told(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Told:

@@ -75,7 +75,7 @@ class Shot:
         """Height, width and bytes a row."""
         assert isinstance(self.image, np.ndarray)
         height, width = self.image.shape[:2]
-        return height, width, len(self.data) // height
+        return height, width, len(self.data) // (height * 3 // 2 if self.encoding == "nv12" else height)
 
 
 def png(image: Rgb) -> bytes:
@@ -93,12 +93,20 @@ def raw(image: Rgb, encoding: str) -> bytes:
             pixels = image[:, :, :1]
         case "16UC1":
             pixels = np.zeros((*image.shape[:2], 2), np.uint8)
+        case "mono16" | "rgb16" | "bgr16":
+            colours = {"mono16": image[:, :, :1], "rgb16": image, "bgr16": image[:, :, ::-1]}[encoding]
+            pixels = (colours.astype("<u2") << 8).view(np.uint8)
+        case "nv12":
+            rows = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420)
+            height, width = image.shape[:2]
+            halves = rows[height:].reshape(2, -1)
+            pixels = np.concatenate([rows[:height], halves.T.reshape(-1, width)])
         case "bayer_rggb8":
             pixels = image[:, :, 1:2].copy()
             pixels[::2, ::2, 0], pixels[1::2, 1::2, 0] = image[::2, ::2, 0], image[1::2, 1::2, 2]
         case _:
             pixels = np.zeros((*image.shape[:2], 1), np.uint8)
-    rows = np.ascontiguousarray(pixels).reshape(image.shape[0], -1)
+    rows = np.ascontiguousarray(pixels).reshape(pixels.shape[0], -1)
     return np.pad(rows, ((0, 0), (0, 8))).tobytes()
 
 

@@ -5,6 +5,7 @@ from rich.table import Table
 from clipomaly.cli.rendering.console import MOST_LINES, from_outside, plural, stdout
 from flows.night import Summary
 from flows.parameters import ScanParameters
+from tasks.footage.heic import HEIC_SUFFIXES, reads_heic
 
 _SAID = ("publish", "mining", "report", "message", "metrics")  # steps whose outcome people asked for
 
@@ -30,6 +31,8 @@ def print_summary(summary: Summary, parameters: ScanParameters) -> None:
             f"{_some(summary.ignored)}",
             markup=False,
         )
+        if not reads_heic() and any(name.lower().endswith(HEIC_SUFFIXES) for name in summary.ignored):
+            console.print("photos as HEIC are read with: pip install 'clipomaly[heic]'", markup=False)
     if summary.left_over:
         console.print(f"{summary.left_over} hidden, deleted or preview file{plural(summary.left_over)} ignored")
     for trouble in summary.troubles[:MOST_LINES]:

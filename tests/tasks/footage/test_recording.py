@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mcap.writer import Writer
+from mcap_ros2.writer import Writer as Ros2Writer
 
 from clipomaly_core.errors import UserError
 from schemas.dataset import DatasetFrame, Split
@@ -32,7 +33,7 @@ from tasks.tables import Tables
 from tests.tasks.footage.test_damaged import KINDS as DAMAGES
 from tests.tasks.footage.test_damaged import damage
 from tests.tasks.footage.test_frames import listed, read
-from tests.tasks.recordings import SECOND, START, Shot, drive, png, write_recording
+from tests.tasks.recordings import COMPRESSED_IMAGE, SECOND, START, Shot, drive, png, write_recording
 from tests.tasks.samples import BlobFinder, description, draw, upload, write_video
 from tests.tasks.scanning.test_scan import rows, scan_all, whole
 
@@ -130,6 +131,29 @@ def test_raw_pixels(tmp_path: Path, kind: str, encoding: str) -> None:
     path = write_recording(tmp_path / "a.mcap", [Shot("/camera/image_raw", START, image, encoding)], kind)
     [frame], error = read(listed(path))
     assert error is None and frame.image is not None and np.array_equal(frame.image, image)
+
+
+@pytest.mark.parametrize("kind", ["ros2", "protobuf"])
+@pytest.mark.parametrize("encoding", ["mono16", "rgb16", "bgr16", "nv12"])
+def test_deep_and_planar_pixels(tmp_path: Path, kind: str, encoding: str) -> None:
+    image = np.full((64, 96, 3), 90, np.uint8) if encoding in ("mono16", "nv12") else draw(1, (96, 64))
+    path = write_recording(tmp_path / "a.mcap", [Shot("/camera/image_raw", START, image, encoding)], kind)
+    [frame], error = read(listed(path))
+    assert error is None and frame.image is not None
+    assert np.abs(frame.image.astype(int) - image).max() <= (2 if encoding == "nv12" else 0)
+
+
+@pytest.mark.parametrize("told", ["16UC1; png compressed", "32FC1; compressedDepth png"])
+def test_distances_as_image_files_are_no_pictures(tmp_path: Path, told: str) -> None:
+    with (tmp_path / "a.mcap").open("wb") as file:
+        writer = Ros2Writer(file)
+        schema = writer.register_msgdef("sensor_msgs/msg/CompressedImage", COMPRESSED_IMAGE)
+        for topic, form in (("/depth", told), ("/front", "png")):
+            message = {"header": {"stamp": {"sec": START // SECOND, "nanosec": 0}, "frame_id": ""}, "format": form}
+            writer.write_message(topic, schema, message | {"data": png(draw(1, (96, 64)))}, START, START)
+        writer.finish()
+    [frame], error = read(listed(tmp_path / "a.mcap"))
+    assert error is None and (frame.index, frame.camera) == (0, "/front")
 
 
 def test_each_camera_is_sampled_for_itself(tmp_path: Path, record: ScanRecord) -> None:

@@ -6,6 +6,7 @@ import io
 import lzma
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,14 @@ def test_links_are_images_of_their_own(tmp_path: Path) -> None:
     assert "not in the tar" in str(frames[3].error) and frames[4].error
 
 
+def test_videos_in_a_tar_are_told(tmp_path: Path) -> None:
+    write_tar(tmp_path / "in" / "a.tar", {"0.png": image_bytes(0, ".png"), "car/1.mp4": b"x"})
+    write_tar(tmp_path / "in" / "b.tar", {"car/1.mp4": b"x", "car/2.MP4": b"x"})
+    both, videos = list_sources(str(tmp_path / "in")).sources
+    assert both.note == f"not read: 1 videos in the tar, which are scanned as tar://::file://{tmp_path}/in/a.tar"
+    assert videos.error is not None and videos.error.startswith("no images in the tar, but 2 videos in the tar")
+
+
 def test_what_systems_leave_in_tars(tmp_path: Path) -> None:
     names = ("0.png", "@eaDir/0.png", "__MACOSX/._0.png", ".Trash-1000/1.png", "d/thumb.png", "1.png")
     write_tar(tmp_path / "a.tar", {name: image_bytes(number, ".png") for number, name in enumerate(names)})
@@ -73,6 +82,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
     "tar.bz2": bz2.compress,
     "tar.xz": lzma.compress,
     "tar.zst": zstandard.ZstdCompressor().compress,
+    "tar.lzma": partial(lzma.compress, format=lzma.FORMAT_ALONE),
 }
 
 
