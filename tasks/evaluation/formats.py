@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UsageError
-from tasks.footage.image_files import IMAGE_SUFFIXES
+from tasks.footage.image_files import image_suffixes
 from tasks.footage.images import read_single_channel
 from tasks.storage import reason
 
@@ -84,7 +84,7 @@ def _images(folder: Path, recursive: bool = False) -> Iterator[Path]:
     if not folder.is_dir():
         return
     for path in folder.rglob("*") if recursive else folder.iterdir():
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
+        if path.suffix.lower() in image_suffixes() and not path.name.startswith("."):
             yield path
 
 

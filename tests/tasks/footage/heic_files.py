@@ -48,6 +48,7 @@ def _coded(path: Path, number: int) -> tuple[bytes, bytes]:
         stream = file.add_stream("libx265", rate=1, options={"x265-params": "log-level=none"})
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+        frame.pts = 0
         file.mux(stream.encode(frame))
         file.mux(stream.encode())
     with av.open(str(path)) as file:
