@@ -82,6 +82,7 @@ class Summary:
         self.instances += result.instances
         if not result.already_committed:
             self.seconds += result.seconds
+            _log_shard(self.scan_id, result)
         for name in result.names:
             self.names[name.name] += name.instances
         for source in result.sources:
@@ -115,6 +116,33 @@ class Summary:
         if self.left or not all(step.ok for step in self.steps) or (strict and self.troubles):
             return Verdict.PARTIAL
         return Verdict.DONE
+
+
+def _log_shard(scan_id: str, result: ShardResult) -> None:
+    """One line for a finished shard, written here and not by its worker: so it is on stderr with every runner."""
+    outcomes = Counter(source.outcome.value for source in result.sources)
+    spent = result.seconds
+    log.info(
+        "shard %s of scan %s: %d sources (%s), %d frames, %d finds; seconds reading %.2f, inferring %.2f, writing %.2f",
+        result.shard_id,
+        scan_id,
+        len(result.sources),
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
+        result.frames,
+        result.instances,
+        spent.reading,
+        spent.inferring,
+        spent.writing,
+        extra={
+            "scan": scan_id,
+            "shard": result.shard_id,
+            "sources": [source.uri for source in result.sources],
+            "outcomes": dict(outcomes),
+            "frames": result.frames,
+            "instances": result.instances,
+            "seconds": {"reading": spent.reading, "inferring": spent.inferring, "writing": spent.writing},
+        },
+    )
 
 
 def prepare(parameters: ScanParameters) -> Night:

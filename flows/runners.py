@@ -4,13 +4,16 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from multiprocessing import current_process, parent_process
 
 import torch
 from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
+from flows.choices import LogFormat, LogLevel
 from flows.clusters import dask_engine, ray_engine
 from flows.engines import Engine
+from flows.logs import set_up_logging
 from flows.parameters import Runner, ScanParameters
 from schemas.records import ShardResult
 from tasks.model import check_device, get_model
@@ -40,7 +43,7 @@ def start_engine(parameters: ScanParameters, settings: ModelSettings, again: boo
         case Runner.RAY:
             started = ray_engine(parameters, workers, threads, again)
         case Runner.PROCESSES:
-            started = _processes(workers, settings, threads)
+            started = _processes(workers, settings, threads, parameters)
         case _:
             started = _threads(workers, settings)
     with started as engine:
@@ -56,9 +59,10 @@ def _threads(workers: int, settings: ModelSettings) -> Iterator[Engine]:
 
 
 @contextmanager
-def _processes(workers: int, settings: ModelSettings, threads: int) -> Iterator[Engine]:
+def _processes(workers: int, settings: ModelSettings, threads: int, parameters: ScanParameters) -> Iterator[Engine]:
     check_device(settings)
-    with ProcessPoolTaskRunner(max_workers=workers, initializer=_prepare, initargs=(settings, threads)) as runner:
+    prepare = partial(_prepare, settings, threads, parameters.log_level, parameters.log_format)
+    with ProcessPoolTaskRunner(max_workers=workers, initializer=prepare) as runner:
         yield Engine(runner)
 
 
@@ -77,8 +81,9 @@ def window_of(parameters: ScanParameters) -> int:
     return _AHEAD_ON_CLUSTERS if parameters.address else _AHEAD * workers_of(parameters)
 
 
-def _prepare(settings: ModelSettings, threads: int) -> None:
+def _prepare(settings: ModelSettings, threads: int, level: LogLevel | None, form: LogFormat) -> None:
     _end_with_parent()
+    set_up_logging(level, form)
     torch.set_num_threads(threads)
     if torch.accelerator.is_available():
         torch.accelerator.set_device_index(_place_in_pool() % torch.accelerator.device_count())

@@ -92,36 +92,7 @@ def scan_shard(
         if there.committed != commit.committed:
             return _result(there, names=(), already_committed=True)
     names = sorted(rows.names.items(), key=lambda item: (-item[1], item[0]))
-    result = _result(commit, tuple(NameCount(name, count) for name, count in names))
-    _log(record.scan_id, result)
-    return result
-
-
-def _log(scan_id: str, result: ShardResult) -> None:
-    """One line a shard, for those who run the machine."""
-    outcomes = Counter(source.outcome.value for source in result.sources)
-    spent = result.seconds
-    log.info(
-        "shard %s of scan %s: %d sources (%s), %d frames, %d finds; seconds reading %.2f, inferring %.2f, writing %.2f",
-        result.shard_id,
-        scan_id,
-        len(result.sources),
-        ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())),
-        result.frames,
-        result.instances,
-        spent.reading,
-        spent.inferring,
-        spent.writing,
-        extra={
-            "scan": scan_id,
-            "shard": result.shard_id,
-            "sources": [source.uri for source in result.sources],
-            "outcomes": dict(outcomes),
-            "frames": result.frames,
-            "instances": result.instances,
-            "seconds": {"reading": spent.reading, "inferring": spent.inferring, "writing": spent.writing},
-        },
-    )
+    return _result(commit, tuple(NameCount(name, count) for name, count in names))
 
 
 def _already_committed(tables: Tables, scan_id: str, shard_id: str) -> ShardResult:

@@ -1,5 +1,6 @@
 """Nights that cannot begin, and what was asked for and failed: exit 1, a line that says why, nothing left behind."""
 
+import json
 import shutil
 
 import pytest
@@ -35,6 +36,28 @@ def test_a_night_that_cannot_begin_under_prefect_is_one_line(program, many_clips
     told = " ".join(scan.output.split())
     assert "error: Device 'warp9' is not on this machine" in told and "Traceback" not in told, scan.output
     assert not (tmp_path / "tables").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", ["inline", "threads", "processes"])
+def test_each_shard_is_one_line_on_stderr_with_every_runner(program, many_clips, tmp_path, runner):
+    (tmp_path / "archive").symlink_to(many_clips)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "20240506_093000.mp4").write_bytes(b"no video")
+    for archive in ("archive", "broken"):
+        command = scan_command(tmp_path / archive, tmp_path / "tables", "--runner", runner, "--log-format", "json")
+        scan = program(archive, command, {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": ""})
+        scan.wait()
+    lines = [json.loads(line) for name in ("archive", "broken") for line in logged(tmp_path / f"{name}.log")]
+    shards = [line for line in lines if line["message"].startswith("shard ")]
+    assert sorted(len(line["sources"]) for line in shards) == [1] * 19
+    assert [line["outcomes"] for line in shards if line["outcomes"] != {"ok": 1}] == [{"failed": 1}]
+    assert len({line["shard"] for line in shards}) == 19 and all(line["seconds"]["reading"] > 0 for line in shards)
+
+
+def logged(file):
+    """The lines of ours in what a program wrote."""
+    return [line for line in file.read_text().splitlines() if line.startswith("{")]
 
 
 @pytest.mark.parametrize("strict", [(), ("--strict",)], ids=["", "strict"])

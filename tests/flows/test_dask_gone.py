@@ -7,7 +7,7 @@ import pytest
 
 from .conftest import PrefectServer, Start
 from .files import part_files
-from .programs import Program, answers, commits, free_port, scan_command, wait_until
+from .programs import Program, answers, commits, free_port, scan_command, wait_until, without_package
 
 pytest.importorskip("prefect_dask", reason="the extra dask is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -101,22 +101,8 @@ def test_workers_that_all_die_are_waited_for(in_mid_scan, dask, many_scanned, tm
     assert part_files(tmp_path / "tables") == part_files(many_scanned)
 
 
-def _without_package(folder: Path) -> dict[str, str]:
-    """An environment in which importing ``flows`` fails as where it is not installed."""
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(
-        "import sys\n"
-        "class Missing:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.partition('.')[0] in ('flows', 'tasks', 'schemas'):\n"
-        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
-        "sys.meta_path.insert(0, Missing())\n"
-    )
-    return {"PYTHONPATH": str(folder)}
-
-
 def test_workers_that_lack_the_package_end_the_night_before_it_begins(start_scan, dask, tmp_path):
-    dask.worker("bare", **_without_package(tmp_path / "bare"))
+    dask.worker("bare", **without_package(tmp_path / "bare"))
     scan = start_scan()
     assert scan.wait() == 1, scan.output
     assert "No worker can scan" in scan.output and "install clipomaly" in scan.output, scan.output
@@ -126,7 +112,7 @@ def test_workers_that_lack_the_package_end_the_night_before_it_begins(start_scan
 
 def test_a_worker_that_lacks_the_package_gets_no_shard(start_scan, dask, many_scanned, tmp_path):
     dask.worker("good")
-    dask.worker("bare", **_without_package(tmp_path / "bare"))
+    dask.worker("bare", **without_package(tmp_path / "bare"))
     scan = start_scan()
     assert scan.wait() == 0, scan.output
     assert "gets no shard: it lacks a package" in scan.output

@@ -1,8 +1,12 @@
 """Final states in a real Prefect server, and automations that fire on them."""
 
 import json
+import os
 import re
+import signal
+import sys
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from .programs import commits, scan_command, wait_until
+from .programs import commits, descendants, scan_command, wait_until
 
 DOCS = Path(__file__).parents[2] / "docs"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -112,5 +116,25 @@ def test_states_and_an_automation_that_fires(program, prefect_at, alarms, drawn_
     assert commits(tmp_path / "lost") == 0
 
 
-def test_the_automation_for_runs_without_heartbeat_is_accepted(prefect_at):
+def test_a_run_of_a_machine_that_died_is_set_to_crashed(program, prefect_at, many_clips, tmp_path):
     create(prefect_at, documented_automations()["run without heartbeat"])
+    command = [sys.executable, "-m", "clipomaly", "serve", many_clips, "--out", tmp_path / "tables", "--fps", "30"]
+    environment = prefect_at.environment | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    served = program("serve", command, environment)
+    wait_until(lambda: prefect_at.post("deployments/filter", {}), served)
+    [deployment] = prefect_at.post("deployments/filter", {})
+    prefect_at.post(f"deployments/{deployment['id']}/create_flow_run", {})
+    name = {"event": {"name": ["prefect.flow-run.heartbeat"]}}
+    wait_until(lambda: prefect_at.post("events/filter", {"filter": name})["events"], served)
+    for pid in descendants(served.process.pid):  # the machine dies: nobody can say that the run has ended
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    served.kill()
+
+    def state():
+        [run] = [run for run in prefect_at.flow_runs() if run["state"]["type"] != "SCHEDULED"]
+        return run["state"]
+
+    assert state()["type"] == "RUNNING"
+    wait_until(lambda: state()["type"] == "CRASHED", prefect_at.program)
+    assert state()["message"] == "no heartbeat for 90 seconds"

@@ -6,6 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas.records import ScanRecord
 from tasks.errors import UsageError, UserError
@@ -55,6 +57,36 @@ def test_folders_above_the_tables_are_no_columns(
     assert sorted(found.rows) == sorted(tuple(row.values()) for row in expected)
     assert {row["drive"] for row in expected} == {"drive"}
     assert {row["scan"] for row in expected} == {record.scan_id, newer.scan_id}
+
+
+_KEYS = st.sampled_from(["scan", "dt", "drive", "name", "shard", "source_uri", "instances", "a b", "ä"])
+_VALUES = st.one_of(
+    st.sampled_from(["", "x", "2026-11-28", "1977811083e4", "__HIVE_DEFAULT_PARTITION__", "%2F", "null", "s0"]),
+    st.text(st.characters(codec="utf-8", exclude_characters="/\\0", exclude_categories=["C"]), max_size=12),
+)
+_FOLDERS = st.lists(st.builds("{}={}".format, _KEYS, _VALUES), min_size=1, max_size=4)
+
+
+@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(folders=_FOLDERS)
+def test_any_folders_above_the_tables_change_no_answer(
+    tmp_path: Path, record: ScanRecord, newer: ScanRecord, folders: list[str]
+) -> None:
+    made = tmp_path / "made"
+    if not made.exists():
+        commit(str(made), record, [source("a"), source("b")], minute=0)
+        commit(str(made), newer, [source("b")], minute=2)
+    tables = tmp_path.joinpath("above", *folders, "tables")
+    tables.parent.mkdir(parents=True, exist_ok=True)
+    made.rename(tables)
+    try:
+        rows = open_table(tables, "instances").to_table(columns=["instance_id", "drive", "scan"]).to_pylist()
+        found = run_query(Tables.at(tables), "SELECT instance_id, drive, scan FROM instances").rows
+    finally:
+        tables.rename(made)
+    assert sorted(found) == sorted(tuple(row.values()) for row in rows)
+    assert len(rows) == 4 and {row["drive"] for row in rows} == {"drive"}
+    assert {row["scan"] for row in rows} == {record.scan_id, newer.scan_id}
 
 
 def test_queries_reach_the_tables_alone(tmp_path: Path, record: ScanRecord) -> None:
