@@ -48,7 +48,7 @@ def read_reference(url: str) -> Reference:
         told = _header(content)
         facts = told["facts"]
         return Reference(
-            ReferenceFacts(**{**facts, "sources": tuple(facts["sources"]), "peaks": tuple(facts["peaks"])}),
+            ReferenceFacts(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}),
             Spread(**told["language"]),
             Spread(**told["distance"]),
             Bank(tensors["directions"].float(), tensors["vectors"].float()),

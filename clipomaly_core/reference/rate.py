@@ -50,3 +50,24 @@ def peak_threshold(peaks: Sequence[float], hours: float, wished: float) -> float
     upper = peaks[: max(_LEAST_REGIONS, round(_TAIL * len(peaks)))]
     scale = statistics.median(peak - upper[-1] for peak in upper) / math.log(2)
     return peaks[anchor] + scale * math.log((anchor + 1) / number)
+
+
+def held_out_rate(halves: tuple[Sequence[float], Sequence[float]], hours: float, wished: float) -> float | None:
+    """Finds an hour in footage that the threshold does not know: taken from one half, counted in the other, both ways.
+
+    Args:
+        halves: the peaks of the regions of each half of a reference, in falling order.
+        hours: of footage that both halves together stand for.
+        wished: finds an hour, above 0.
+
+    Returns:
+        The mean of both ways; ``None`` where too few regions were seen to tell.
+    """
+    first, second = halves
+    thresholds = [peak_threshold(half, hours / 2, wished) for half in halves]
+    rates = [
+        finds_per_hour(half, hours / 2, threshold)
+        for half, threshold in zip((second, first), thresholds, strict=True)
+        if threshold is not None
+    ]
+    return statistics.mean(rates) if len(rates) == len(halves) else None

@@ -35,8 +35,9 @@ class ReferenceFacts:
 
     ``options`` are those of the method. ``frames`` were looked at, of ``sources``, at ``fps`` frames a second: each
     stands for 1 / ``fps`` seconds. ``peaks`` are the greatest logits (with contrast) of the regions that were found in
-    them with a low threshold and that no known class took, in falling order. ``built_in`` is the one that a model
-    brings along: it calibrates scores, and the thresholds are the model's own.
+    them with a low threshold and that no known class took, in falling order; ``second_half`` are the places in
+    ``peaks`` of those of every second stretch of footage. ``built_in`` is the one that a model brings along: it
+    calibrates scores, and the thresholds are the model's own.
     """
 
     model: str
@@ -49,6 +50,16 @@ class ReferenceFacts:
     created: str
     peaks: tuple[float, ...]
     built_in: bool = False
+    second_half: tuple[int, ...] = ()
+
+    @property
+    def halves(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """The peaks of either half of the stretches; references of older versions have all in the first."""
+        second = frozenset(self.second_half)
+        return (
+            tuple(peak for place, peak in enumerate(self.peaks) if place not in second),
+            tuple(peak for place, peak in enumerate(self.peaks) if place in second),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +75,7 @@ class Reference:
     def reference_id(self) -> str:
         """12 hex digits over everything that changes a score or a threshold."""
         facts = {**asdict(self.facts), "created": None, "spreads": [asdict(self.language), asdict(self.distance)]}
+        del facts["second_half"]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         digest.update(self.bank.vectors.cpu().numpy().tobytes())
         return "r" + digest.hexdigest()[:11]

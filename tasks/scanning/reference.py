@@ -1,8 +1,9 @@
 """The reference of ordinary footage for a model: build it, store it beside the tables, find it again."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from itertools import count
 
 from clipomaly_core import Clipomaly, FrameResult, Options
 from clipomaly_core.errors import UsageError, UserError
@@ -16,7 +17,7 @@ from schemas.records import Source
 from tasks.footage.frames import Rgb
 from tasks.footage.sources import Sources
 from tasks.scanning.batches import in_batches
-from tasks.scanning.reference_frames import REFERENCE_FRAMES, reference_frames
+from tasks.scanning.reference_frames import REFERENCE_FRAMES, STRETCH, reference_frames
 from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import create_file, file_names, locate, replace_file
 
@@ -62,18 +63,26 @@ def build_reference(
     language, distance, bank = first.spreads()
     preliminary = model.with_reference(Reference(facts, language, distance, bank), survey_options(model.options))
     everything = Ordinary(REFERENCE_FRAMES, _known(model))
-    peaks: list[float] = []
+    peaks: list[tuple[float, bool]] = []
     seen: dict[str, None] = {}
     frames = 0
     drawn = reference_frames(sources, fps)
-    for source, look, result in _found(preliminary, drawn):
+    for drawn_frame, look, result in _found(preliminary, drawn):
         everything.add(look.features, look.language)
-        peaks += [instance.evidence for instance in result.instances]
-        seen[source.uri] = None
+        second = drawn_frame.number // STRETCH % 2 == 1
+        peaks += [(instance.evidence, second) for instance in result.instances]
+        seen[drawn_frame.source.uri] = None
         frames += 1
         progress(1)
     _, _, bank = everything.spreads()
-    told = replace(facts, frames=frames, sources=tuple(seen), peaks=tuple(sorted(peaks, reverse=True)))
+    peaks.sort(key=lambda peak: peak[0], reverse=True)
+    told = replace(
+        facts,
+        frames=frames,
+        sources=tuple(seen),
+        peaks=tuple(peak for peak, _ in peaks),
+        second_half=tuple(place for place, (_, second) in enumerate(peaks) if second),
+    )
     return Reference(told, language, distance, bank)
 
 
@@ -135,21 +144,30 @@ def _known(model: Clipomaly) -> Bank | None:
     return None if model.reference is None else model.reference.bank
 
 
-def _found(model: Clipomaly, drawn: Iterable[tuple[Source, Rgb]]) -> Iterator[tuple[Source, Look, FrameResult]]:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A frame that was drawn for a reference, and how many were drawn before it."""
+
+    number: int
+    source: Source
+
+
+def _found(model: Clipomaly, drawn: Iterable[tuple[Source, Rgb]]) -> Iterator[tuple[_Drawn, Look, FrameResult]]:
     """Each frame with what the model finds in it, with the map of its camera as in a scan."""
-    maps: SourceMaps[Source, Look] = SourceMaps(model.ordinary_logit)
+    maps: SourceMaps[_Drawn, Look] = SourceMaps(model.ordinary_logit)
+    numbers = count()
     for batch in in_batches(drawn, model.batch_size, lambda one: one[1]):
         looks = model.look([image for _, image in batch])
         ready = [
             one
             for (source, _), look in zip(batch, looks, strict=True)
-            for one in maps.add(source.uri, None, source, look)
+            for one in maps.add(source.uri, None, _Drawn(next(numbers), source), look)
         ]
         yield from _results(model, ready)
     yield from _results(model, maps.close())
 
 
-def _results(model: Clipomaly, ready: list[Ready[Source, Look]]) -> Iterator[tuple[Source, Look, FrameResult]]:
+def _results(model: Clipomaly, ready: list[Ready[_Drawn, Look]]) -> Iterator[tuple[_Drawn, Look, FrameResult]]:
     finishes = model.find([one.look for one in ready], [one.usual for one in ready])
     for one, finish in zip(ready, finishes, strict=True):
         yield one.item, one.look, finish()

@@ -51,7 +51,7 @@ def test_each_shard_is_one_line_on_stderr_with_every_runner(program, many_clips,
     lines = [json.loads(line) for name in ("archive", "broken") for line in logged(tmp_path / f"{name}.log")]
     shards = [line for line in lines if line["message"].startswith("shard ")]
     assert sorted(len(line["sources"]) for line in shards) == [1] * 19
-    assert [line["outcomes"] for line in shards if line["outcomes"] != {"ok": 1}] == [{"failed": 1}]
+    assert [line["outcomes"] for line in shards if "failed" in line["outcomes"]] == [{"failed": 1}]
     assert len({line["shard"] for line in shards}) == 19 and all(line["seconds"]["reading"] > 0 for line in shards)
 
 

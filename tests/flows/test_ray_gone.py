@@ -15,6 +15,7 @@ pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
+HEAD = {"RAY_ENABLE_AUTO_CONNECT": "0", "RAY_raylet_start_wait_time_s": "240"}  # it starts slowly on a busy machine
 
 
 class Ray:
@@ -27,7 +28,7 @@ class Ray:
         options += [f"--ray-client-server-port={self.client_port}", "--num-cpus=2", "--include-dashboard=false"]
         options += ["--object-store-memory=100000000", f"--temp-dir={folder}"]
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options]
-        self.head = start("ray-head", command, {"RAY_ENABLE_AUTO_CONNECT": "0"} | dict(environment))
+        self.head = start("ray-head", command, HEAD | dict(environment))
         self.wait()
 
     def wait(self) -> None:

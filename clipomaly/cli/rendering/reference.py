@@ -6,7 +6,7 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from clipomaly_core.reference.rate import finds_per_hour, peak_threshold
+from clipomaly_core.reference.rate import finds_per_hour, held_out_rate, peak_threshold
 from clipomaly_core.reference.record import Reference
 
 _DIALS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -14,10 +14,15 @@ _BAR = 40
 
 
 def print_reference(reference: Reference, url: str, as_json: bool) -> None:
-    """Facts, and the curve of thresholds: as they are in this footage and in each half of it."""
+    """Facts, and the curve of thresholds: what they give in all of the footage, and in the half they do not know."""
     facts = reference.facts
     curve = [
-        {"finds_per_hour": wished, "threshold": threshold, "seen_per_hour": seen}
+        {
+            "finds_per_hour": wished,
+            "threshold": threshold,
+            "seen_per_hour": seen,
+            "held_out_per_hour": held_out_rate(facts.halves, reference.hours, wished),
+        }
         for wished in _DIALS
         if (threshold := peak_threshold(facts.peaks, reference.hours, wished)) is not None
         for seen in [finds_per_hour(facts.peaks, reference.hours, threshold)]
@@ -48,11 +53,18 @@ def print_reference(reference: Reference, url: str, as_json: bool) -> None:
     if not curve:
         console.print("too few regions for a curve: scans use the standard threshold")
         return
-    table = Table("finds an hour, wanted", "threshold", "seen here", "", box=None, header_style="dim", pad_edge=False)
+    columns = ("finds an hour, wanted", "threshold", "seen here", "held out", "")
+    table = Table(*columns, box=None, header_style="dim", pad_edge=False)
     for row in curve:
         length = round(_BAR * math.log1p(row["seen_per_hour"]) / math.log1p(max(_DIALS)))
+        held_out = "-" if row["held_out_per_hour"] is None else f"{row['held_out_per_hour']:.0f}"
         table.add_row(
-            f"{row['finds_per_hour']:g}", f"{row['threshold']:.2f}", f"{row['seen_per_hour']:.0f}", "█" * length
+            f"{row['finds_per_hour']:g}",
+            f"{row['threshold']:.2f}",
+            f"{row['seen_per_hour']:.0f}",
+            held_out,
+            "█" * length,
         )
     console.print(table)
+    console.print("held out: the threshold is taken from every second stretch of footage, and counted in the others")
     console.print(f"scan with it: clipomaly scan ARCHIVE --out TABLES --reference {url}", markup=False)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clipomaly_core.reference.rate import finds_per_hour, peak_threshold
+from clipomaly_core.reference.rate import finds_per_hour, held_out_rate, peak_threshold
 
 PEAKS = tuple(sorted(np.random.default_rng(0).exponential(2.0, 400) + 3, reverse=True))
 
@@ -29,3 +29,18 @@ def test_a_few_real_objects_change_little():
 
 def test_too_few_regions_give_none():
     assert peak_threshold((5.0, 4.0), 0.5, 30) is None
+
+
+def test_the_rate_in_the_other_half_is_about_the_wished_one():
+    rate = held_out_rate((PEAKS[::2], PEAKS[1::2]), hours=0.5, wished=100)
+    assert rate == pytest.approx(100, rel=0.3)
+
+
+def test_the_rate_in_the_other_half_shows_footage_that_differs():
+    calm = tuple(peak - 2 for peak in PEAKS)  # one half of the drives is in another light
+    rate = held_out_rate((PEAKS, calm), hours=0.5, wished=100)
+    assert rate is not None and rate > 150
+
+
+def test_the_rate_in_the_other_half_needs_regions_in_both():
+    assert held_out_rate((PEAKS, PEAKS[:3]), hours=0.5, wished=30) is None

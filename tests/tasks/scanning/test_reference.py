@@ -1,3 +1,4 @@
+import tempfile
 from dataclasses import replace
 
 import cv2
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from clipomaly_core import Clipomaly, UserError, default_options
+from clipomaly_core.reference.files import read_reference, reference_bytes
 from demo_fleet import sample_scene
 from tasks.footage.archive import find_sources
 from tasks.footage.opening import open_source
@@ -36,6 +38,24 @@ def test_a_reference_tells_what_it_rests_on(reference, model):
     facts = reference.facts
     assert facts.frames == 4 and len(facts.sources) == 1 and facts.weights_sha256 == model.weights_sha256
     assert facts.peaks == tuple(sorted(facts.peaks, reverse=True))
+
+
+def test_the_halves_of_a_reference_are_told_apart_and_do_not_change_its_id(reference):
+    older = replace(reference, facts=replace(reference.facts, second_half=()))
+    assert older.reference_id == reference.reference_id
+    assert older.facts.halves == (reference.facts.peaks, ())
+    later = replace(reference.facts, peaks=(5.0, 4.0, 3.0), second_half=(1,))
+    assert later.halves == ((5.0, 3.0), (4.0,))
+    read = read_reference_of(replace(reference, facts=later))
+    assert read.facts == later
+
+
+def read_reference_of(reference):
+    """As it is read from its file."""
+    with tempfile.NamedTemporaryFile(suffix=".safetensors") as file:
+        file.write(reference_bytes(reference))
+        file.flush()
+        return read_reference(file.name)
 
 
 def test_a_calibrated_model_scores_ordinary_places_alike(reference, model):
