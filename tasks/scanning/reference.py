@@ -23,6 +23,8 @@ from tasks.storage import create_file, file_names, locate, replace_file
 
 LEAST_FRAMES = 100
 """A scan makes a reference automatically only from this many frames: fewer do not show what is ordinary."""
+FEWEST_FRAMES = 8
+"""A model without thresholds of its own is calibrated roughly on this many: better than not at all."""
 _FIRST = 64
 """Frames that settle the spreads before regions are counted in all of them."""
 _UNUSUAL = 0.5

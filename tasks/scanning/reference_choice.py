@@ -11,6 +11,7 @@ from tasks.model import describe_model, get_model, method_options
 from tasks.model_settings import ModelSettings
 from tasks.scanning.footage_length import expected_frames, with_footage
 from tasks.scanning.reference import (
+    FEWEST_FRAMES,
     LEAST_FRAMES,
     Progress,
     build_reference,
@@ -23,6 +24,10 @@ from tasks.tables.commits import DONE
 
 _OWN_THRESHOLDS = (NANO, ROAD)
 """Models with thresholds of their own, which can recognise footage full of unusual things."""
+_NOT_CALIBRATED = (
+    f"not calibrated, because the footage has fewer than {FEWEST_FRAMES} frames: the threshold of the paper is used, "
+    "which seldom fits. Make a reference of ordinary footage with: clipomaly reference build"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +91,18 @@ def choose_reference(
         return ReferenceChoice(settings.reference)
     description = describe_model(settings)
     found = find_reference(tables, description.weights_sha256, method_options(settings), fps)
-    if found is not None:
-        url, reference = found
-        return ReferenceChoice(url, f"calibrated on {reference.reference_id}: {reference.facts.frames} frames")
+    if found is not None and found[1].facts.frames >= LEAST_FRAMES:
+        return _found(*found)
     measured = with_footage(sources, DONE.empty_table())
     frames = expected_frames(measured, fps)
-    if frames < LEAST_FRAMES:
-        return ReferenceChoice(None)
+    if frames < LEAST_FRAMES and found is not None:
+        return _found(*found)
+    own = settings.model in _OWN_THRESHOLDS
+    if frames < (LEAST_FRAMES if own else FEWEST_FRAMES):
+        return ReferenceChoice(None, None if own else _NOT_CALIBRATED)
     begin(min(frames, REFERENCE_FRAMES))
     model = get_model(replace(settings, reference=None))
-    if settings.model in _OWN_THRESHOLDS and not is_ordinary(model, measured, fps):
+    if own and not is_ordinary(model, measured, fps):
         return ReferenceChoice(
             None,
             "not calibrated on this footage, because unusual things are too frequent in it: the model's own thresholds "
@@ -103,4 +110,13 @@ def choose_reference(
         )
     reference = build_reference(model, description.vocabulary_sha256, measured, fps, progress)
     url = keep_reference(tables, reference)
-    return ReferenceChoice(url, f"calibrated on {reference.facts.frames} frames of this footage: {url}")
+    return ReferenceChoice(url, f"calibrated on {_frames(reference)} of this footage: {url}")
+
+
+def _found(url: str, reference: Reference) -> ReferenceChoice:
+    return ReferenceChoice(url, f"calibrated on {reference.reference_id}: {_frames(reference)}")
+
+
+def _frames(reference: Reference) -> str:
+    frames = reference.facts.frames
+    return f"{frames} frames" if frames >= LEAST_FRAMES else f"{frames} frames only, which is rough,"
