@@ -46,9 +46,11 @@ def read_reference(url: str) -> Reference:
     try:
         tensors = load(content)
         told = _header(content)
-        facts = told["facts"]
+        facts: dict[str, Any] = {
+            name: tuple(fact) if isinstance(fact, list) else fact for name, fact in told["facts"].items()
+        }
         return Reference(
-            ReferenceFacts(**{name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}),
+            ReferenceFacts(**facts),
             Spread(**told["language"]),
             Spread(**told["distance"]),
             Bank(tensors["directions"].float(), tensors["vectors"].float()),

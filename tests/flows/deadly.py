@@ -5,6 +5,6 @@ import importlib
 from flows.runners import _prepare as prepare_well
 
 
-def prepare(settings, threads):
+def prepare(*given):
     importlib.import_module("deadly")
-    prepare_well(settings, threads)
+    prepare_well(*given)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.table import Table
@@ -13,19 +14,28 @@ _DIALS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _BAR = 40
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row of the curve: the wished finds an hour, their threshold, and what it gives."""
+
+    finds_per_hour: float
+    threshold: float
+    seen_per_hour: float
+    held_out_per_hour: float | None
+
+
 def print_reference(reference: Reference, url: str, as_json: bool) -> None:
     """Facts, and the curve of thresholds: what they give in all of the footage, and in the half they do not know."""
     facts = reference.facts
     curve = [
-        {
-            "finds_per_hour": wished,
-            "threshold": threshold,
-            "seen_per_hour": seen,
-            "held_out_per_hour": held_out_rate(facts.halves, reference.hours, wished),
-        }
+        _Row(
+            wished,
+            threshold,
+            finds_per_hour(facts.peaks, reference.hours, threshold),
+            held_out_rate(facts.halves, reference.hours, wished),
+        )
         for wished in _DIALS
         if (threshold := peak_threshold(facts.peaks, reference.hours, wished)) is not None
-        for seen in [finds_per_hour(facts.peaks, reference.hours, threshold)]
     ]
     if as_json:
         told = {
@@ -38,7 +48,7 @@ def print_reference(reference: Reference, url: str, as_json: bool) -> None:
             "sources": facts.sources,
             "ordinary_vectors": len(reference.bank.vectors),
             "regions": len(facts.peaks),
-            "curve": curve,
+            "curve": [asdict(row) for row in curve],
         }
         print(json.dumps(told, indent=1))
         return
@@ -56,14 +66,12 @@ def print_reference(reference: Reference, url: str, as_json: bool) -> None:
     columns = ("finds an hour, wanted", "threshold", "seen here", "held out", "")
     table = Table(*columns, box=None, header_style="dim", pad_edge=False)
     for row in curve:
-        length = round(_BAR * math.log1p(row["seen_per_hour"]) / math.log1p(max(_DIALS)))
-        held_out = "-" if row["held_out_per_hour"] is None else f"{row['held_out_per_hour']:.0f}"
         table.add_row(
-            f"{row['finds_per_hour']:g}",
-            f"{row['threshold']:.2f}",
-            f"{row['seen_per_hour']:.0f}",
-            held_out,
-            "█" * length,
+            f"{row.finds_per_hour:g}",
+            f"{row.threshold:.2f}",
+            f"{row.seen_per_hour:.0f}",
+            "-" if row.held_out_per_hour is None else f"{row.held_out_per_hour:.0f}",
+            "█" * round(_BAR * math.log1p(row.seen_per_hour) / math.log1p(max(_DIALS))),
         )
     console.print(table)
     console.print("held out: the threshold is taken from every second stretch of footage, and counted in the others")

@@ -31,7 +31,7 @@ def settings(tmp_path_factory):
     torch.manual_seed(0)
     save_file(open_clip.create_model("ViT-S-32-alt", load_weights=False).state_dict(), folder / "weights.safetensors")
     (folder / "words.yaml").write_text(WORDS)
-    method = (("region_weight", 1.0), ("scales", (1.0,)), ("short_side", 64))  # without crops of regions
+    method = (("region_weight", 1.0), ("short_side", 64))  # without crops of regions
     return ModelSettings("ViT-S-32-alt", str(folder / "weights.safetensors"), str(folder / "words.yaml"), "cpu", method)
 
 
