@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 
-from tests.tasks.footage.numbered import SIZE, numbered
+from tests.tasks.footage.numbered import SIZE, add_numbered, numbered
 
 
 def _box(kind: bytes, *parts: bytes, version: int | None = None, flags: int = 0) -> bytes:
@@ -45,12 +45,8 @@ def write_heic(path: Path, number: int) -> Path:
 def _coded(path: Path, number: int) -> tuple[bytes, bytes]:
     """The header of a decoder and the picture, as MP4 has them."""
     with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx265", rate=1, options={"x265-params": "log-level=none"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
-        frame.pts = 0
-        file.mux(stream.encode(frame))
-        file.mux(stream.encode())
+        options = {"x265-params": "log-level=none:bframes=0"}
+        add_numbered(file, "libx265", options, range(0, 200, 100), picture=lambda _: numbered(number))
     with av.open(str(path)) as file:
         packet = next(packet for packet in file.demux(video=0) if packet.size)
         header = bytes(file.streams.video[0].codec_context.extradata or b"")
