@@ -3,12 +3,13 @@
     python -m benchmarks.real_photos --clips ../shared/data/dashcam --clips ../shared/data/dashcam-varied
 
 Photos at an odd position in sorted order (the first is 1) are those to choose options on, the others those to report
-on; ``--all-report`` reports on all photos of another set. Clips are scanned frame after frame, as ``scan`` does at one
-frame a second. Figures go to ``build/benchmarks/real_photos.json``, and ``--sheet FOLDER`` draws every photo with its
-truth and what was found, those to choose on and those to report on apart.
+on; ``--all-report`` reports on all photos of another set. Clips are scanned at one frame a second. Figures go to
+``build/benchmarks/real_photos.json``, and ``--sheet FOLDER`` draws every photo with its truth and what was found, those
+to choose on and those to report on apart.
 """
 
 import argparse
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,17 +20,21 @@ import numpy.typing as npt
 
 from benchmarks.results import write_results
 from clipomaly_core import Clipomaly, FrameResult
-from clipomaly_core.look import Look
 from clipomaly_core.metrics import pixel_metrics
+from schemas.records import ScanRecord
 from tasks.drawing import contact_sheet, outline
 from tasks.evaluation.data import Dataset, read_dataset
 from tasks.evaluation.formats import EvaluationFrame
 from tasks.evaluation.lexicon import AcceptedNames, read_accepted_names
 from tasks.evaluation.open_world import OpenWorld
+from tasks.footage.archive import list_sources
 from tasks.footage.frames import Rgb, read_image
-from tasks.model import get_model
+from tasks.model import describe_model, get_model
 from tasks.model_settings import DEFAULT_MODEL, ModelSettings
-from tasks.scanning.source_maps import SourceMaps
+from tasks.scanning.plan import plan
+from tasks.scanning.scan_record import make_scan_record
+from tasks.scanning.shard import scan_shard
+from tasks.tables import Tables, open_table
 
 Label = npt.NDArray[np.uint8]
 
@@ -116,19 +121,21 @@ def judge_photos(
     ), tiles
 
 
-def judge_clip(path: Path, model: Clipomaly, fps: float = 1.0) -> ClipFigures:
-    """Every frame of a clip at ``fps`` frames a second, with the map of its camera as in a scan."""
-    maps: SourceMaps[None, Look] = SourceMaps(model.ordinary_logit)
-    results: list[FrameResult] = []
-    for image in _video(path, fps):
-        [look] = model.look([image])
-        for ready in maps.add(path, None, None, look):
-            results += [finish() for finish in model.find([ready.look], [ready.usual])]
-    for ready in maps.close():
-        results += [finish() for finish in model.find([ready.look], [ready.usual])]
-    unknown = [float(_union(result, result.labels.shape).mean()) for result in results]
-    names = [instance.name for result in results for instance in result.instances]
-    return ClipFigures(len(results), len(names) / len(results), float(np.mean(unknown)), tuple(sorted(names)))
+def judge_clips(folder: Path, record: ScanRecord, model: Clipomaly) -> dict[str, ClipFigures]:
+    """The figures of each clip below a folder, by its file name, from a scan of all of them."""
+    with tempfile.TemporaryDirectory() as tables:
+        opened = Tables.at(tables)
+        opened.begin(record)
+        for shard in plan(list_sources(str(folder)).sources, [], shard_minutes=5):
+            scan_shard(shard, record, opened, model)
+        frames, instances = (open_table(tables, name).to_table().to_pylist() for name in ("frames", "instances"))
+    figures = {}
+    for uri in sorted({str(row["source_uri"]) for row in frames}):
+        own = [row for row in frames if row["source_uri"] == uri]
+        names = sorted(str(row["name"]) for row in instances if row["source_uri"] == uri)
+        unknown = float(np.mean([row["anomaly_fraction"] for row in own]))
+        figures[uri.rsplit("/", 1)[-1]] = ClipFigures(len(own), len(names) / len(own), unknown, tuple(names))
+    return figures
 
 
 def _union(result: FrameResult, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -155,16 +162,6 @@ def _tiles(name: str, image: Rgb, label: Label, result: FrameResult) -> list[tup
         drawn = outline(drawn, instance.mask, instance.name, instance.score)
     best = "; ".join(f"{instance.names[0].name}?" for instance in result.instances[:4] if instance.names)
     return [(image, name[:48]), (truth, "truth"), (drawn, best or "nothing found")]
-
-
-def _video(path: Path, fps: float) -> Iterator[Rgb]:
-    reader = cv2.VideoCapture(str(path))
-    step = max(1, round((reader.get(cv2.CAP_PROP_FPS) or 25.0) / fps))
-    index = 0
-    while reader.grab():
-        if index % step == 0:
-            yield np.asarray(cv2.cvtColor(reader.retrieve()[1], cv2.COLOR_BGR2RGB), np.uint8)
-        index += 1
 
 
 def _show(title: str, figures: PhotoFigures | ClipFigures) -> None:
@@ -195,7 +192,8 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="folder for the contact sheets")
     arguments = parser.parse_args()
     method = tuple(sorted((name, value) for name, _, value in (one.partition("=") for one in arguments.set)))
-    model = get_model(ModelSettings(arguments.model, arguments.weights, method=method))
+    settings = ModelSettings(arguments.model, arguments.weights, method=method)
+    model, record = get_model(settings), make_scan_record(describe_model(settings), fps=1.0)
     told: dict[str, object] = {"model": model.name, "weights": model.weights_sha256, "options": asdict(model.options)}
     dataset = read_dataset(arguments.photos, arguments.format)
     accepted = None if arguments.no_names else read_accepted_names(arguments.names)
@@ -212,10 +210,9 @@ def main() -> None:
                 picture = contact_sheet(tiles, columns=6, width=320)
                 cv2.imwrite(str(arguments.sheet / f"{half}.jpg"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     for folder in arguments.clips:
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in {".mp4", ".mov", ".mkv", ".avi"}):
-            clip = judge_clip(path, model)
-            _show(path.name, clip)
-            told[path.name] = asdict(clip)
+        for clip, found in judge_clips(folder, record, model).items():
+            _show(clip, found)
+            told[clip] = asdict(found)
     print(f"\n{write_results('real_photos', told)}")
 
 
