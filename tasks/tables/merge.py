@@ -18,7 +18,8 @@ from tasks.storage import Location, read_file
 from tasks.tables.parts import parquet_writer, with_shard
 
 LARGEST = 256_000_000  # bytes
-_FOOTER = 1_000_000  # more than the footer of such a file takes
+# More than the end of a file takes for each row group (footer, page index), and for each row in it (Bloom filters).
+_GROUP_END, _ROW_END = 12_000, 3
 # Arrow reads a whole row group or none of it, so reading few rows of a drive must not read many others. Counting is a
 # tenth slower than in groups four times as large.
 _GROUP_ROWS = 32_768
@@ -100,15 +101,16 @@ def _runs_of_merged(root: Location, file: PartFile, first_source: Mapping[str, s
 def pack(runs: Iterable[pa.Table]) -> Iterator[Merged]:
     """Files with the rows of one shard after the other, cut where the next row group might not fit (compressed, it is
     smaller than in memory)."""
-    buffer, writer, rows = io.BytesIO(), None, 0
+    buffer, writer, rows, end = io.BytesIO(), None, 0, 0
     for group in _groups(runs):
-        if writer and buffer.tell() + group.nbytes > LARGEST - _FOOTER:
+        group_end = _GROUP_END + _ROW_END * len(group)
+        if writer and buffer.tell() + group.nbytes + end + group_end > LARGEST:
             writer.close()
             yield Merged(buffer.getvalue(), rows)
-            buffer, writer, rows = io.BytesIO(), None, 0
-        writer = writer or parquet_writer(buffer, group.schema)
+            buffer, writer, rows, end = io.BytesIO(), None, 0, 0
+        writer = writer or parquet_writer(buffer, group.schema, len(group))
         writer.write_table(group, row_group_size=max(1, len(group)))
-        rows += len(group)
+        rows, end = rows + len(group), end + group_end
     if writer:
         writer.close()
         yield Merged(buffer.getvalue(), rows)

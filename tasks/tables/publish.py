@@ -193,7 +193,7 @@ def _rewrite(root: Location, selection: Selection) -> bytes:
     rows = filtered(root, selection)
     schema = pa.schema([field for field in rows.schema if field.name not in PARTITIONS])
     buffer = io.BytesIO()
-    with parquet_writer(buffer, schema) as writer:
+    with parquet_writer(buffer, schema, selection.files[0].file.rows) as writer:
         for batch in rows.to_batches(columns=schema.names):
             if len(batch):
                 writer.write_table(pa.Table.from_batches([batch], schema=schema))

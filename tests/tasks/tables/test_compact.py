@@ -20,7 +20,7 @@ import pytest
 
 from clipomaly_core.errors import UserError
 from schemas.records import PartFile, ScanRecord
-from schemas.tables import Table
+from schemas.tables import INSTANCES, SHARD, Table
 from tasks import storage
 from tasks.tables import Tables, open_table
 from tasks.tables import compact as compacting
@@ -187,15 +187,35 @@ def test_raw_readers_take_both_kinds_of_file(tmp_path: Path, record: ScanRecord)
         assert len(pd.read_parquet(tmp_path / table)) == count
 
 
+def test_files_are_ready_for_engines(tmp_path: Path, record: ScanRecord) -> None:
+    """Before and after a compaction: Bloom filters, page indexes, the same columns, rows of a source in their order."""
+    for name in "abc":
+        commit(str(tmp_path), record, [source(name)])
+    for _ in range(2):
+        for path in tmp_path.glob("instances/*/*/*.parquet"):
+            opened = pq.ParquetFile(path)
+            assert opened.schema_arrow.names == [*INSTANCES.names, SHARD.name]
+            group = opened.metadata.row_group(0)
+            columns = {column.path_in_schema: column for column in map(group.column, range(group.num_columns))}
+            filtered = {name for name, column in columns.items() if column.bloom_filter_length}
+            assert filtered == {"instance_id", "source_uri"}
+            assert {name for name, column in columns.items() if not column.has_column_index} == {"mask_rle"}
+            rows = opened.read(columns=["source_uri", "timestamp"])
+            assert rows.equals(rows.sort_by([("source_uri", "ascending"), ("timestamp", "ascending")]))
+            # An engine that knows the filters reads nothing of a file without the wanted id.
+            asked = f"SELECT bloom_filter_excludes FROM parquet_bloom_probe('{path}', 'instance_id', 'f00')"
+            assert duckdb.execute(asked).fetchall() == [(True,)]
+        run(str(tmp_path))
+
+
 def test_files_have_a_greatest_size(tmp_path: Path, record: ScanRecord, monkeypatch: pytest.MonkeyPatch) -> None:
     """Full files are left as they are, small ones are merged again."""
     for place in ("T", "twin"):
         for name in "abcdefghi":
             commit(str(tmp_path / place), record, [source(name)])
-    largest = 15_000
+    largest = 50_000
     for module, name, value in (
         (merging, "LARGEST", largest),
-        (merging, "_FOOTER", 10_000),
         (merging, "_GROUP_BYTES", 1_500),
     ):
         monkeypatch.setattr(module, name, value)
