@@ -38,16 +38,13 @@ SERIOUS = """async () => {
 READABLE = (Path(__file__).parent / "readable.js").read_text("utf-8")
 LAPTOP, TABLET, PHONE = (1366, 768), (820, 1180), (390, 844)
 
+SCREENS = [(scheme, size) for size in (LAPTOP, TABLET, PHONE) for scheme in ("light", "dark")]
+
 every_look = pytest.mark.parametrize(
     ("scheme", "size"),
     [
         ("light", PHONE),
-        *(
-            pytest.param(scheme, size, marks=pytest.mark.slow)
-            for size in (LAPTOP, TABLET, PHONE)
-            for scheme in ("light", "dark")
-            if (scheme, size) != ("light", PHONE)
-        ),
+        *(pytest.param(*screen, marks=pytest.mark.slow) for screen in SCREENS if screen != ("light", PHONE)),
     ],
 )
 """All sizes of screens, light and dark; without `slow`, the one with the least room."""
@@ -112,13 +109,25 @@ def served(queue: Queue, frames: FrameSource | None = None) -> Iterator[Server]:
         server.stop()
 
 
+@pytest.fixture(
+    params=[SCREENS[0], *(pytest.param(screen, marks=pytest.mark.slow) for screen in SCREENS[1:])],
+    ids=lambda screen: f"{screen[0]}-{screen[1][0]}",
+)
+def screen(request: pytest.FixtureRequest) -> tuple[str, tuple[int, int]]:
+    """Light or dark, and a size. A test that uses it runs once, and with `slow` on every screen."""
+    chosen: tuple[str, tuple[int, int]] = request.param
+    return chosen
+
+
 @pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page as a person of their own would; any error of a script fails the test."""
+def visit(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Opens a page as a person of their own would, on the test's ``screen`` if it uses that; any error of a script
+    fails the test."""
+    usual = request.getfixturevalue("screen") if "screen" in request.fixturenames else SCREENS[0]
     with ExitStack() as open_contexts:
         errors: list[str] = []
 
-        def visit(url: str, scheme: str = "light", size: tuple[int, int] = LAPTOP):
+        def visit(url: str, scheme: str = usual[0], size: tuple[int, int] = usual[1]):
             context = chromium.new_context(color_scheme=scheme, viewport={"width": size[0], "height": size[1]})
             open_contexts.callback(context.close)
             context.set_default_timeout(20_000)

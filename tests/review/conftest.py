@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from review import Queue
+from tests.review.browser import screen as screen
 from tests.review.browser import visit as visit
 from tests.review.postgres import Cluster, find_binaries
 

@@ -41,6 +41,7 @@ def transform(page) -> str:
     return page.locator("#picture").evaluate("picture => picture.style.transform")
 
 
+@pytest.mark.usefixtures("screen")
 def test_the_picture_is_enlarged_by_keys_wheel_and_double_click(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)
@@ -65,6 +66,7 @@ def test_the_picture_is_enlarged_by_keys_wheel_and_double_click(queue: Queue, vi
         assert transform(page) == ""
 
 
+@pytest.mark.usefixtures("screen")
 def test_frames_around_the_object_are_played(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)
@@ -88,6 +90,7 @@ def test_frames_around_the_object_are_played(queue: Queue, visit: Callable) -> N
         playwright.expect(page.locator("#motion")).to_be_hidden()
 
 
+@pytest.mark.usefixtures("screen")
 def test_a_frame_of_the_strip_is_shown_large(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)
@@ -101,6 +104,7 @@ def test_a_frame_of_the_strip_is_shown_large(queue: Queue, visit: Callable) -> N
         playwright.expect(page.locator("#crop")).to_have_attribute("src", "/items/item000001/crop.jpg")
 
 
+@pytest.mark.usefixtures("screen")
 def test_a_mask_is_repaired_with_the_mouse(queue: Queue, visit: Callable) -> None:
     item = make_item(0)
     with served(queue, Archive()) as server:
@@ -141,6 +145,7 @@ def test_a_mask_is_repaired_with_the_mouse(queue: Queue, visit: Callable) -> Non
         wait_for(lambda: len(decisions(queue)) == 1)
 
 
+@pytest.mark.usefixtures("screen")
 def test_a_mask_is_repaired_by_keyboard_alone(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)
@@ -164,6 +169,7 @@ def test_a_mask_is_repaired_by_keyboard_alone(queue: Queue, visit: Callable) -> 
         assert repaired and repaired.edits == ("keep 0.5000,0.5000", "snap")
 
 
+@pytest.mark.usefixtures("screen")
 def test_a_comment_is_in_the_history_without_lease_noise(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(server.url)
@@ -180,6 +186,7 @@ def test_a_comment_is_in_the_history_without_lease_noise(queue: Queue, visit: Ca
         playwright.expect(page.locator(".history")).to_contain_text("leased")
 
 
+@pytest.mark.usefixtures("screen")
 def test_several_decisions_are_taken_back_at_once(queue: Queue, visit: Callable) -> None:
     queue.decide("lead", "item000009", Verdict.UNSURE)
     with served(queue, Archive()) as server:
@@ -198,6 +205,7 @@ def test_several_decisions_are_taken_back_at_once(queue: Queue, visit: Callable)
         wait_for(lambda: [one[0] for one in decisions(queue)] == ["item000001", "item000009"])
 
 
+@pytest.mark.usefixtures("screen")
 def test_a_second_opinion_is_given_blind_and_settled(queue: Queue, visit: Callable) -> None:
     queue.decide("zoe", ["item000000", "item000001"], Verdict.ACCEPT)
     queue.ask_second("lead", ["item000000", "item000001"])

@@ -10,7 +10,7 @@ from schemas.review import UNKNOWN_NAME, NameScore, ReviewItem, Unclear
 from tests.review.browser import Archive, decisions, needs_chromium, playwright, served, shown, toast, wait_for
 from tests.review.samples import make_item
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.usefixtures("screen")]
 
 TENT = (NameScore("tent", 0.98), NameScore("shark", 0.004))
 

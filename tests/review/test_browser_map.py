@@ -56,6 +56,22 @@ def ready(page: Any) -> None:
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def cones(page: Any) -> tuple[float, float]:
+    """The middle of the traffic cones on the map, which shows 11 across and 9.625 down, 20 pixels from its edge."""
+    box = page.locator("#map-points").bounding_box()
+    scale = min((box["width"] - 40) / 11, (box["height"] - 40) / 9.625)
+    return box["width"] / 2 - 5 * scale, box["height"] / 2 - 4 * scale
+
+
+def ring_around_cones(page: Any) -> None:
+    """By keys alone: the ring begins in the middle and goes in steps of 40 pixels, its radius."""
+    x, y = cones(page)
+    box = page.locator("#map-points").bounding_box()
+    left, up = round((box["width"] / 2 - x) / 40), round((box["height"] / 2 - y) / 40)
+    for key in ["ArrowLeft"] * left + ["ArrowUp"] * up + ["]"] * 3:
+        page.keyboard.press(key)
+
+
 def colours(page: Any, across: float, down: float) -> set[str]:
     """The colours of the points in the quarter of the map around a place."""
     return set(
@@ -79,14 +95,14 @@ def colours(page: Any, across: float, down: float) -> set[str]:
 CORNERS = ((0, 0), (1, 0), (0, 1), (1, 1))
 
 
+@pytest.mark.usefixtures("screen")
 def test_a_group_is_chosen_and_judged_by_keys_alone(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(f"{server.url}/map")
         ready(page)
         playwright.expect(page.locator("#map-count")).to_contain_text("40 finds")
         playwright.expect(page.locator("#map-count")).to_contain_text("1 more has no place yet")
-        for key in ["ArrowLeft"] * 7 + ["ArrowUp"] * 5 + ["]"] * 3:
-            page.keyboard.press(key)
+        ring_around_cones(page)
         playwright.expect(page.locator("#map-name")).to_have_text("traffic cone")
         playwright.expect(page.locator("#map-told")).to_have_text("In the ring: 10; 10 traffic cone")
         page.keyboard.press(" ")
@@ -101,6 +117,7 @@ def test_a_group_is_chosen_and_judged_by_keys_alone(queue: Queue, visit: Callabl
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("screen")
 def test_a_lasso_of_the_mouse_makes_a_group_of_what_waits(queue: Queue, visit: Callable) -> None:
     queue.decide("ann", "item000001", Verdict.ACCEPT)
     with served(queue, Archive()) as server:
@@ -138,18 +155,19 @@ def test_a_lasso_of_the_mouse_makes_a_group_of_what_waits(queue: Queue, visit: C
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("screen")
 def test_pointing_at_a_find_shows_its_picture_and_name(queue: Queue, visit: Callable) -> None:
     with served(queue, Archive()) as server:
         page = visit(f"{server.url}/map")
         ready(page)
-        for key in ["ArrowLeft"] * 7 + ["ArrowUp"] * 5 + ["]"] * 3:  # where a find is
-            page.keyboard.press(key)
+        ring_around_cones(page)
         playwright.expect(page.locator("#map-card")).to_be_visible()
         page.keyboard.press("Escape")
         playwright.expect(page.locator("#map-card")).to_be_hidden()
         box = page.locator("#map-points").bounding_box()
-        for step in range(200):  # from the left to the right through the upper finds
-            page.mouse.move(box["x"] + step * box["width"] / 200, box["y"] + 30)
+        x, y = cones(page)
+        for step in range(100):  # downwards through the middle of them
+            page.mouse.move(box["x"] + x, box["y"] + max(0, y - 100 + 2 * step))
             if page.locator("#map-card").is_visible():
                 break
         playwright.expect(page.locator("#map-name")).to_have_text("traffic cone")

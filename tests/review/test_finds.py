@@ -75,6 +75,7 @@ def test_what_cannot_be_compared_is_said_in_one_line(finds: TableFinds) -> None:
 
 
 @needs_chromium
+@pytest.mark.usefixtures("screen")
 def test_more_like_an_item_is_judged_as_a_group(queue: Queue, finds: TableFinds, visit: Callable) -> None:
     item = only_item(queue)
     with serve_app(create_app(queue, ArchiveFrames(), finds=finds)) as server:
@@ -93,6 +94,7 @@ def test_more_like_an_item_is_judged_as_a_group(queue: Queue, finds: TableFinds,
 
 
 @needs_chromium
+@pytest.mark.usefixtures("screen")
 def test_finds_by_words_are_added_to_the_queue(queue: Queue, finds: TableFinds, visit: Callable) -> None:
     before = queue.count(states=tuple(State))
     with serve_app(create_app(queue, ArchiveFrames(), finds=finds)) as server:
