@@ -167,8 +167,9 @@ class Reviewer(threading.Thread):
         if self.similar and turn % 20 == 15:
             self._timed("more like this", client.get, f"/finds?like={judged}", headers=page)
         if self.pictures and turn % 10 == 5:
-            for step in range(-10, 11):
-                self.pictures.submit(self._timed, "motion", client.get, f"/items/{judged}/motion/{step}.jpg")
+            for step in range(-10, 11):  # some footage begins or ends less than five seconds away
+                address = f"/items/{judged}/motion/{step}.jpg"
+                self.pictures.submit(self._timed, "motion", client.get, address, may=404)
 
     def _timed(
         self, kind: str, call: Callable[..., httpx.Response], path: str, may: int = 0, **options: Any

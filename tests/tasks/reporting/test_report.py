@@ -23,6 +23,8 @@ from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables, open_table
 from tests.chromium import needs_chromium
+from tests.review.browser import LAPTOP, PHONE, TABLET, playwright, serious_problems
+from tests.review.browser import visit as visit
 from tests.tasks.samples import BlobFinder, description, write_video
 
 HOSTILE = "red <img src=x> $x_1$"
@@ -332,3 +334,37 @@ def test_the_page_opens_without_a_network_and_fits(fleet, tmp_path, chromium):
         assert (sum(map(int, ink[4:-1].split(","))) > 380) == (scheme == "dark"), ink
         assert page.pdf()[:5] == b"%PDF-"
         context.close()
+
+
+# Words of names in tables that go over two lines.
+BROKEN_WORDS = """() => [...document.querySelectorAll("td.name")].flatMap((cell) => {
+  const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), found = [];
+  while (texts.nextNode()) {
+    for (const word of texts.currentNode.data.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+})"""
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_is_accessible_on_every_screen(fleet, tmp_path, visit, scheme):
+    """Nothing that axe-core calls serious or critical; what is cut off can be scrolled to with keys alone."""
+    page_file = tmp_path / "night.html"
+    page_file.write_text(render_report(make_report(Tables.at(fleet[1]))), "utf-8")
+    for size in (LAPTOP, TABLET, PHONE):
+        page = visit(page_file.as_uri(), scheme, size)
+        assert serious_problems(page) == [], size
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        page.screenshot(path=tmp_path / f"report-{scheme}-{size[0]}.png", full_page=True)
+    assert page.evaluate(BROKEN_WORDS) == []
+    chart = page.get_by_role("region", name="Chart of names")
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    playwright.expect(chart).not_to_have_js_property("scrollLeft", 0)
