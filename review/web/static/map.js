@@ -15,7 +15,8 @@ async function start() {
   try {
     map = await call("/api/map");
   } catch (failure) {
-    $("map-count").textContent = failure.message;
+    $("map-count").textContent = `${failure.message}${failure.passing ? " Trying again…" : ""}`;
+    if (failure.passing) setTimeout(start, 2000);
     return;
   }
   const count = map.items.length;
