@@ -10,6 +10,7 @@ finds were counted. Chromium draws without a graphics card.
 
 import json
 import os
+import secrets
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from playwright.sync_api import Page, sync_playwright
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from review import Queue
+from review.reviewers import add_reviewer
 from tests.chromium import CHROMIUM
 from tests.review.browser import LAPTOP, PHONE, TABLET, served
 
@@ -27,10 +29,15 @@ _DRAWN = "performance.getEntriesByName('map drawn').at(-1)?.duration ?? 0"
 _FRAME = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
-def milliseconds(page: Page, url: str) -> dict[str, float]:
+def milliseconds(page: Page, address: str, reviewer: str, token: str) -> dict[str, float]:
     """The figures of one size of screen."""
+    page.goto(address)
+    page.get_by_label("Name").fill(reviewer)
+    page.get_by_label("Token").fill(token)
+    page.keyboard.press("Enter")
+    page.locator("#judging").wait_for()
     start = time.perf_counter()
-    page.goto(url)
+    page.goto(f"{address}/map")
     page.locator("#legend button").first.wait_for(timeout=120_000)
     there = time.perf_counter() - start
     box = page.locator("#map-points").bounding_box()
@@ -70,13 +77,16 @@ def milliseconds(page: Page, url: str) -> dict[str, float]:
 def main() -> None:
     """Run from the command line."""
     told: dict[str, object] = {}
-    with Queue.open(sys.argv[1], create=False) as queue, served(queue) as server, sync_playwright() as play:
+    reviewer = f"reviewer-{secrets.token_hex(3)}"
+    with Queue.open(sys.argv[1], create=False) as queue:
+        token = add_reviewer(queue, reviewer)  # before the server starts: it would sign nobody in otherwise
+    with Queue.open(sys.argv[1]) as queue, served(queue) as server, sync_playwright() as play:
         told["points"] = len(queue.finds_map().points)
         # The sandbox needs privileges that the root of a container does not have.
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"] if os.geteuid() == 0 else [])
         for width, height in (LAPTOP, TABLET, PHONE):
             page = browser.new_page(viewport={"width": width, "height": height})
-            told[f"{width} x {height}"] = milliseconds(page, f"{server.url}/map")
+            told[f"{width} x {height}"] = milliseconds(page, server.url, reviewer, token)
             page.close()
     print(json.dumps(told, indent=2))
 

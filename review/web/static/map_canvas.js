@@ -51,13 +51,20 @@ export function scatter(canvas, over, points, hooks) {
   }
 
   // First what is faint, then the others, then what is chosen: the important lies on top.
-  const layer = (index) => (chosen[index] ? 2 : faint?.[index] ? 0 : 1);
+  const layers = new Uint8Array(count).fill(1);
+  let used = [false, true, false];
+  function layer() {
+    used = [false, false, false];
+    for (let index = 0; index < count; index++) used[(layers[index] = chosen[index] ? 2 : faint?.[index] ? 0 : 1)] = true;
+    draw();
+  }
 
   function paint() {
     const size = radius(), seen = [];
     let many = false;
+    const by = fit * zoom;
     for (let index = 0; index < count && !many; index++) {
-      const [x, y] = at(index);
+      const x = points.x[index] * by + left, y = points.y[index] * by + top;
       if (x > -size && y > -size && x < width + size && y < height + size) seen.push(index);
       many = seen.length > SPRITES;
     }
@@ -75,9 +82,9 @@ export function scatter(canvas, over, points, hooks) {
       disc.push([down * wide - half, down * wide + half]);
     }
     const by = fit * zoom * dense, toLeft = left * dense, toTop = top * dense;
-    for (let turn = faint ? 0 : 1; turn < 3; turn++) {
-      for (let index = 0; index < count; index++) {
-        if (layer(index) !== turn) continue;
+    for (let turn = 0; turn < 3; turn++) {
+      for (let index = 0; used[turn] && index < count; index++) {
+        if (layers[index] !== turn) continue;
         const x = Math.round(points.x[index] * by + toLeft), y = Math.round(points.y[index] * by + toTop);
         if (x < reach || y < reach || x >= wide - reach || y >= high - reach) continue;
         const colour = turn === 2 ? colours.chosen.number : turn ? colours[of[index]].number : colours.faint.number, middle = y * wide + x;
@@ -108,7 +115,7 @@ export function scatter(canvas, over, points, hooks) {
     for (let turn = 0; turn < 3; turn++) {
       for (let place = seen.length - 1; place >= 0; place--) {
         const index = seen[place];
-        if (layer(index) !== turn) continue;
+        if (layers[index] !== turn) continue;
         const [x, y] = at(index);
         const [drawn, side] = turn === 2 ? stamp(colours.chosen, size + 1.5) : stamp(turn ? colours[of[index]] : colours.faint, size);
         pen.drawImage(drawn, x - side / 2, y - side / 2, side, side);
@@ -148,10 +155,14 @@ export function scatter(canvas, over, points, hooks) {
   }
 
   function nearest(x, y, within) {
+    const by = fit * zoom;
     let found = -1, best = within * within;
     for (let index = 0; index < count; index++) {
-      const [px, py] = at(index), apart = (px - x) ** 2 + (py - y) ** 2;
-      if (apart < best || (apart === best && found < 0)) [found, best] = [index, apart];
+      const apart = (points.x[index] * by + left - x) ** 2 + (points.y[index] * by + top - y) ** 2;
+      if (apart < best) {
+        found = index;
+        best = apart;
+      }
     }
     return found;
   }
@@ -291,8 +302,8 @@ export function scatter(canvas, over, points, hooks) {
   new ResizeObserver(resize).observe(canvas);
   return {
     paintWith: (wanted, groups) => { [colours, of] = [wanted, groups]; draw(); },
-    only: (mask) => { faint = mask; draw(); },
-    choose: (mask) => { chosen = mask; draw(); },
+    only: (mask) => { faint = mask; layer(); },
+    choose: (mask) => { chosen = mask; layer(); },
     zoomBy: (factor) => zoomTo(zoom * factor, ring?.x ?? width / 2, ring?.y ?? height / 2),
     place: (index) => ({ at: at(index), free: ring ? [ring.x - ring.size, ring.x + ring.size] : null }),
     look,
