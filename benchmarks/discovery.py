@@ -24,8 +24,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
-from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
+from flows.scan import run_scan
 from tasks.masks import decode_mask
 from tasks.mining.candidates import Candidates, read_candidates
 from tasks.mining.mine import MiningOptions, mine

@@ -21,8 +21,8 @@ import yaml
 from benchmarks.results import write_results
 from clipomaly_core.vocabulary import Vocabulary
 from clipomaly_core.weights import NANO, ROAD
-from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
+from flows.scan import run_scan
 from tasks.tables import open_table
 
 COUNTED = 20

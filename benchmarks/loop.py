@@ -32,9 +32,9 @@ from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import KINDS, write_archive
 from flows.mine import run_mine
-from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
 from flows.promote import propose_from_queue
+from flows.scan import run_scan
 from review import Queue
 from schemas.review import State, Verdict
 from tasks.mining.mine import MiningOptions

@@ -20,8 +20,8 @@ from benchmarks.results import Clock, Figures, Goal, interleaved, ratio
 from clipomaly_core import Clipomaly
 from clipomaly_core.dense import dense_features
 from clipomaly_core.types import Frame
-from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
+from flows.scan import run_scan
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frames
 from tasks.model import get_model

@@ -57,8 +57,8 @@ QUESTIONS = {
 
 def scan_clips(archives: Sequence[Path], folder: Path) -> pa.Table:
     """The rows of every clip, once, with the built-in model."""
-    from flows.nightly_scan import run_scan
     from flows.parameters import ScanParameters
+    from flows.scan import run_scan
 
     real = folder / "real"
     for archive in archives if not real.exists() else ():

@@ -26,9 +26,9 @@ from benchmarks.discovery import Item, judge
 from benchmarks.results import write_results
 from benchmarks.seen_again import Footage, drawn_roads, ordinary_clips, photos
 from flows.mine import run_mine
-from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
 from flows.promote import propose_from_queue
+from flows.scan import run_scan
 from review import Queue
 from schemas.review import JUDGED, State, Verdict
 from tasks.mining.mine import MiningOptions

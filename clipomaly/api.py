@@ -64,8 +64,8 @@ def scan(archive: PathLike, out: PathLike, **options: Unpack[ScanOptions]) -> "S
         >>> summary.names.most_common(1)
         [('mattress', 4)]
     """
-    from flows.nightly_scan import run_scan
     from flows.parameters import make_parameters
+    from flows.scan import run_scan
 
     return run_scan(make_parameters(archive=archive, tables=out, **options))
 

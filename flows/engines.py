@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from prefect.exceptions import PrefectHTTPStatusError
-from prefect.task_runners import TaskRunner
 
 from tasks.errors import UserError
+
+if TYPE_CHECKING:
+    from prefect.task_runners import TaskRunner
 
 _SERVER_ERROR = 500
 
@@ -22,13 +23,13 @@ class Engine:
     """A started task runner. ``is_there`` tests whether its engine can still be reached; ``gone`` are the errors of
     tasks that were lost with it."""
 
-    runner: TaskRunner[Any]
+    runner: "TaskRunner[Any]"
     is_there: Callable[[], bool] = lambda: True
     gone: tuple[type[BaseException], ...] = ()
 
 
 def server_is_away(error: BaseException) -> bool:
     """Whether an error means that the Prefect server does not answer, rather than that the request was wrong."""
-    if isinstance(error, PrefectHTTPStatusError):
+    if isinstance(error, httpx.HTTPStatusError):  # Prefect's own error is one
         return error.response.status_code >= _SERVER_ERROR
     return isinstance(error, httpx.TransportError)

@@ -17,6 +17,7 @@ from prefect.futures import PrefectFuture
 from flows.engines import Engine, EngineGone, server_is_away
 from flows.parameters import ScanParameters
 from flows.runners import start_engine, window_of
+from flows.scan import Begin, Done
 from flows.shard_task import scan_shard_task
 from flows.steps import one_line
 from schemas.records import ScanRecord, Shard, ShardResult
@@ -33,9 +34,6 @@ _MOST_LOST_WORKERS = 3
 _MOST_LOST_POOLS = 12
 _LOOK_SECONDS = 2.0  # whether the engine is still there, while nothing is finished
 _SERVER_AGAIN_SECONDS = 5.0
-
-Begin = Callable[[], ScanRecord]
-Done = Callable[[Shard, ShardResult | BaseException], None]
 
 
 class WorkerLost(UserError):

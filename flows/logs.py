@@ -4,8 +4,6 @@ import logging
 import os
 import sys
 
-from prefect.context import FlowRunContext, TaskRunContext
-from prefect.logging.handlers import APILogHandler
 from pythonjsonlogger.json import JsonFormatter
 
 from flows.choices import LogFormat, LogLevel
@@ -38,12 +36,11 @@ def set_up_logging(level: LogLevel | None, form: LogFormat) -> None:
         stderr.setFormatter(logging.Formatter("%(message)s" if level is None else _TEXT))
     if level is None:
         stderr.addFilter(logging.Filter(_NOTICES))
-    prefect = APILogHandler()
-    prefect.setLevel(logging.INFO)
-    prefect.addFilter(_in_a_run)
     for name in _EXPLAINED:
         logging.getLogger(name).setLevel(logging.NOTSET if level is LogLevel.DEBUG else logging.CRITICAL)
-    _OURS.handlers = [stderr, prefect]
+    _OURS.handlers = [stderr]
+    if "prefect" in sys.modules:  # else there is no run to log to, and importing it takes seconds
+        _OURS.addHandler(_to_prefect())
     for handler in _OURS.handlers:
         handler.addFilter(_make_safe)
     _OURS.setLevel(logging.DEBUG if level is LogLevel.DEBUG else logging.INFO)
@@ -52,7 +49,18 @@ def set_up_logging(level: LogLevel | None, form: LogFormat) -> None:
     logging.getLogger("prefect.flow_runs").addFilter(_without_trace_of_server)
 
 
+def _to_prefect() -> logging.Handler:
+    from prefect.logging.handlers import APILogHandler
+
+    handler = APILogHandler()
+    handler.setLevel(logging.INFO)
+    handler.addFilter(_in_a_run)
+    return handler
+
+
 def _in_a_run(_: logging.LogRecord) -> bool:
+    from prefect.context import FlowRunContext, TaskRunContext
+
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 

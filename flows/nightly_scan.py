@@ -1,11 +1,6 @@
-"""The nightly scan: list, plan, scan every shard, report the result.
-
-``run_scan`` does it without Prefect (runner ``inline``) or through the flow ``nightly_scan``; both run the same
-shards with the same function and write the same rows.
-"""
+"""The nightly scan as a Prefect flow: a task a shard, progress, and a state that says how the night ended."""
 
 import logging
-from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from itertools import count
@@ -15,45 +10,33 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.choices import Partial
-from flows.closing import Told, close_night, send_failure
-from flows.engines import EngineGone, server_is_away
-from flows.fan_out import Begin, Done, Job, fan_out
+from flows.engines import server_is_away
+from flows.fan_out import Job, fan_out
 from flows.logs import set_up_logging
-from flows.metrics import MetricsFile
-from flows.night import Night, Summary, Verdict, begin, prepare, summary_of
+from flows.night import Night, Summary, Verdict
 from flows.one_at_a_time import Busy, one_at_a_time
 from flows.parameters import Runner, ScanParameters
 from flows.private import keep_private, refuse_secrets
 from flows.progress import current_reporter
+from flows.scan import Begin, Done, scan_night
 from flows.server import prefect_server
-from flows.steps import Step, one_line
+from flows.steps import one_line
 from flows.telling import ProgressArtifact, tell_night
-from schemas.records import ScanRecord, Shard, ShardResult
+from schemas.records import Shard, ShardResult
 from tasks.errors import UserError
-from tasks.model import get_model
-from tasks.scanning.footage_length import expected_frames
-from tasks.scanning.shard import scan_shard
-from tasks.tables import Tables
 
 log = logging.getLogger("clipomaly.night")
-
-Scanning = Callable[[Night, Begin, Done], None]
-"""Scans the shards of a night. It calls back when the first can begin, and with the result of each."""
 
 # Who is told of the summary: Prefect keeps no results, and its own end of a run may fail where its server is away.
 _told: ContextVar[list[Summary] | None] = ContextVar("told", default=None)
 
 
-def run_scan(parameters: ScanParameters) -> Summary:
-    """Scan an archive; what the command ``clipomaly scan`` does.
+def run_flow(parameters: ScanParameters) -> Summary:
+    """Run the flow on the configured Prefect server, or else on one of this run.
 
     Raises:
         UserError: the scan could not begin; the message says why and what to do.
     """
-    if parameters.runner is Runner.INLINE:
-        set_up_logging(parameters.log_level, parameters.log_format)
-        _, summary, _ = _scan_night(parameters, partial(_one_by_one, parameters))
-        return summary
     parameters = keep_private(parameters)
     told: list[Summary] = []
     token = _told.set(told)
@@ -86,7 +69,7 @@ def nightly_scan(parameters: ScanParameters) -> State:
         parameters = parameters.model_copy(update={"runner": Runner.THREADS})
     try:
         with one_at_a_time(parameters), ProgressArtifact(f"Scan of {parameters.archive}") as artifact:
-            night, summary, told = _scan_night(parameters, partial(_fanned_out, parameters, artifact))
+            night, summary, told = scan_night(parameters, partial(_fanned_out, parameters, artifact))
             if not night.shards:
                 artifact.update(100.0)
     except Busy as busy:
@@ -120,54 +103,6 @@ def _final_state(parameters: ScanParameters, summary: Summary) -> State:
             return State(type=kind, name="Partial", message=message)
         case Verdict.FAILED:
             return Failed(message=message)
-
-
-def _scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summary, Told]:
-    """A whole night, with any runner. Raises UserError if it could not begin."""
-    try:
-        night = prepare(parameters)
-        summary = summary_of(night)
-        metrics = MetricsFile(parameters.metrics, parameters.tables)
-        watch = current_reporter()
-
-        def start() -> ScanRecord:
-            scan_record = begin(parameters, night)
-            summary.run = scan_record.run
-            watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
-            return scan_record
-
-        def done(shard: Shard, outcome: ShardResult | BaseException) -> None:
-            if isinstance(outcome, ShardResult):
-                summary.add(outcome)
-            else:
-                summary.lose(shard, outcome)
-            watch.shard()
-            metrics.update(summary)
-
-        if not night.shards:
-            start()
-        else:
-            try:
-                scan(night, start, done)
-            except EngineGone as error:
-                summary.steps.append(Step("engine", False, str(error), 0.0))
-    except Exception as error:
-        send_failure(parameters, one_line(error))
-        raise
-    return night, summary, close_night(parameters, night, summary, metrics)
-
-
-def _one_by_one(parameters: ScanParameters, night: Night, start: Begin, done: Done) -> None:
-    """Scan the shards in this process."""
-    model, tables = get_model(night.settings), Tables.at(parameters.tables)
-    record = start()
-    frames = current_reporter().frames
-    for shard in night.shards:
-        try:
-            outcome: ShardResult | Exception = scan_shard(shard, record, tables, model, frames)
-        except Exception as error:  # the error of one shard does not end the night
-            outcome = error
-        done(shard, outcome)
 
 
 def _fanned_out(

@@ -1,8 +1,13 @@
-"""The review queue, on SQLite or PostgreSQL, and its web page."""
+"""The review queue, on SQLite or PostgreSQL, and its web page. ``Queue`` is imported when it is first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from review.errors import BadInputError, ConflictError, ReviewError, UnavailableError, UnknownItemError
-from review.filters import Filters
-from review.queue import Enqueued, Queue
+
+if TYPE_CHECKING:
+    from review.filters import Filters
+    from review.queue import Enqueued, Queue
 
 __all__ = [
     "BadInputError",
@@ -14,3 +19,11 @@ __all__ = [
     "UnavailableError",
     "UnknownItemError",
 ]
+
+_HOMES = {"Enqueued": "review.queue", "Filters": "review.filters", "Queue": "review.queue"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

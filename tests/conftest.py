@@ -110,8 +110,8 @@ def drawn_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def scanned(drawn_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of the drawn archive, scanned inline with the built-in model."""
-    from flows.nightly_scan import run_scan
     from flows.parameters import ScanParameters
+    from flows.scan import run_scan
 
     tables = tmp_path_factory.mktemp("scan") / "tables"
     # Shards of one clip each, so that there is something to hand out and something to kill.

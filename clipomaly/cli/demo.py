@@ -34,9 +34,9 @@ def demo(
     from clipomaly.cli.rendering.models import say_nano
     from clipomaly.cli.rendering.query import print_answer
     from clipomaly.cli.rendering.scan import print_summary
-    from flows.nightly_scan import run_scan
     from flows.parameters import ScanParameters
     from flows.progress import TerminalProgress
+    from flows.scan import run_scan
     from tasks.reporting.finds import write_finds
     from tasks.tables import Tables as Opened
     from tasks.tables.query import run_query

@@ -91,9 +91,8 @@ def scan(
     from clipomaly.cli.rendering.scan import print_profile, print_summary
     from clipomaly.cli.settings import scan_parameters
     from flows.night import Verdict
-    from flows.nightly_scan import run_scan
     from flows.progress import TerminalProgress
-    from flows.server import something_is_unsent
+    from flows.scan import run_scan
 
     given = {
         "preset": preset,
@@ -132,8 +131,15 @@ def scan(
     if profile:
         print_profile(summary)
     code = 0 if summary.verdict(strict=parameters.strict) is Verdict.DONE else 1
+    if parameters.runner is not Runner.INLINE:
+        _end_if_something_is_unsent(code)
+    raise typer.Exit(code)
+
+
+def _end_if_something_is_unsent(code: int) -> None:
+    from flows.server import something_is_unsent
+
     if something_is_unsent():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-    raise typer.Exit(code)

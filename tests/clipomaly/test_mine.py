@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
+from flows.scan import run_scan
 from review import Queue
 from schemas.review import State
 from tasks.mining.candidates import read_candidates

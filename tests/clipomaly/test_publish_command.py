@@ -6,8 +6,8 @@ from pathlib import Path
 import deltalake
 import pytest
 
-from flows.nightly_scan import run_scan
 from flows.parameters import ScanParameters
+from flows.scan import run_scan
 from schemas.records import ScanRecord
 from tasks.scanning.scan_record import make_scan_record
 from tests.clipomaly.documents import ROOT, blocks

@@ -26,8 +26,8 @@ def test_what_cannot_be_reported_is_one_line(clipomaly, scanned, tmp_path):
 def test_the_flow_leaves_the_report_and_links_to_it(drawn_archive, scanned, tmp_path, prefect_home):
     from prefect.client.orchestration import get_client
 
-    from flows.nightly_scan import run_scan
     from flows.parameters import Runner, ScanParameters
+    from flows.scan import run_scan
     from flows.server import prefect_server
 
     parameters = ScanParameters(

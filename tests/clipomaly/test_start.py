@@ -65,3 +65,9 @@ def test_review_stats_load_the_queue_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["vocabulary", "dataset", "review", "config", "scan"])
 def test_help_of_a_verb_loads_nothing_heavy(verb: str) -> None:
     assert loaded_by(verb, "--help") == []
+
+
+def test_a_scan_in_this_process_loads_no_prefect() -> None:
+    code = "import sys, flows.scan; print('prefect' in sys.modules, 'review.queue' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False"]

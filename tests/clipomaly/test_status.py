@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from flows import nightly_scan
+from flows import scan as flows_scan
 from tasks.scanning.plan_record import read_left
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
@@ -20,7 +20,7 @@ def test_what_is_left_and_why(clipomaly, drawn_archive, tmp_path, monkeypatch):
             raise RuntimeError("a card that fell off\nits bus")
         return scan_shard(shard, *arguments, **options)
 
-    monkeypatch.setattr(nightly_scan, "scan_shard", scan)
+    monkeypatch.setattr(flows_scan, "scan_shard", scan)
     tables = tmp_path / "tables"
     command = ("scan", drawn_archive, "--out", tables, "--fps", 0.5, "--shard-minutes", 0.04)
     assert clipomaly(*command).code == 1

@@ -38,8 +38,8 @@ def many_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def many_scanned(many_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of these clips when nothing goes wrong."""
-    from flows.nightly_scan import run_scan
     from flows.parameters import ScanParameters
+    from flows.scan import run_scan
 
     tables = tmp_path_factory.mktemp("many-scanned") / "tables"
     parameters = ScanParameters(
