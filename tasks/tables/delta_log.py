@@ -34,8 +34,7 @@ _SETTINGS = {
     "delta.logRetentionDuration": "interval 30 days",
     "delta.deletedFileRetentionDuration": "interval 30 days",
 }
-# What is to change was computed without a version that another program writes meanwhile: that must be an error.
-_COMMIT = CommitProperties(custom_metadata={_OURS: "publish"}, max_commit_retries=0)
+_ROWS = "clipomaly.rows"  # a key there: which rows the version shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +102,40 @@ class DeltaLog:
         known = (actions[name].to_pylist() for name in columns)
         return {path: LoggedFile(*told) for path, *told in zip(*known, strict=True)}
 
-    def change(self, schema: pa.Schema, new: Sequence[NewFile], gone: Iterable[str]) -> bool:
+    def change(self, schema: pa.Schema, new: Sequence[NewFile], gone: Iterable[str], rows_digest: str = "") -> bool:
         """Commit at once which files come and which go; a path that is there is replaced by a new file with this path.
-        False when another program wrote a version meanwhile: nothing changed then."""
+        False when another program wrote a version meanwhile: nothing changed then.
+
+        ``rows_digest`` says which rows the files hold. If the version before held the same, the change is marked as
+        one of files and not of data, so that programs which follow the table do not read the rows again.
+        """
         there = self.files()
+        changes_data = not rows_digest or self._rows_digest() != rows_digest
         now = milliseconds(datetime.now(UTC))
         removed = [
-            RemoveAction(path, True, now, there[path].size, _partition(there[path].scan_id, there[path].day))
+            RemoveAction(path, changes_data, now, there[path].size, _partition(there[path].scan_id, there[path].day))
             for path in gone
         ]
         try:
             self._add_columns(schema)
             self._log.create_write_transaction(
-                [*map(_add, new), *removed],
+                [*(_add(file, changes_data) for file in new), *removed],
                 "append",
                 Schema.from_arrow(schema),
                 list(PARTITIONS),
-                commit_properties=_COMMIT,
+                commit_properties=_commit(rows_digest),
             )
         except CommitFailedError:
             return False
         except (DeltaError, OSError) as error:
             raise _cannot_write(self._place, error) from error
         return True
+
+    def _rows_digest(self) -> str:
+        """Which rows the newest version shows; empty if another program wrote it, or an older Clipomaly."""
+        for version, told, _ in _versions(self._place):
+            return str(told.get(_ROWS, "")) if version == self.version else ""
+        return ""
 
     def _add_columns(self, schema: pa.Schema) -> None:
         """Columns of newer schema versions, in a version of its own."""
@@ -137,20 +147,20 @@ class DeltaLog:
                 f"type. {_anew(self._place)}"
             )
         if missing := [field for field in wanted if field.name not in there]:
-            self._log.alter.add_columns(missing, commit_properties=_COMMIT)
+            self._log.alter.add_columns(missing, commit_properties=_commit(self._rows_digest()))
 
 
-def create_log(table: Location, schema: pa.Schema, new: Sequence[NewFile]) -> bool:
+def create_log(table: Location, schema: pa.Schema, new: Sequence[NewFile], rows_digest: str = "") -> bool:
     """Begin a log with these files; False when another program began it first."""
     try:
         create_table_with_add_actions(
             _uri(table),
             Schema.from_arrow(schema),
-            [_add(file) for file in new],
+            [_add(file, True) for file in new],
             partition_by=list(PARTITIONS),
             configuration=_SETTINGS,
             storage_options=_options(table),
-            commit_properties=_COMMIT,
+            commit_properties=_commit(rows_digest),
         )
     except (DeltaError, OSError) as error:
         if is_published(table):
@@ -207,9 +217,14 @@ def _cannot_write(table: Location, error: Exception) -> UserError:
     return UserError(f"Cannot write {table.child(FOLDER).url}: {reason(error)}. Check that it may be written.")
 
 
-def _add(file: NewFile) -> AddAction:
-    partition = _partition(file.scan_id, file.day)
-    return AddAction(file.path, file.size, partition, milliseconds(file.recorded), True, statistics(file.footer))
+def _commit(rows_digest: str) -> CommitProperties:
+    # What is to change was computed without a version that another program writes meanwhile: that must be an error.
+    return CommitProperties(custom_metadata={_OURS: "publish", _ROWS: rows_digest}, max_commit_retries=0)
+
+
+def _add(file: NewFile, changes_data: bool) -> AddAction:
+    partition, recorded = _partition(file.scan_id, file.day), milliseconds(file.recorded)
+    return AddAction(file.path, file.size, partition, recorded, changes_data, statistics(file.footer))
 
 
 def _partition(scan_id: str | None, day: date | None) -> dict[str, str | None]:

@@ -156,8 +156,8 @@ def _publish_table(root: Location, published: Published, grace: timedelta) -> Ta
             return TablePublished(published, log.version, 0, 0, cleaned, ())
         with ThreadPoolExecutor(_THREADS) as pool:
             new = list(pool.map(partial(_make, root, place, selection), work.coming))
-        schema = _delta_schema(selection)
-        if log.change(schema, new, work.gone) if log else create_log(place, schema, new):
+        schema, rows = _delta_schema(selection), selection.rows_digest()
+        if log.change(schema, new, work.gone, rows) if log else create_log(place, schema, new, rows):
             log = DeltaLog(place)
             cleaned = _clean(place, log, _own_files(published, place), grace)
             return TablePublished(published, log.version, len(new), len(work.gone), cleaned, others)

@@ -1,5 +1,6 @@
 """Which files hold the committed rows of a table, and which rows in them do not count."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,7 @@ class Selection:
     """The files that hold the committed rows of a table, and the rows in them that do not count.
 
     ``embedding_dimension`` is that of the rows, or of the newest generation where there are none. ``schema_versions``
-    has that of the code which scanned each generation.
+    has that of the code which scanned each generation. ``shards`` are those whose rows count, at least in part.
     """
 
     table: Table
@@ -31,11 +32,22 @@ class Selection:
     left_out: tuple[LeftOut, ...]
     embedding_dimension: int
     schema_versions: Mapping[str, int]
+    shards: Sequence["LiveShard"]
 
     @property
     def is_of_one_schema(self) -> bool:
         """Whether all files have all columns."""
         return all(self.version_of(item) == SCHEMA_VERSION for item in self.files)
+
+    def rows_digest(self) -> str:
+        """A short hash of which rows are selected, whichever files they lie in: a compaction does not change it."""
+        told = hashlib.sha256()
+        for shard in self.shards:
+            commit = shard.commit
+            told.update(
+                repr((commit.scan_id, commit.shard_id, str(commit.committed), sorted(shard.superseded))).encode()
+            )
+        return told.hexdigest()[:20]
 
     def version_of(self, item: SelectedFile) -> int:
         """The schema version of a file."""
@@ -101,18 +113,19 @@ def choose(committed: Committed, table: Table, *, newest: bool) -> Selection:
         left_out=(*_merged_but_not_live(shards, committed.compactions), *_superseded(shards)),
         embedding_dimension=next(iter(lengths), list(scans.values())[-1].embedding_dimension),
         schema_versions={scan.scan_id: scan.schema_version for scan in scans.values()},
+        shards=shards,
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _LiveShard:
+class LiveShard:
     """A committed shard of which at least one source is the newest, and the URIs of those that are not."""
 
     commit: CommitRecord
     superseded: frozenset[str]
 
 
-def _live_shards(commits: Sequence[CommitRecord], moved: Mapping[str, str]) -> list[_LiveShard]:
+def _live_shards(commits: Sequence[CommitRecord], moved: Mapping[str, str]) -> list[LiveShard]:
     newest: dict[str, tuple[bool, int, datetime, str, str]] = {}
     for commit in commits:
         for source in _kept(commit):
@@ -127,16 +140,16 @@ def _live_shards(commits: Sequence[CommitRecord], moved: Mapping[str, str]) -> l
         kept = {source.uri for source in _kept(commit) if newest[source.uri][3:] == this} - left_behind
         superseded = frozenset(source.uri for source in commit.sources).difference(kept)
         if kept:
-            live.append(_LiveShard(commit, superseded))
+            live.append(LiveShard(commit, superseded))
     return live
 
 
-def _all_shards(commits: Iterable[CommitRecord]) -> list[_LiveShard]:
+def _all_shards(commits: Iterable[CommitRecord]) -> list[LiveShard]:
     """Every shard with a source that is not forgotten, as if it were live."""
     live = []
     for commit in sorted(commits, key=lambda c: (c.scan_id, c.shard_id)):
         if kept := {source.uri for source in _kept(commit)}:
-            live.append(_LiveShard(commit, frozenset(source.uri for source in commit.sources) - kept))
+            live.append(LiveShard(commit, frozenset(source.uri for source in commit.sources) - kept))
     return live
 
 
@@ -144,12 +157,12 @@ def _kept(commit: CommitRecord) -> Iterator[SourceOutcome]:
     return (source for source in commit.sources if source.outcome is not Outcome.FORGOTTEN)
 
 
-def _embedding_lengths(shards: Iterable[_LiveShard], scans: Mapping[str, ScanRecord]) -> dict[int, str]:
+def _embedding_lengths(shards: Iterable[LiveShard], scans: Mapping[str, ScanRecord]) -> dict[int, str]:
     """Each embedding length among the live shards, with a generation that has it."""
     return {scans[shard.commit.scan_id].embedding_dimension: shard.commit.scan_id for shard in shards}
 
 
-def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: Compactions) -> Iterator[LeftOut]:
+def _merged_but_not_live(shards: Sequence[LiveShard], compactions: Compactions) -> Iterator[LeftOut]:
     """Shards in merged files that are superseded as a whole, or were committed after the commits were read."""
     for scan_id in sorted({scan for scan, _ in compactions}):
         live = {shard.commit.shard_id for shard in shards if shard.commit.scan_id == scan_id}
@@ -159,7 +172,7 @@ def _merged_but_not_live(shards: Sequence[_LiveShard], compactions: Compactions)
             yield LeftOut(scan_id, frozenset(dead), frozenset().union(*dead.values()))
 
 
-def _superseded(shards: Sequence[_LiveShard]) -> Iterator[LeftOut]:
+def _superseded(shards: Sequence[LiveShard]) -> Iterator[LeftOut]:
     """Superseded sources of shards in which other sources are still live."""
     affected = [shard for shard in shards if shard.superseded]
     for scan_id in sorted({shard.commit.scan_id for shard in affected}):

@@ -42,7 +42,7 @@ def test_publish_status_and_the_examples(
     monkeypatch.chdir(tmp_path)
     page = ROOT / "docs" / "howto" / "published.md"
     examples = [block for block in blocks("python", pages=[page]) if "Spark" not in str(block.not_run)]
-    assert len(examples) == 2
+    assert len(examples) == 3
     for block in examples:
         exec(compile(block.text, str(block), "exec"), {})
 

@@ -295,3 +295,28 @@ def test_credentials_of_the_fsspec_configuration(s3: str, record: ScanRecord, mo
 
 def schema_of(tables: str | Path, table: str) -> pa.Schema:
     return pa.schema(delta(tables, table).schema().to_arrow())
+
+
+def test_a_compaction_changes_files_and_no_data(tmp_path: Path, record: ScanRecord, newer: ScanRecord) -> None:
+    """Programs that follow a table need not read its rows again; a night that came meanwhile they must read."""
+
+    def changes_data(table: str) -> set[bool]:
+        place = tmp_path / table / "_delta_log" / f"{delta(tmp_path, table).version():020}.json"
+        actions = [json.loads(line) for line in place.read_text("utf-8").splitlines()]
+        return {action[kind]["dataChange"] for action in actions for kind in ("add", "remove") if kind in action}
+
+    for number, name in enumerate("abc"):
+        commit(str(tmp_path), record, [source(name)], minute=number)
+    commit(str(tmp_path), newer, [source("a")], minute=3)
+    publish(tmp_path)
+    list(Tables.at(tmp_path).compact(timedelta()))
+    assert publish(tmp_path)["instances_latest"].added
+    assert [changes_data(table) for table in (*OF_ALL, *LATEST)] == [{False}] * 4
+    check(tmp_path)
+    commit(str(tmp_path), record, [source("d")], minute=4)
+    list(Tables.at(tmp_path).compact(timedelta()))
+    publish(tmp_path)
+    assert [changes_data(table) for table in (*OF_ALL, *LATEST)] == [{True}] * 4
+    commit(str(tmp_path), newer, [source("b")], minute=5)
+    publish(tmp_path)
+    assert changes_data("instances_latest") == {True}
