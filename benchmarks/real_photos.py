@@ -5,7 +5,7 @@
 Photos at an odd position in sorted order (the first is 1) are those to choose options on, the others those to report
 on; ``--all-report`` reports on all photos of another set. Clips are scanned at one frame a second. Figures go to
 ``build/benchmarks/real_photos.json``, and ``--sheet FOLDER`` draws every photo with its truth and what was found, those
-to choose on and those to report on apart.
+to choose on and those to report on apart, and every find in a clip.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,8 @@ from tasks.evaluation.formats import EvaluationFrame
 from tasks.evaluation.lexicon import AcceptedNames, read_accepted_names
 from tasks.evaluation.open_world import OpenWorld
 from tasks.footage.archive import list_sources
-from tasks.footage.frames import Rgb, read_image
+from tasks.footage.frames import Rgb, read_frame, read_image
+from tasks.masks import decode_mask
 from tasks.model import describe_model, get_model
 from tasks.model_settings import DEFAULT_MODEL, ModelSettings
 from tasks.scanning.plan import plan
@@ -121,8 +123,11 @@ def judge_photos(
     ), tiles
 
 
-def judge_clips(folder: Path, record: ScanRecord, model: Clipomaly) -> dict[str, ClipFigures]:
-    """The figures of each clip below a folder, by its file name, from a scan of all of them."""
+def judge_clips(
+    folder: Path, record: ScanRecord, model: Clipomaly
+) -> tuple[dict[str, ClipFigures], list[tuple[Rgb, str]]]:
+    """The figures of each clip below a folder, by its file name, from a scan of all of them; and a tile for each
+    find."""
     with tempfile.TemporaryDirectory() as tables:
         opened = Tables.at(tables)
         opened.begin(record)
@@ -135,7 +140,15 @@ def judge_clips(folder: Path, record: ScanRecord, model: Clipomaly) -> dict[str,
         names = sorted(str(row["name"]) for row in instances if row["source_uri"] == uri)
         unknown = float(np.mean([row["anomaly_fraction"] for row in own]))
         figures[uri.rsplit("/", 1)[-1]] = ClipFigures(len(own), len(names) / len(own), unknown, tuple(names))
-    return figures
+    instances.sort(key=lambda row: (row["source_uri"], row["frame_index"]))
+    return figures, [_clip_tile(row) for row in instances]
+
+
+def _clip_tile(row: dict[str, Any]) -> tuple[Rgb, str]:
+    image = read_frame(row["source_uri"], row["frame_index"])
+    mask = decode_mask(row["mask_rle"], *image.shape[:2])
+    place = f"{row['source_uri'].rsplit('/', 1)[-1]}, frame {row['frame_index']}"
+    return outline(image, mask, row["name"], row["anomaly_score"]), place
 
 
 def _union(result: FrameResult, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
@@ -174,6 +187,12 @@ def _show(title: str, figures: PhotoFigures | ClipFigures) -> None:
         print(f"  found {found:.0%} of objects, {large / max(figures.large_objects, 1):.0%} of large ones", flush=True)
 
 
+def _write_sheet(folder: Path, name: str, tiles: list[tuple[Rgb, str]], columns: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = contact_sheet(tiles, columns=columns, width=1920 // columns)
+    cv2.imwrite(str(folder / f"{name}.jpg"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -206,13 +225,14 @@ def main() -> None:
             _show(f"{len(frames)} photos to {half} on", figures)
             told[f"photos_{half}"] = asdict(figures)
             if arguments.sheet:
-                arguments.sheet.mkdir(parents=True, exist_ok=True)
-                picture = contact_sheet(tiles, columns=6, width=320)
-                cv2.imwrite(str(arguments.sheet / f"{half}.jpg"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+                _write_sheet(arguments.sheet, half, tiles, columns=6)
     for folder in arguments.clips:
-        for clip, found in judge_clips(folder, record, model).items():
+        clips, tiles = judge_clips(folder, record, model)
+        for clip, found in clips.items():
             _show(clip, found)
             told[clip] = asdict(found)
+        if arguments.sheet and tiles:
+            _write_sheet(arguments.sheet, folder.name, tiles, columns=3)
     print(f"\n{write_results('real_photos', told)}")
 
 
