@@ -44,6 +44,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.planning $(if $(QUICK),--quick)
 	$(BIN)/python -m benchmarks.fan_out $(if $(QUICK),--quick)
 	$(BIN)/python -m benchmarks.query build/query $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
+	$(BIN)/python -m benchmarks.query_year build/query_year $(if $(QUICK),--days 30)
 
 # The packages of an environment, with versions and licences, in CycloneDX.
 ENVIRONMENT ?= $(BIN)/python
