@@ -26,6 +26,7 @@ class ScanOptions(TypedDict, total=False):
     vocabulary: PathLike | None
     fps: float
     keyframes: bool
+    decoder: str
     shard_minutes: float
     runner: str
     workers: int | None

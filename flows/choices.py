@@ -10,6 +10,13 @@ class Partial(StrEnum):
     COMPLETED = "completed"
 
 
+class Decoder(StrEnum):
+    """What decodes videos: our own decoder, or torchcodec on an accelerator."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 class LogLevel(StrEnum):
     """The lowest level of log lines that go to stderr."""
 

@@ -6,11 +6,13 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from flows.parameters import ScanParameters
+from flows.choices import Decoder
+from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
 from flows.steps import Step, one_line
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
 from schemas.safe_text import masked
+from tasks.footage.accelerated import check_device
 from tasks.footage.archive import Listing, find_sources
 from tasks.footage.sources import Sources
 from tasks.model import describe_model
@@ -152,6 +154,9 @@ def prepare(parameters: ScanParameters) -> Night:
         UserError: archive, tables, model or vocabulary that cannot be used.
     """
     remove_stale()
+    decoder = _torchcodec_device(parameters)
+    if decoder and parameters.runner in (Runner.INLINE, Runner.THREADS, Runner.PROCESSES):
+        check_device(decoder)  # on other machines: each worker checks for itself
     listing = find_sources(parameters.archive, parameters.prefixes, parameters.inventory)
     watch = current_reporter()
     choice = choose_reference(
@@ -164,10 +169,19 @@ def prepare(parameters: ScanParameters) -> Night:
         progress=watch.frames,
     )
     settings = replace(parameters.model_settings(), reference=choice.url)
-    scan = make_scan_record(describe_model(settings), fps=parameters.fps, keyframes=parameters.keyframes)
+    scan = make_scan_record(
+        describe_model(settings),
+        fps=parameters.fps,
+        keyframes=parameters.keyframes,
+        decoder=decoder,
+    )
     done = Tables.at(parameters.tables).done(scan.scan_id)
     shards = plan(with_footage(Sources.of(listing.sources), done), done, parameters.shard_minutes)
     return Night(scan, listing, shards, settings, choice.told)
+
+
+def _torchcodec_device(parameters: ScanParameters) -> str | None:
+    return None if parameters.decoder is Decoder.CPU else parameters.decoder.value
 
 
 def begin(parameters: ScanParameters, night: Night) -> ScanRecord:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from flows.choices import LogFormat, LogLevel, Partial
+from flows.choices import Decoder, LogFormat, LogLevel, Partial
 from flows.runner_kind import Runner as Runner
 from tasks.errors import UsageError
 from tasks.method_options import present_options, preset
@@ -33,6 +33,9 @@ class ScanParameters(BaseModel):
     vocabulary: str | None = Field(None, description="Vocabulary file or URL; the built-in one if empty.")
     fps: float = Field(1.0, gt=0, le=240, description="Frames to scan a second of video.")
     keyframes: bool = Field(False, description="Take key frames of video only: several times as fast; needs PyAV.")
+    decoder: Decoder = Field(
+        Decoder.CPU, description="What decodes videos: cpu, or cuda for the accelerator's decoder by torchcodec."
+    )
     shard_minutes: float = Field(5.0, gt=0, description="Minutes of footage in one shard.")
     runner: Runner = Field(Runner.INLINE, description="Who runs the shards.")
     workers: int | None = Field(None, gt=0, description="Threads or processes at a time.")

@@ -186,7 +186,8 @@ class ScanRecord:
     """One generation of rows: everything that can change a row, and the ``scan_id`` hashed from it.
 
     ``options`` are the method's options by name. ``vocabulary_sha256`` covers every known class, candidate name and
-    synonym. ``keyframes`` says that only key frames were sampled. The hash includes the id of ``reference``. It does
+    synonym. ``keyframes`` says that only key frames were sampled. ``decoder`` is the device on which torchcodec
+    decoded the videos, None for our own decoder. The hash includes the id of ``reference``. It does
     not include ``created``, ``code_version`` and ``code_commit`` (None if the code is not a checkout). ``run`` is the
     number of a run: in the tables, of the first run with this record; in a worker, of the run that it works for; 0 in
     old records.
@@ -208,6 +209,7 @@ class ScanRecord:
     code_commit: str | None = None
     run: int = 0
     reference: ReferenceNote | None = None
+    decoder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import typer
 
 from clipomaly.cli import arguments as arg
 from clipomaly.cli.arguments import one_of
-from flows.choices import Partial
+from flows.choices import Decoder, Partial
 from flows.runner_kind import Runner
 
 
@@ -32,6 +32,10 @@ def scan(
     fps: arg.Fps = None,
     keyframes: Annotated[
         bool | None, typer.Option("--keyframes", help="Take key frames of video only: several times as fast.")
+    ] = None,
+    decoder: Annotated[
+        Decoder | None,
+        typer.Option(metavar="DECODER", help=f"What decodes videos: {one_of(Decoder)} (default cpu)."),
     ] = None,
     shard_minutes: Annotated[float | None, typer.Option(help="Minutes of footage in a shard (default 5).")] = None,
     runner: Annotated[
@@ -103,6 +107,7 @@ def scan(
         "vocabulary": vocabulary,
         "fps": fps,
         "keyframes": keyframes,
+        "decoder": decoder,
         "shard_minutes": shard_minutes,
         "runner": runner,
         "workers": workers,

@@ -121,11 +121,12 @@ class RemoteVideo:
             (start, min(start + _AHEAD, behind)) for first, behind in merged for start in range(first, behind, _AHEAD)
         ]
 
-    def copy(self) -> None:
-        """Fetch all of it, once."""
+    def copy(self) -> str:
+        """Fetch all of it, once: the path of the copy."""
         if self._copy is None:
             copy_to(self._place, self._copy_path)
             self._copy = os.open(self._copy_path, os.O_RDONLY)
+        return self._copy_path
 
     def read(self, at: int, count: int) -> bytes:
         """Some of the bytes from a place on, at most ``count``; none at the end."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.errors import SourceError
+from tasks.footage.accelerated import decode
 from tasks.footage.images import BadImage, Rgb
 from tasks.footage.video_container import Video
 from tasks.footage.video_decoder import counted_key_frames, decode_frames
@@ -76,11 +77,11 @@ def video_frames(video: Video, indices: Sequence[int]) -> Iterator[Rgb | BadImag
 
 def _sampled(video: Video, track: VideoTrack, fps: float, keyframes: bool) -> Iterator[tuple[int, Rgb | None]]:
     if not keyframes:
-        return decode_frames(video, track, track.shown_at(fps).tolist())
+        return decode(video, track, track.shown_at(fps).tolist())
     keys = counted_key_frames(video, track) if track.counted else track.key_frames
     if not len(keys):
         raise SourceError("the video has no key frames")
-    return decode_frames(video, track, track.shown_at(fps, keys).tolist())
+    return decode(video, track, track.shown_at(fps, keys).tolist())
 
 
 def _first_numbers(tracks: Sequence[VideoTrack]) -> list[int]:

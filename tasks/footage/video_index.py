@@ -54,7 +54,7 @@ class VideoTrack:
     number of each frame its place in ``packets``; it is empty where frames are counted. ``seconds`` has the time of
     each frame from the first, ``start`` that of the first from the earliest of all tracks. ``length`` is how long it
     is in seconds, with what is missing at its end; ``whole`` says that nothing is. ``rate`` is the mean of frames a
-    second. ``error`` says why it cannot be decoded.
+    second. ``tick`` is the unit of the packets' times, in seconds. ``error`` says why it cannot be decoded.
     """
 
     stream: int
@@ -67,6 +67,7 @@ class VideoTrack:
     start: float = 0.0
     camera: str | None = None
     error: str | None = None
+    tick: float = 1.0
 
     def __len__(self) -> int:
         return len(self.seconds)

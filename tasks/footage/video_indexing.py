@@ -184,7 +184,7 @@ def _track(video: Video, gathered: _Gathered, promised: float) -> VideoTrack:
     else:
         whole = missing <= 2 * float(np.diff(seconds).max(initial=1 / rate))
     error = None if gathered.codec else UNKNOWN_CODEC
-    return VideoTrack(gathered.stream, table, order, seconds, end + missing, whole, rate, error=error)
+    return VideoTrack(gathered.stream, table, order, seconds, end + missing, whole, rate, error=error, tick=base)
 
 
 def _reached(table: PacketTable, base: float, shown: float) -> float:

@@ -15,10 +15,13 @@ from tasks.model import ModelDescription
 _DIGITS = 12
 
 
-def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = False) -> ScanRecord:
+def make_scan_record(
+    model: ModelDescription, *, fps: float, keyframes: bool = False, decoder: str | None = None
+) -> ScanRecord:
     """Describe a scan. ``scan_id`` is the letter s and 12 hex digits of the SHA-256 over canonical JSON of the model's
     description, ``fps`` and the schema version: everything that can change a row. Code version and time are
-    told, not hashed. ``keyframes`` is hashed where it is set: without it the id is that of earlier versions.
+    told, not hashed. ``keyframes`` and ``decoder`` are hashed where they are set: without them the id is that of
+    earlier versions. Another decoder converts colours a little differently, which may change a row at a threshold.
 
     Raises UserError when ``fps`` (frames a second to sample) is not a positive number, or PyAV is missing for
     ``keyframes``.
@@ -38,6 +41,8 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
         hashed["reference"] = reference.reference_id
     if keyframes:
         hashed["keyframes"] = True
+    if decoder:
+        hashed["decoder"] = decoder
     canonical = json.dumps(hashed, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return ScanRecord(
         # Without the letter, engines read one in 150 as a number, as in ``scan=1977811083e4``.
@@ -56,4 +61,5 @@ def make_scan_record(model: ModelDescription, *, fps: float, keyframes: bool = F
         keyframes=keyframes,
         code_commit=commit(),
         reference=reference,
+        decoder=decoder,
     )

@@ -27,6 +27,7 @@ from schemas.records import (
     Stages,
 )
 from tasks.errors import DeniedError, SourceError, UserError
+from tasks.footage.accelerated import check_device, decoding_on
 from tasks.footage.fetched import Fetched, count_fetched
 from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
@@ -70,6 +71,8 @@ def scan_shard(
     """
     if tables.is_committed(record.scan_id, shard.shard_id):
         return _already_committed(tables, record.scan_id, shard.shard_id)
+    if record.decoder:
+        check_device(record.decoder)
     rows = ShardRows(record.scan_id, record.embedding_dimension, float(record.options.get("margin") or 0))
     tallies = [_Tally(source) for source in shard.sources]
     inference = Inference(model, model.batch_size)
@@ -260,7 +263,7 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
     for tally in tallies:
         started = time.perf_counter()
         try:
-            with count_fetched() as tally.fetched:
+            with count_fetched() as tally.fetched, decoding_on(record.decoder) as decoding:
                 source = open_source(tally.source)
                 tally.footage_seconds = source.footage_seconds
                 tally.fingerprint = fingerprint(source.uri, source.size)
@@ -274,6 +277,8 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
                     busy.seconds += time.perf_counter() - started
                     yield _Read(tally, frame, position)
                     started = time.perf_counter()
+                if decoding:
+                    tally.notes += decoding.notes
                 if track and not placed:
                     tally.notes.append(f"no frame has a position: {track.told_times}")
         except SourceError as error:

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from tests.tasks.samples import write_video
+
 COMMANDS = ["scan", "status", "query", "compact", "segment", "evaluate", "finetune", "vocabulary", "models", "demo"]
 
 
@@ -120,6 +122,14 @@ def test_broken_sources_are_named_and_cost_nothing_else(clipomaly, drawn_archive
     assert status.code == 0
     assert re.search(r"3 failed", status.out)
     assert "zero.mp4" in status.out
+
+
+def test_a_decoder_that_is_not_there_exits_2(clipomaly, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    write_video(tmp_path / "archive" / "a.mp4")
+    run = clipomaly("scan", tmp_path / "archive", "--out", tmp_path / "T", "--decoder", "cuda")
+    assert run.code == 2 and "--decoder cuda" in one_line(run.err)
+    assert not (tmp_path / "T").exists()
 
 
 def test_when_nothing_can_be_scanned_the_exit_status_is_1(clipomaly, tmp_path):

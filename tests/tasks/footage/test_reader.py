@@ -243,17 +243,22 @@ MATRICES = {
 }
 
 
-@pytest.mark.parametrize("kind", MATRICES)
-def test_display_matrices(tmp_path: Path, kind: str) -> None:
-    video = write_numbered(tmp_path / "a.mp4", "libx264", CLOSED)
-    flat = read_frame(str(video), 13)
-    (a, b, c, d), expected = MATRICES[kind]
+def turn(video: Path, kind: str) -> None:
+    """Write a display matrix into an MP4."""
+    a, b, c, d = MATRICES[kind][0]
     data = bytearray(video.read_bytes())
     matrix = data.index(b"tkhd") + 4 + 40
     one = 1 << 16
     data[matrix : matrix + 36] = struct.pack(">9i", a * one, b * one, 0, c * one, d * one, 0, 0, 0, 1 << 30)
     video.write_bytes(data)
-    assert np.array_equal(read_frame(str(video), 13), expected(flat))
+
+
+@pytest.mark.parametrize("kind", MATRICES)
+def test_display_matrices(tmp_path: Path, kind: str) -> None:
+    video = write_numbered(tmp_path / "a.mp4", "libx264", CLOSED)
+    flat = read_frame(str(video), 13)
+    turn(video, kind)
+    assert np.array_equal(read_frame(str(video), 13), MATRICES[kind][1](flat))
     assert held(listed(video), 1.0, keyframes=True)
 
 
