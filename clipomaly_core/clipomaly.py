@@ -76,7 +76,15 @@ class Clipomaly:
         self._given_tagger = tagger
         self._device = device
         templates = load_templates(options.templates)
-        self._text = TextEncoder(tower, checkpoint.architecture, checkpoint.sha256, templates, cache_dir())
+        self._text = TextEncoder(
+            tower.text,
+            self.embedding_dimension,
+            device,
+            checkpoint.architecture,
+            checkpoint.sha256,
+            templates,
+            cache_dir(),
+        )
         self._extending = Lock()
         self._words = self._prompted(vocabulary)
         self._tagger = tagger

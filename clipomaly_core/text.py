@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clipomaly_core.slow_start import SlowStart
-from clipomaly_core.towers.protocol import Tower
+from clipomaly_core.towers.protocol import TextTower
 
 logger = logging.getLogger("clipomaly.method")
 
@@ -38,7 +38,9 @@ class TextEncoder:
 
     def __init__(
         self,
-        tower: Tower,
+        tower: TextTower,
+        dimension: int,
+        device: torch.device,
         architecture: str,
         weights_sha256: str,
         templates: Sequence[str],
@@ -46,15 +48,15 @@ class TextEncoder:
     ) -> None:
         """
         Args:
-            tower: the model.
+            tower: the text tower of the model.
+            dimension: length D of its embeddings.
+            device: where they are given.
             architecture: its name, part of the key under which embeddings are cached.
             weights_sha256: its weights, part of the key too.
             templates: sentences with one ``{}`` each, part of the key too.
             cache: folder of the cache, which has one file for each key.
         """
-        self._text = tower.text
-        self._dimension = tower.image.embedding_dimension
-        self._device = next(tower.network.parameters()).device
+        self._text, self._dimension, self._device = tower, dimension, device
         self._templates = tuple(templates)
         key = hashlib.sha256(json.dumps([architecture, weights_sha256, self._templates]).encode()).hexdigest()
         self._file = cache / "text" / f"{key[:24]}.safetensors"

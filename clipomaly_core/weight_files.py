@@ -3,12 +3,14 @@
 Nothing in a file is executed: safetensors, ``torch.load(weights_only=True)``, or the disassembled form of TorchScript.
 """
 
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -30,6 +32,7 @@ _AVERAGED = ("state_dict_ema", "model_ema", "ema_state_dict", "ema")
 _WRAPPERS = (*_AVERAGED, "state_dict", "model_state_dict", "model", "module")
 _PREFIXES = ("module.", "_orig_mod.", "ema_model.", "model.", "clip_model.", "clip.")
 _TOWERS = ("visual.", "vision_model.", "image_encoder.")
+_OF_IMAGES = re.compile(rf"({'|'.join(map(re.escape, _PREFIXES))})*(visual|vision_model|image_encoder)\.")
 _OPENAI = frozenset({"input_resolution", "context_length", "vocab_size"})
 """Numbers that OpenAI saved among the weights."""
 
@@ -56,11 +59,12 @@ def weight_file(path: Path) -> Path:
     raise UsageError(f"The folder {path} holds no weights: one of {', '.join(_FOLDER)} is looked for.")
 
 
-def read_weights(path: Path) -> WeightFile:
+def read_weights(path: Path, without_images: bool = False) -> WeightFile:
     """Read a file of weights.
 
     Args:
         path: safetensors, an open_clip or trainer checkpoint, OpenAI's TorchScript, or weights of transformers.
+        without_images: leave out the weights of the image tower; of safetensors they are not read at all.
 
     Raises:
         Exception: whatever the readers raise for a file that is none of these.
@@ -68,9 +72,19 @@ def read_weights(path: Path) -> WeightFile:
     if is_torchscript(path):
         state = read_torchscript(path)
         return WeightFile(_without(state, _OPENAI), openai=True)
-    loaded = load_file(path) if _is_safetensors(path) else torch.load(path, map_location="cpu", weights_only=True)
+    if _is_safetensors(path):
+        loaded: object = _of_safetensors(path, without_images)
+    else:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     state = _unwrapped(loaded)
     return WeightFile(_without(state, _OPENAI), openai=state.keys() >= _OPENAI)
+
+
+def _of_safetensors(path: Path, without_images: bool) -> StateDict:
+    if not without_images:
+        return load_file(path)
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if not _OF_IMAGES.match(name)}  # noqa: SIM118
 
 
 def _is_safetensors(path: Path) -> bool:

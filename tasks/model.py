@@ -20,6 +20,7 @@ from clipomaly_core.reference.files import read_reference
 from clipomaly_core.reference.fit import check_reference
 from clipomaly_core.text import TextEncoder, load_templates
 from clipomaly_core.towers.load import load_tower
+from clipomaly_core.towers.text_alone import load_text
 from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
 from schemas.records import ReferenceNote
 from tasks.method_options import Value, plain_value, present_options, say_once
@@ -111,7 +112,7 @@ def check_device(settings: ModelSettings) -> None:
 
 
 def embed_text(settings: ModelSettings, weights_sha256: str, templates: str, text: str) -> npt.NDArray[np.float32]:
-    """A text in the space of a scan's embeddings: (D,) float32 of length 1. Loads the network, no vocabulary.
+    """A text in the space of a scan's embeddings: (D,) float32 of length 1. Loads the text tower alone.
 
     An article before it gives way to those of the ``templates`` (``short`` or ``full``).
 
@@ -130,8 +131,16 @@ def embed_text(settings: ModelSettings, weights_sha256: str, templates: str, tex
             f"The tables were scanned with other weights ({weights_sha256[:8]}) than those of {settings.model} "
             f"({checkpoint.sha256[:8]}): give the same --model and --weights as for the scan."
         )
-    tower = load_tower(checkpoint, choose_device(settings.device))
-    encoder = TextEncoder(tower, checkpoint.architecture, checkpoint.sha256, load_templates(templates), cache_dir())
+    device = choose_device(settings.device)
+    encoder = TextEncoder(
+        load_text(checkpoint, device),
+        checkpoint.embedding_dimension,
+        device,
+        checkpoint.architecture,
+        checkpoint.sha256,
+        load_templates(templates),
+        cache_dir(),
+    )
     embedded: npt.NDArray[np.float32] = encoder([" ".join(words)])[0].cpu().numpy()
     return embedded
 

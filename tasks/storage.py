@@ -146,13 +146,19 @@ class _Zip(ZipFileSystem):
 
 def _options(protocol: str) -> dict[str, Any]:
     """No cache of listings, and how patient to be with S3, where the user's fsspec configuration does not say."""
-    if protocol in _SSH_AND_FTP:
-        return {}  # SSH takes every option for one of the connection, and has no cache
+    if protocol in _SSH_AND_FTP:  # SSH takes every option for one of the connection, and has no cache
+        return _known_hosts() if protocol != "ftp" and "host_key_policy" not in conf.get(protocol, {}) else {}
     if protocol not in ("s3", "s3a"):
         return {"use_listings_cache": False}
     # A copy: botocore writes into what it is given.
     told = {name: value for name, value in _S3.items() if name not in conf.get(protocol, {})}
     return deepcopy({"use_listings_cache": False, **told})
+
+
+def _known_hosts() -> dict[str, Any]:
+    from tasks.ssh_hosts import KnownHosts  # its package is an extra, and is there where fsspec opens such URLs
+
+    return {"host_key_policy": KnownHosts}
 
 
 def in_this_thread(place: Location) -> Location:

@@ -4,15 +4,21 @@ A page is any HTML whose links lead to the files. Only links to what lies direct
 leads out of the address of the archive.
 """
 
+import math
+import time
+from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from fsspec import AbstractFileSystem
 
 _THREADS = 8
+_FRESH_SECONDS = 300.0
+_MOST_REMEMBERED = 100_000
 _DEEPEST = 64  # folders in folders, for servers that show every folder in itself
 
 
@@ -25,6 +31,9 @@ def is_web(fs: AbstractFileSystem) -> bool:
 def list_web_folder(fs: AbstractFileSystem, url: str) -> list[dict[str, Any]]:
     """What lies directly in a folder, as filesystems tell it: name (the whole URL), type, size, etag, time of change.
 
+    The page of the folder is asked for each time. Of its files only those that were not asked for within the last five
+    minutes are, because each takes a request: reading a folder of images lists it several times.
+
     Raises what the filesystem raises.
     """
     folder = f"{url.rstrip('/')}/"
@@ -36,8 +45,32 @@ def list_web_folder(fs: AbstractFileSystem, url: str) -> list[dict[str, Any]]:
     if len(urlsplit(folder).path.split("/")) > _DEEPEST:
         folders = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        told = list(pool.map(lambda name: _told(fs, name), files))
+        told = list(pool.map(lambda name: _remembered(fs, name), files))
     return [*told, *({"name": name.rstrip("/"), "type": "directory", "size": 0} for name in folders)]
+
+
+# By URL: when a file was asked for, and what was told. The oldest go first.
+_asked: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
+_asking = Lock()
+
+
+def forget_web_files() -> None:
+    """Ask for every file again: a new scan wants what is there now."""
+    with _asking:
+        _asked.clear()
+
+
+def _remembered(fs: AbstractFileSystem, url: str) -> dict[str, Any]:
+    with _asking:
+        asked, told = _asked.get(url, (-math.inf, {}))
+    if time.monotonic() - asked > _FRESH_SECONDS:
+        told = _told(fs, url)
+        with _asking:
+            _asked[url] = (time.monotonic(), told)
+            _asked.move_to_end(url)
+            while len(_asked) > _MOST_REMEMBERED:
+                _asked.popitem(last=False)
+    return dict(told)
 
 
 def _told(fs: AbstractFileSystem, url: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +52,17 @@ def _logging_as_before() -> Iterator[None]:
     ours = logging.getLogger("clipomaly")
     ours.handlers, ours.propagate = [], True
     ours.setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_server_of_prefect_is_left() -> Iterator[None]:
+    """A flow that is called without a server makes Prefect start one. Prefect ends it when the process exits, but
+    workers of pytest-xdist are ended without that."""
+    yield
+    if "prefect.server.api.server" in sys.modules:
+        from prefect.server.api.server import SubprocessASGIServer
+
+        SubprocessASGIServer().stop()
 
 
 @pytest.fixture(scope="session")

@@ -59,9 +59,11 @@ def _interface(root: Path) -> type[SFTPServerInterface]:
 
 
 @contextmanager
-def sftp_server(root: Path) -> Iterator[str]:
-    """``sftp://ann@127.0.0.1:PORT`` while it runs; her password is "word"."""
+def sftp_server(root: Path, known_hosts: Path) -> Iterator[str]:
+    """``sftp://ann@127.0.0.1:PORT`` while it runs; her password is "word". Its key comes into ``known_hosts``."""
     key, listener = paramiko.RSAKey.generate(2048), socket.create_server(("127.0.0.1", 0))
+    known_hosts.parent.mkdir(parents=True, exist_ok=True)
+    known_hosts.write_text(f"[127.0.0.1]:{listener.getsockname()[1]} {key.get_name()} {key.get_base64()}\n")
     transports: list[paramiko.Transport] = []
 
     def serve() -> None:

@@ -7,7 +7,7 @@ import open_clip
 import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict, resize_pos_embed, resize_text_pos_embed
-from torch import Tensor, nn
+from torch import nn
 
 from clipomaly_core.errors import UsageError
 from clipomaly_core.hf_weights import from_transformers, is_transformers
@@ -15,8 +15,10 @@ from clipomaly_core.preprocessing import activation
 from clipomaly_core.towers.families import image_tower
 from clipomaly_core.towers.protocol import Preprocessing, Tower
 from clipomaly_core.towers.text import OpenClipText
-from clipomaly_core.weight_files import read_weights
+from clipomaly_core.weight_files import WeightFile, read_weights
 from clipomaly_core.weights import ROAD, Checkpoint, register_nano
+
+_IMAGES = "visual."  # before the names of the image tower's weights
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +57,13 @@ def load_network(checkpoint: Checkpoint, device: torch.device) -> open_clip.CLIP
     try:
         file = read_weights(checkpoint.path)
     except Exception as error:  # torch and safetensors raise a dozen kinds for a file that is not what it says
-        raise _no_weights(checkpoint, error) from error
-    quick = _quick_gelu(checkpoint, file.openai)
+        raise no_weights(checkpoint, error) from error
+    quick = quick_gelu_of(checkpoint, file.openai)
     network = build_network(checkpoint.architecture, quick)
-    state = from_transformers(file.state) if is_transformers(file.state) else file.state
     try:
-        _fill(network, state)
+        fill_network(network, file)
     except Exception as error:
-        raise _no_weights(checkpoint, error) from error
+        raise no_weights(checkpoint, error) from error
     return network.to(device).float().eval().requires_grad_(False)
 
 
@@ -101,7 +102,15 @@ def training_size(network: open_clip.CLIP) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
-def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
+def fill_network(network: nn.Module, file: WeightFile, text_alone: bool = False) -> None:
+    """Put the weights of a file into a network, or with ``text_alone`` those of the text tower.
+
+    Raises:
+        Exception: whatever open_clip and torch raise for weights of another architecture.
+    """
+    state = from_transformers(file.state) if is_transformers(file.state) else file.state
+    if text_alone:
+        state = {name: value for name, value in state.items() if not name.startswith(_IMAGES)}
     state = dict(convert_state_dict(network, state))
     if "positional_embedding" in state and not hasattr(network, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
@@ -113,6 +122,8 @@ def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
     resize_pos_embed(state, network)
     resize_text_pos_embed(state, network)
     missing, unknown = network.load_state_dict(state, strict=False)
+    if text_alone:
+        missing = [name for name in missing if not name.startswith(_IMAGES)]
     if missing or unknown:
         raise ValueError(
             f"{len(missing)} tensors are missing, such as {missing[0]}"
@@ -121,7 +132,7 @@ def _fill(network: nn.Module, state: dict[str, Tensor]) -> None:
         )
 
 
-def _quick_gelu(checkpoint: Checkpoint, openai: bool) -> bool:
+def quick_gelu_of(checkpoint: Checkpoint, openai: bool) -> bool:
     """Whether the network has OpenAI's quick GELU. The weights themselves know best."""
     said = activation(checkpoint.path)
     if said in ("gelu", "quick_gelu"):
@@ -136,7 +147,8 @@ def _quick_gelu(checkpoint: Checkpoint, openai: bool) -> bool:
     return quick
 
 
-def _no_weights(checkpoint: Checkpoint, error: Exception) -> UsageError:
+def no_weights(checkpoint: Checkpoint, error: Exception) -> UsageError:
+    """What is said of a file that does not hold the weights of its checkpoint."""
     return UsageError(
         f"{checkpoint.path} does not hold weights of {checkpoint.architecture} ({_reason(error)}); "
         "give the architecture it was saved from with --model."

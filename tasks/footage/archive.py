@@ -31,7 +31,7 @@ from tasks.names import printable
 from tasks.storage import Location, cannot_read, locate
 from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import storage_errors
-from tasks.web_folders import is_web
+from tasks.web_folders import forget_web_files, is_web
 
 LABEL_FOLDER_SUFFIX = ".labels"  # ground truth beside images, as SegmentMeIfYouCan names it: no footage
 
@@ -72,6 +72,7 @@ def find_sources(url: str, prefixes: Sequence[str] = (), inventory: str | None =
     inventory that is none.
     """
     root = locate(url)
+    forget_web_files()
     if inventory is not None:
         if prefixes:
             raise UsageError("Give --inventory or --prefix: an inventory says itself what is to be scanned.")

@@ -11,6 +11,9 @@ import pytest
 from demo_fleet import write_archive
 
 _PLUGIN = """
+import torch
+
+from clipomaly_core.towers.families import ImageTowerFamily
 from tasks.datasets.format import Format, OutputFile
 from tasks.footage.images import decode_image
 from tasks.footage.source_kind import Frame, Inside, SourceKind, open_header
@@ -39,6 +42,19 @@ def part(name, contents, classes):
         yield OutputFile(path, content.picture.data, ((content.frame.frame_id, content.picture),))
 
 
+class Grey:
+    # Every place looks the same.
+    patch, embedding_dimension, attentions = 16, 128, ()
+
+    def dense(self, images, attention):
+        batch, _, height, width = images.shape
+        return torch.full((batch, height // 16, width // 16, 128), 128**-0.5)
+
+    def embed(self, images):
+        return torch.full((len(images), 128), 128**-0.5)
+
+
+GREY = ImageTowerFamily(lambda visual: Grey())
 PICTURES = Format(part, lambda kept, classes: iter(()), (), "open the pictures")
 NOTHING = "no record of functions"
 """
@@ -51,17 +67,32 @@ wrong = somebodys_formats:NOTHING
 pictures = somebodys_formats:PICTURES
 gone = no_such_module:FORMAT
 """
+_TOWERS = """
+[clipomaly.image_towers]
+grey = somebodys_formats:GREY
+nothing = somebodys_formats:NOTHING
+"""
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which a third package is installed."""
-    site = tmp_path_factory.mktemp("site")
+    return installed(tmp_path_factory.mktemp("site"), _ENTRY_POINTS)
+
+
+@pytest.fixture(scope="module")
+def environment_with_towers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One in which the package also adds image towers."""
+    return installed(tmp_path_factory.mktemp("site"), _TOWERS)
+
+
+def installed(site: Path, entry_points: str) -> dict[str, str]:
+    """The variables of an environment with the package and these entry points."""
     (site / "somebodys_formats.py").write_text(_PLUGIN)
     metadata = site / "somebodys_formats-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: somebodys-formats\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text(_ENTRY_POINTS)
+    (metadata / "entry_points.txt").write_text(entry_points)
     return os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
 
 
@@ -184,3 +215,33 @@ def test_a_source_of_a_plugin_is_scanned_by_processes(
     ran = run(environment | {"PREFECT_HOME": str(tmp_path / "prefect")}, *command)
     assert ran.returncode == 0, ran.stderr
     assert "3 frames of 3 sources" in ran.stdout
+
+
+_TOWERS_IN_WORKERS = """
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+
+def tower(model):
+    import torch
+    from clipomaly_core.towers.load import load_tower
+    from clipomaly_core.weights import find_checkpoint
+
+    return type(load_tower(find_checkpoint(model), torch.device("cpu")).image).__name__
+
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        print(*pool.map(tower, ["nano"]))
+"""
+
+
+def test_an_image_tower_of_a_plugin_in_worker_processes(
+    environment_with_towers: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "workers.py").write_text(_TOWERS_IN_WORKERS)
+    ran = run(environment_with_towers, tmp_path / "workers.py")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["Grey"]
+    line = "plugin nothing of clipomaly.image_towers is left out: somebodys_formats:NOTHING is no ImageTowerFamily"
+    assert ran.stderr.count(line) == 1

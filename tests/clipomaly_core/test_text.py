@@ -38,7 +38,8 @@ class CountingText:
 
 
 def make_encoder(tower, cache, templates=("a photo of a {}", "{} on the road"), weights="w"):
-    return TextEncoder(tower, "nano", weights, templates, cache)
+    text, device = tower.text, torch.device("cpu")
+    return TextEncoder(text, tower.image.embedding_dimension, device, "nano", weights, templates, cache)
 
 
 def test_embeddings_are_the_mean_over_templates(tower, network, tmp_path):

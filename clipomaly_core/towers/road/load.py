@@ -7,11 +7,12 @@ import torch
 from safetensors.torch import load_file
 
 from clipomaly_core.towers.load import load_tower
-from clipomaly_core.towers.protocol import Preprocessing, Tower
+from clipomaly_core.towers.protocol import Preprocessing, TextTower, Tower
 from clipomaly_core.towers.road.eye import load_eye
 from clipomaly_core.towers.road.pinned import MEAN, STD
 from clipomaly_core.towers.road.sentences import SentenceEncoder
 from clipomaly_core.towers.road.tower import SIZE, Prototypes, RoadImage, RoadNetwork, RoadText
+from clipomaly_core.towers.text_alone import load_text
 from clipomaly_core.weights import NANO, find_checkpoint
 
 
@@ -33,7 +34,16 @@ def load_road(path: Path, device: torch.device) -> Tower:
     mean, std = nano.preprocessing.mean, nano.preprocessing.std
     return Tower(
         image=RoadImage(network.to(device).eval().requires_grad_(False), nano.image, mean, std),
-        text=RoadText(nano.text, SentenceEncoder(), nano.network.context_length),
+        text=_text(nano.text),
         preprocessing=Preprocessing(mean=MEAN, std=STD, interpolation="bilinear", image_size=(SIZE, SIZE)),
         network=network,
     )
+
+
+def load_road_text(device: torch.device) -> TextTower:
+    """The text tower alone. Raises UserError as ``load_road``."""
+    return _text(load_text(find_checkpoint(NANO), device))
+
+
+def _text(nano: TextTower) -> RoadText:
+    return RoadText(nano, SentenceEncoder(), (open_clip.get_model_config(NANO) or {})["text_cfg"]["context_length"])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fsspec
 import fsspec.config
+import paramiko
 import pytest
 
 from clipomaly_core.errors import UserError
@@ -55,7 +56,8 @@ def fill(url: str, night: Path) -> None:
 @pytest.fixture
 def sftp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setitem(fsspec.config.conf, "sftp", {"password": "word", "look_for_keys": False, "allow_agent": False})
-    with sftp_server(tmp_path) as url:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    with sftp_server(tmp_path, tmp_path / "home" / ".ssh" / "known_hosts") as url:
         yield url
     fsspec.get_filesystem_class("sftp").clear_instance_cache()
 
@@ -87,6 +89,35 @@ def test_sftp_that_refuses(sftp: str, monkeypatch: pytest.MonkeyPatch, caplog: p
     assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"Cannot read sftp://127.0.0.1:1/x: "):
         find_sources("sftp://127.0.0.1:1/x")
+
+
+def test_sftp_servers_that_are_not_known(
+    tmp_path: Path, night: Path, sftp: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "paramiko")
+    known = tmp_path / "home" / ".ssh" / "known_hosts"
+    host, kind, _ = known.read_text().split()
+    known.write_text(f"{host} {kind} {paramiko.RSAKey.generate(2048).get_base64()}\n")
+    with pytest.raises(UserError, match="its key is another one than in known_hosts"):
+        find_sources(f"{sftp}/night")
+    known.unlink()
+    with pytest.raises(UserError, match=r"it is not in known_hosts: compare its key SHA256:.* ssh-keyscan"):
+        find_sources(f"{sftp}/night")
+    # Whoever knows better says so in the configuration of fsspec.
+    trusting = fsspec.config.conf["sftp"] | {"host_key_policy": "auto_add"}
+    monkeypatch.setitem(fsspec.config.conf, "sftp", trusting)
+    assert len(find_sources(f"{sftp}/night").sources) == 3
+
+
+def test_keys_with_line_ends(tmp_path: Path) -> None:
+    """Not on S3 itself: its stand-in here refuses such keys."""
+    place = locate("memory://test-line-ends/night")
+    tar = write_tar(tmp_path / "a.tar", {"1.jpg": image_bytes(1)}).read_bytes()
+    for name in ("a\nb.tar", "a\rb.tar", "a\x01b.tar"):
+        place.fs.pipe_file(place.child(f"car1/{name}").path, tar)
+    sources = list_sources("memory://test-line-ends/night").sources
+    assert [source.error for source in sources] == [None] * 3
+    assert [frame.error for source in sources for frame in read_frames(source, 1.0)] == [None] * 3
 
 
 @pytest.mark.parametrize("url", ["sftp:///x", "http://[/x", "zip://car1", "reference://x", "nothing://x"])

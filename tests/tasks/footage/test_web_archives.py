@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -20,6 +21,9 @@ from tasks.footage.kinds import current_etag
 from tests.tasks.footage.numbered import add_numbered, number_of, numbered, write_numbered
 from tests.tasks.samples import image_bytes, write_images, write_tar, write_video
 
+asked: Counter[str] = Counter()
+"""What the server that runs was asked for, by method and path."""
+
 
 class Handler(SimpleHTTPRequestHandler):
     """Python's own, which sends no ranges; folders that hold ``page.html`` are shown by it."""
@@ -34,11 +38,12 @@ class Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def log_message(self, *_: object) -> None:
-        pass
+        asked[f"{self.command} {self.path}"] += 1
 
 
 @contextmanager
 def served(root: Path) -> Iterator[str]:
+    asked.clear()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(root)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -122,6 +127,19 @@ def test_only_links_into_a_folder_count(tmp_path: Path) -> None:
             "one&two.mp4": None,
         }
         assert listing.ignored == ()
+
+
+def test_each_image_of_a_folder_is_asked_for_once(tmp_path: Path) -> None:
+    write_images(tmp_path / "night" / "photos", 5)
+    with served(tmp_path) as url:
+        [source] = list_sources(f"{url}/night").sources
+        assert len(list(read_frames(source, 1.0))) == 5
+        assert np.array_equal(read_frame(source.uri, 2), read_frame(source.uri, 2))
+        heads = {path: count for path, count in asked.items() if path.startswith("HEAD ") and path.endswith(".jpg")}
+        assert len(heads) == 5 and set(heads.values()) == {1}
+        # Another scan sees what is there then.
+        write_images(tmp_path / "night" / "photos", 6)
+        assert len(list(read_frames(find_sources(f"{url}/night").sources[0], 1.0))) == 6
 
 
 def test_servers_that_refuse(tmp_path: Path) -> None:
