@@ -47,11 +47,11 @@ def make_exemplars(
 def exemplar_bytes(exemplars: Iterable[Exemplars]) -> bytes:
     """The content of an exemplar file; the same for the same exemplars."""
     tensors = {}
-    for one in sorted(exemplars, key=lambda one: one.tensors):
-        count = len(one.weights) // 4
-        tensors[f"{one.tensors}.embeddings"] = np.frombuffer(one.embeddings, "<f2").reshape(count, -1)
-        tensors[f"{one.tensors}.weights"] = np.frombuffer(one.weights, "<f4")
-        tensors[f"{one.tensors}.widths"] = np.frombuffer(one.widths, "<f4")
+    for exemplar in sorted(exemplars, key=lambda exemplar: exemplar.tensors):
+        count = len(exemplar.weights) // 4
+        tensors[f"{exemplar.tensors}.embeddings"] = np.frombuffer(exemplar.embeddings, "<f2").reshape(count, -1)
+        tensors[f"{exemplar.tensors}.weights"] = np.frombuffer(exemplar.weights, "<f4")
+        tensors[f"{exemplar.tensors}.widths"] = np.frombuffer(exemplar.widths, "<f4")
     return bytes(save(tensors))
 
 
@@ -68,23 +68,23 @@ def with_content(exemplars: Sequence[Exemplars], content: bytes, name: str, wher
     """
     try:
         tensors = load(content)
-        read = [_with_tensors(one, tensors) for one in exemplars]
+        read = [_with_tensors(exemplar, tensors) for exemplar in exemplars]
     except (SafetensorError, KeyError, ValueError) as error:
         raise UsageError(f"{where}: {name} does not hold its exemplars: copy both files together.") from error
-    for one in read:
-        if _digest(one.embeddings, one.weights, one.widths) != one.sha256:
+    for exemplar in read:
+        if _digest(exemplar.embeddings, exemplar.weights, exemplar.widths) != exemplar.sha256:
             raise UsageError(
-                f"{where}: {name} holds other exemplars of {one.name or 'what is no anomaly'} than were promoted: "
+                f"{where}: {name} holds other exemplars of {exemplar.name or 'what is no anomaly'} than were promoted: "
                 "copy both files together."
             )
     return tuple(read)
 
 
-def _with_tensors(one: Exemplars, tensors: Mapping[str, npt.NDArray[np.generic]]) -> Exemplars:
+def _with_tensors(exemplar: Exemplars, tensors: Mapping[str, npt.NDArray[np.generic]]) -> Exemplars:
     embeddings, weights, widths = (
-        tensors[f"{one.tensors}.{part}"].tobytes() for part in ("embeddings", "weights", "widths")
+        tensors[f"{exemplar.tensors}.{part}"].tobytes() for part in ("embeddings", "weights", "widths")
     )
-    return replace(one, embeddings=embeddings, weights=weights, widths=widths)
+    return replace(exemplar, embeddings=embeddings, weights=weights, widths=widths)
 
 
 def _digest(*parts: bytes) -> str:

@@ -70,9 +70,9 @@ def make_recaller(
     places = {lemma(word): index for index, c in enumerate(candidates) for word in (c.name, *c.synonyms)}
     ordinary = len(candidates)
     own = [
-        (ordinary if one.name is None else places[lemma(one.name)], one)
-        for one in exemplars
-        if one.model == model and (one.name is None or lemma(one.name) in places)
+        (ordinary if exemplar.name is None else places[lemma(exemplar.name)], exemplar)
+        for exemplar in exemplars
+        if exemplar.model == model and (exemplar.name is None or lemma(exemplar.name) in places)
     ]
     if not own:
         return lambda regions: None

@@ -46,7 +46,7 @@ def metrics_text(tables: str, summary: Summary, verdict: Verdict | None) -> byte
     gauge("step_ok", "Whether what was asked for beside the scan was done.", _steps(summary, "ok"), "step")
     gauge("step_seconds", "Seconds of each of these steps.", _steps(summary, "seconds"), "step")
     if verdict is not None:
-        verdicts = {one.value: float(one is verdict) for one in Verdict}
+        verdicts = {known.value: float(known is verdict) for known in Verdict}
         gauge("scan_result", "How the last scan ended: 1 for what holds.", verdicts, "result")
     text: bytes = generate_latest(registry)
     return text

@@ -19,17 +19,17 @@ def draw_map(queue: Queue, scans: Collection[ScanRecord]) -> int:
     ids: list[str] = []
     vectors: list[np.ndarray[tuple[int], np.dtype[np.float16]]] = []
     before: list[tuple[float, float]] = []
-    for one in queue.embeddings():
-        same = one.weights == newest.weights_sha256
-        if not (same or one.scan_id in comparable) or len(one.embedding) != 2 * newest.embedding_dimension:
+    for embedded in queue.embeddings():
+        same = embedded.weights == newest.weights_sha256
+        if not (same or embedded.scan_id in comparable) or len(embedded.embedding) != 2 * newest.embedding_dimension:
             continue
-        vector = np.frombuffer(one.embedding, "<f2").astype(np.float32)
+        vector = np.frombuffer(embedded.embedding, "<f2").astype(np.float32)
         length = float(np.linalg.norm(vector))
         if not 0 < length < np.inf:
             continue  # also where a number is NaN
-        ids.append(one.item_id)
+        ids.append(embedded.item_id)
         vectors.append((vector / length).astype(np.float16))
-        before.append(one.place if same and one.place is not None else (np.nan, np.nan))
+        before.append(embedded.place if same and embedded.place is not None else (np.nan, np.nan))
     known = np.array(before, np.float64).reshape(-1, 2)
     if ids and not np.isfinite(known).all():
         places = place(np.stack(vectors), known)

@@ -38,12 +38,12 @@ def look(wanted: Sequence[Wanted]) -> WorkerState:
     from flows import shard_task  # noqa: F401 (that it can be imported is what is asked)
 
     missing = []
-    for one in wanted:
+    for check in wanted:
         try:
-            if not exists(locate(one.place)) and not one.reachable:
-                missing.append(f"does not find {one.what}")
+            if not exists(locate(check.place)) and not check.reachable:
+                missing.append(f"does not find {check.what}")
         except UserError as error:
-            missing.append(f"cannot look for {one.what}: {one_line(error)}")
+            missing.append(f"cannot look for {check.what}: {one_line(error)}")
     return WorkerState(version("clipomaly"), tuple(missing))
 
 

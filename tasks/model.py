@@ -53,7 +53,7 @@ def describe_model(settings: ModelSettings) -> ModelDescription:
     options = method_options(settings)
     vocabulary = Vocabulary.load(settings.vocabulary)
     checkpoint = find_checkpoint(settings.model, settings.weights)
-    if others := sum(one.model != checkpoint.sha256 for one in vocabulary.exemplars):
+    if others := sum(exemplar.model != checkpoint.sha256 for exemplar in vocabulary.exemplars):
         say_once(
             f"The vocabulary has exemplars of {others} names for other weights than {checkpoint.sha256[:8]} of "
             f"{checkpoint.name}: they are left alone."

@@ -30,7 +30,7 @@ def export_coco(
     ``rle``. Each picture is named after its item, by which ``import_coco`` knows it again.
     """
     known = {offered.name for offered in queue.vocabulary() if offered.known}
-    offered = [] if judged else [*(one.name for one in queue.vocabulary()), *VERDICT_LABELS]
+    offered = [] if judged else [*(word.name for word in queue.vocabulary()), *VERDICT_LABELS]
     categories: dict[str, int] = {}
     for name in offered:
         categories.setdefault(name, len(categories) + 1)

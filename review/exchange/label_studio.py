@@ -43,11 +43,11 @@ def export_label_studio(
     """
     tasks, labels = [], []
     with hand_out(queue, folder / "images", pictures, judged=judged, actor=actor) as items:
-        for one in items:
-            tasks.append(_task(one, brush, image_root))
-            labels.append(one.label)
+        for queued in items:
+            tasks.append(_task(queued, brush, image_root))
+            labels.append(queued.label)
         # What is likely to be taken stands first: there it can be seen, and has a key.
-        names = dict.fromkeys([*VERDICT_LABELS, *sorted(labels), *(one.name for one in queue.vocabulary())])
+        names = dict.fromkeys([*VERDICT_LABELS, *sorted(labels), *(word.name for word in queue.vocabulary())])
         (folder / FILE_NAME).write_text(json.dumps(tasks), "utf-8")
         (folder / CONFIG_NAME).write_text(_config([*names], brush), "utf-8")
     return len(tasks)
@@ -68,7 +68,9 @@ def _labels(document: Any, path: Path) -> Iterator[Label]:
             raise TypeError("no list")
         for task in document:
             item_id = str(task["data"].get("item_id", f"task {task.get('id')}"))
-            annotations = [one for one in task.get("annotations", ()) if not one.get("was_cancelled")]
+            annotations = [
+                annotation for annotation in task.get("annotations", ()) if not annotation.get("was_cancelled")
+            ]
             if not annotations:
                 continue
             newest = max(annotations, key=lambda one: str(one.get("updated_at", "")))

@@ -61,8 +61,9 @@ def forget_in_dataset(
         plan = _plan_without(out, manifest, left)
     blur = load_blurrer(plan.options.blur)
     if plan.detectors != (blur.detectors if blur else ()):
+        packages = ", ".join(detector.package for detector in plan.detectors)
         raise UserError(
-            f"{out.url} was blurred with another detector ({', '.join(one.package for one in plan.detectors)}). "
+            f"{out.url} was blurred with another detector ({packages}). "
             "Install that one again and forget again, or remove the dataset."
         )
     if removed:  # a plan that an earlier call made keeps its parts

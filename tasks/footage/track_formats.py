@@ -52,7 +52,7 @@ def _gga_fixes(told: Iterable[tuple[str, list[str]]], near: datetime) -> Iterato
         if kind != "GGA" or len(fields) < 7 or fields[6] in ("", "0"):
             continue
         days = [day] if day else [f"{near + timedelta(days=days):%Y-%m-%d}" for days in (-1, 0, 1)]
-        moments = [moment for one in days if (moment := _at(one, fields[1]))]
+        moments = [moment for date in days if (moment := _at(date, fields[1]))]
         if moments and (place := _place(fields[2:6])):
             yield (min(moments, key=lambda moment: abs(moment - near)), *place)
 

@@ -56,7 +56,7 @@ def read_index(video: Video) -> list[VideoTrack]:
         promised = _container_seconds(container)
     # Where another stream fills the time that the container tells, nothing of this one is missing.
     promised = promised if promised > end + 1 else 0.0
-    tracks = [_track(video, one, promised) for one in gathered.values() if one.pts]
+    tracks = [_track(video, told, promised) for told in gathered.values() if told.pts]
     tracks = [track for track in tracks if len(track)]
     if not tracks:
         raise SourceError("the video has no frames")

@@ -236,7 +236,7 @@ def _progress(tables: Tables, commits: Sequence[CommitRecord], night: Sequence[C
     since = min(commit.run for commit in night)
     of_scans = []
     for scan_id in [scan.scan_id for scan in tables.scans()]:
-        all_of_scan, of_night = ([one for one in some if one.scan_id == scan_id] for some in (commits, night))
+        all_of_scan, of_night = ([record for record in some if record.scan_id == scan_id] for some in (commits, night))
         of_scans.append(read_progress(tables, all_of_scan, of_night, scan_id, since))
     return PlanProgress(
         planned=sum(status.planned for status in of_scans),

@@ -161,15 +161,15 @@ def _found(model: Clipomaly, drawn: Iterable[tuple[Source, Rgb]]) -> Iterator[tu
     for batch in in_batches(drawn, model.batch_size, lambda one: one[1]):
         looks = model.look([image for _, image in batch])
         ready = [
-            one
+            drawn
             for (source, _), look in zip(batch, looks, strict=True)
-            for one in maps.add(source.uri, None, _Drawn(next(numbers), source), look)
+            for drawn in maps.add(source.uri, None, _Drawn(next(numbers), source), look)
         ]
         yield from _results(model, ready)
     yield from _results(model, maps.close())
 
 
 def _results(model: Clipomaly, ready: list[Ready[_Drawn, Look]]) -> Iterator[tuple[_Drawn, Look, FrameResult]]:
-    finishes = model.find([one.look for one in ready], [one.usual for one in ready])
+    finishes = model.find([drawn.look for drawn in ready], [drawn.usual for drawn in ready])
     for one, finish in zip(ready, finishes, strict=True):
         yield one.item, one.look, finish()

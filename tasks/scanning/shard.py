@@ -324,7 +324,7 @@ def _infer(
 
 
 def _found(inference: Inference[L], ready: Sequence[Ready[_Read, L]]) -> list[_Inferred]:
-    finishes = inference.find([one.look for one in ready], [one.usual for one in ready])
+    finishes = inference.find([waiting.look for waiting in ready], [waiting.usual for waiting in ready])
     return [_Inferred(one.item, finish) for one, finish in zip(ready, finishes, strict=True)]
 
 

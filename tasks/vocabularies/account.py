@@ -47,36 +47,40 @@ class Account:
         for change in changes:
             for item_id in sorted(change.items):
                 effects.setdefault(item_id, []).append(_effect(change))
-        names = Counter(lemma(one.name) for one in judged if one.name and one.verdict.is_real)
+        names = Counter(lemma(item.name) for item in judged if item.name and item.verdict.is_real)
         counted: Counter[tuple[bool, str, str]] = Counter()
-        for one in judged:
-            if own := effects.get(one.item_id):
-                counted[True, _decision(one), ", ".join(dict.fromkeys(own))] += 1
+        for item in judged:
+            if own := effects.get(item.item_id):
+                counted[True, _decision(item), ", ".join(dict.fromkeys(own))] += 1
             else:
-                counted[False, _decision(one), self._reasons.get(one.item_id) or _usual_reason(one, names, least)] += 1
+                counted[
+                    False, _decision(item), self._reasons.get(item.item_id) or _usual_reason(item, names, least)
+                ] += 1
         told = [Outcome(decision, n, effect, acts) for (acts, decision, effect), n in counted.items()]
-        return tuple(sorted(told, key=lambda one: (not one.changes, -one.count, one.decision, one.effect)))
+        return tuple(
+            sorted(told, key=lambda outcome: (not outcome.changes, -outcome.count, outcome.decision, outcome.effect))
+        )
 
 
 def part_of(items: Iterable[Judged]) -> frozenset[str]:
     """The ids of the items that a change rests on."""
-    return frozenset(one.item_id for one in items)
+    return frozenset(item.item_id for item in items)
 
 
 def of_names(judged: Iterable[Judged], keys: Collection[str]) -> list[Judged]:
     """The decisions that gave or accepted one of these names, by lemma."""
-    return [one for one in judged if one.verdict.is_real and one.name and lemma(one.name) in keys]
+    return [item for item in judged if item.verdict.is_real and item.name and lemma(item.name) in keys]
 
 
-def _decision(one: Judged) -> str:
-    called = "" if one.suggested in (UNKNOWN_NAME, one.name) else f" (it was called {one.suggested})"
-    match one.verdict:
+def _decision(item: Judged) -> str:
+    called = "" if item.suggested in (UNKNOWN_NAME, item.name) else f" (it was called {item.suggested})"
+    match item.verdict:
         case Verdict.ACCEPT:
-            return f"accepted {one.name or UNKNOWN_NAME}"
+            return f"accepted {item.name or UNKNOWN_NAME}"
         case Verdict.RELABEL:
-            return f"named {one.name}{called}"
+            return f"named {item.name}{called}"
         case Verdict.KNOWN:
-            return f"known{f' {one.name}' if one.name else ''}{called}"
+            return f"known{f' {item.name}' if item.name else ''}{called}"
         case Verdict.NOT_AN_OBJECT:
             return f"not an object{called}"
         case Verdict.UNSURE:
@@ -87,19 +91,19 @@ def _effect(change: Change) -> str:
     return f"{change.kind} {change.subject}" + (f" for {change.known}" if change.known else "")
 
 
-def _usual_reason(one: Judged, names: Counter[str], least: int) -> str:
-    if one.verdict is Verdict.UNSURE:
+def _usual_reason(item: Judged, names: Counter[str], least: int) -> str:
+    if item.verdict is Verdict.UNSURE:
         return "nobody could tell what it is"
-    if one.verdict.is_real:
-        if not one.name or one.name == UNKNOWN_NAME:
+    if item.verdict.is_real:
+        if not item.name or item.name == UNKNOWN_NAME:
             return "it was given no name"
-        count = names[lemma(one.name)]
+        count = names[lemma(item.name)]
         if count < least:
             return f"{count} of the {least} decisions that a name needs"
-    if not one.sightings:
+    if not item.sightings:
         return "it has no embedding"
-    if one.space is None:
+    if item.space is None:
         return "the tables do not have its scan"
-    if one.verdict.is_real:
+    if item.verdict.is_real:
         return f"fewer than {least} of its name, duplicates aside, can be seen in the tables"
     return f"fewer than {least} that look like it were rejected"

@@ -86,15 +86,15 @@ def apply_changes(text: str, changes: Sequence[Change], exemplar_file: str | Non
     return out.getvalue()
 
 
-def _put(entries: CommentedSeq, one: Exemplars) -> None:
+def _put(entries: CommentedSeq, exemplars: Exemplars) -> None:
     """In place of what the name had of this model, or at the end."""
-    written = CommentedMap(reason=one.reason)
-    if one.name is not None:
-        written["name"] = one.name
-    written |= {"model": one.model, "tensors": one.tensors, "sha256": one.sha256}
+    written = CommentedMap(reason=exemplars.reason)
+    if exemplars.name is not None:
+        written["name"] = exemplars.name
+    written |= {"model": exemplars.model, "tensors": exemplars.tensors, "sha256": exemplars.sha256}
     keys = [entry["tensors"] for entry in entries]
-    if one.tensors in keys:
-        entries[keys.index(one.tensors)] = written
+    if exemplars.tensors in keys:
+        entries[keys.index(exemplars.tensors)] = written
     else:
         entries.append(written)
 

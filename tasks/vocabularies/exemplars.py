@@ -52,15 +52,19 @@ def propose_exemplars(
         account: gets a line for each name that has no new exemplars though it was decided often enough.
     """
     changes: list[Change] = []
-    for space in {one.space.model: one.space for one in judged if one.space}.values():
-        of_model = [one for one in judged if one.space and one.space.model == space.model and one.sightings]
+    for space in {decision.space.model: decision.space for decision in judged if decision.space}.values():
+        of_model = [
+            decision
+            for decision in judged
+            if decision.space and decision.space.model == space.model and decision.sightings
+        ]
         sighted = _sighted(of_model)
         for key in sorted(set(map(_label, of_model)) & names.keys()):
-            own = [one for one in of_model if _label(one) == key]
+            own = [decision for decision in of_model if _label(decision) == key]
             if not _often(own, least):
                 continue
             tensors = f"{key} {space.model[:_DIGITS]}"
-            before = next((one for one in there if one.tensors == tensors), None)
+            before = next((exemplar for exemplar in there if exemplar.tensors == tensors), None)
             made = _exemplars(key, names[key], tensors, own, sighted, space, before, account)
             if made is None:
                 continue
@@ -74,15 +78,15 @@ def propose_exemplars(
     return changes
 
 
-def _label(one: Judged) -> str:
-    if one.verdict.is_real and one.name and one.name != UNKNOWN_NAME:
-        return lemma(one.name)
+def _label(decision: Judged) -> str:
+    if decision.verdict.is_real and decision.name and decision.name != UNKNOWN_NAME:
+        return lemma(decision.name)
     return _NOTHING
 
 
 def _often(own: Sequence[Judged], least: int) -> bool:
     """Whether these decisions are enough. A single verdict is not, even with many duplicates: it may be a mistake."""
-    return len(own) >= least and sum(not one.duplicate for one in own) >= min(least, 2)
+    return len(own) >= least and sum(not decision.duplicate for decision in own) >= min(least, 2)
 
 
 def _sighted(judged: Iterable[Judged]) -> _Sighted:
@@ -145,7 +149,7 @@ def _objects(near: npt.NDArray[np.bool_], objects: npt.NDArray[np.int64]) -> npt
 
 
 def _told(own: Sequence[Judged]) -> str:
-    verdicts = Counter(one.verdict for one in own if not one.duplicate)
-    duplicates = sum(one.duplicate for one in own)
+    verdicts = Counter(decision.verdict for decision in own if not decision.duplicate)
+    duplicates = sum(decision.duplicate for decision in own)
     told = f"given {times(verdicts[Verdict.RELABEL])}, accepted {times(verdicts[Verdict.ACCEPT])}"
     return told + (f", with {duplicates} duplicate{'s' if duplicates > 1 else ''}" if duplicates else "")

@@ -85,21 +85,25 @@ def propose(
         beside = read_beside(vocabulary_url)
     vocabulary = Vocabulary.parse(text, vocabulary_url or "the built-in vocabulary", beside)
     decided, duplicates = read_verdicts(items, spaces, sightings or {})
-    judged = [one for one in decided if one.verdict is not Verdict.UNSURE]
+    judged = [decision for decision in decided if decision.verdict is not Verdict.UNSURE]
     account = Account()
     kept_back = {lemma(name) for name in leave_out}
     account.leave(part_of(of_names(judged, kept_back)), _LEFT_OUT)
-    names = [one for one in _names(judged, vocabulary, least, account) if lemma(one.subject) not in kept_back]
-    words = [one for one in _words(judged, vocabulary, least, account) if lemma(one.subject) not in kept_back]
-    covered = {lemma(one.subject) for one in words}
+    names = [change for change in _names(judged, vocabulary, least, account) if lemma(change.subject) not in kept_back]
+    words = [change for change in _words(judged, vocabulary, least, account) if lemma(change.subject) not in kept_back]
+    covered = {lemma(change.subject) for change in words}
     looks = []
-    for one in propose_suppressions((*duplicates, *judged), vocabulary, covered, least, account):
-        if one.subject in leave_out:
-            account.leave(one.items, _LEFT_OUT)
+    for change in propose_suppressions((*duplicates, *judged), vocabulary, covered, least, account):
+        if change.subject in leave_out:
+            account.leave(change.items, _LEFT_OUT)
         else:
-            looks.append(one)
-    called = {lemma(one.subject): one.subject for one in names}
-    called |= {lemma(word): one.name for one in vocabulary.candidates for word in (one.name, *one.synonyms)}
+            looks.append(change)
+    called = {lemma(change.subject): change.subject for change in names}
+    called |= {
+        lemma(word): candidate.name
+        for candidate in vocabulary.candidates
+        for word in (candidate.name, *candidate.synonyms)
+    }
     pictures = propose_exemplars(
         (*duplicates, *judged),
         {key: name for key, name in called.items() if key not in kept_back},
@@ -108,8 +112,8 @@ def propose(
         account,
     )
     changes = (*names, *words, *looks, *pictures)
-    fresh = {one.exemplars.tensors: one.exemplars for one in pictures if one.exemplars}
-    exemplars = tuple(({one.tensors: one for one in vocabulary.exemplars} | fresh).values())
+    fresh = {change.exemplars.tensors: change.exemplars for change in pictures if change.exemplars}
+    exemplars = tuple(({exemplar.tensors: exemplar for exemplar in vocabulary.exemplars} | fresh).values())
     file = exemplar_file_name(exemplars) if exemplars else None
     after = apply_changes(text, changes, file) if changes else text
     Vocabulary.parse(after, "the next version")  # what is shown can be read again
@@ -135,10 +139,14 @@ def write_promotion(promotion: Promotion, out_url: str) -> None:
 def _names(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account: Account) -> list[Change]:
     spellings: dict[str, Counter[str]] = defaultdict(Counter)
     how: dict[str, Counter[Verdict]] = defaultdict(Counter)
-    for one in judged:
-        if one.name and one.name != UNKNOWN_NAME and (one.verdict.is_real or one.verdict is Verdict.KNOWN):
-            spellings[lemma(one.name)][one.name] += 1
-            how[lemma(one.name)][one.verdict] += 1
+    for decision in judged:
+        if (
+            decision.name
+            and decision.name != UNKNOWN_NAME
+            and (decision.verdict.is_real or decision.verdict is Verdict.KNOWN)
+        ):
+            spellings[lemma(decision.name)][decision.name] += 1
+            how[lemma(decision.name)][decision.verdict] += 1
     there = {lemma(word) for candidate in vocabulary.candidates for word in (candidate.name, *candidate.synonyms)}
     changes = []
     for key in sorted(how):
@@ -169,14 +177,14 @@ def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account
     classes = {lemma(word): known.name for known in vocabulary.known for word in (known.name, *known.synonyms)}
     verdicts: dict[str, Counter[tuple[Verdict, str | None]]] = defaultdict(Counter)
     shown: dict[str, str] = {}
-    for one in judged:
-        key = lemma(one.suggested)
-        shown.setdefault(key, one.suggested)
-        decided = classes.get(lemma(one.name)) if one.verdict is Verdict.KNOWN and one.name else None
-        verdicts[key][one.verdict, decided] += 1
+    for decision in judged:
+        key = lemma(decision.suggested)
+        shown.setdefault(key, decision.suggested)
+        decided = classes.get(lemma(decision.name)) if decision.verdict is Verdict.KNOWN and decision.name else None
+        verdicts[key][decision.verdict, decided] += 1
         # Somebody gave or accepted this name, so it has a meaning of its own.
-        if one.verdict is not Verdict.KNOWN and one.name:
-            verdicts[lemma(one.name)][one.verdict, None] += 1
+        if decision.verdict is not Verdict.KNOWN and decision.name:
+            verdicts[lemma(decision.name)][decision.verdict, None] += 1
     changes = []
     for key in sorted(verdicts):
         for (verdict, known), count in sorted(verdicts[key].items(), key=lambda item: (item[0][0], item[0][1] or "")):
@@ -189,6 +197,10 @@ def _words(judged: Sequence[Judged], vocabulary: Vocabulary, least: int, account
                 )
             elif key not in classes:
                 reason = f"suggested and judged to be {known} {times(count)}, never anything else"
-                own = [one for one in judged if one.verdict is Verdict.KNOWN and lemma(one.suggested) == key]
+                own = [
+                    decision
+                    for decision in judged
+                    if decision.verdict is Verdict.KNOWN and lemma(decision.suggested) == key
+                ]
                 changes.append(Change(ChangeKind.WORD, shown[key], reason, known=known, items=part_of(own)))
     return changes

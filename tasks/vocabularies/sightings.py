@@ -23,9 +23,9 @@ def read_sightings(tables: Tables, items: Iterable[QueuedItem]) -> Sightings:
     Raises UserError where tables have instances without embeddings.
     """
     wanted: dict[str, set[str]] = defaultdict(set)
-    for one in items:
-        if one.item.track_id is not None:
-            wanted[one.item.scan_id].add(one.item.track_id)
+    for queued in items:
+        if queued.item.track_id is not None:
+            wanted[queued.item.scan_id].add(queued.item.track_id)
     found: Sightings = {}
     for scan in tables.scans():
         if tracks := wanted.get(scan.scan_id):

@@ -27,33 +27,37 @@ def propose_suppressions(
 ) -> list[Change]:
     """Groups of rejected look-alikes, each with how near a region must be to its middle."""
     changes: list[Change] = []
-    spaces = {one.space.model: one.space for one in judged if one.space}
+    spaces = {decision.space.model: decision.space for decision in judged if decision.space}
     for model, space in sorted(spaces.items()):
-        of_model = [one for one in judged if one.space and one.space.model == model and one.embedding]
-        accepted = [one for one in of_model if one.verdict.is_real]
+        of_model = [
+            decision for decision in judged if decision.space and decision.space.model == model and decision.embedding
+        ]
+        accepted = [decision for decision in of_model if decision.verdict.is_real]
         rejected = [
-            one
-            for one in of_model
-            if one.verdict is Verdict.NOT_AN_OBJECT
-            or (one.verdict is Verdict.KNOWN and lemma(one.suggested) not in covered)
+            decision
+            for decision in of_model
+            if decision.verdict is Verdict.NOT_AN_OBJECT
+            or (decision.verdict is Verdict.KNOWN and lemma(decision.suggested) not in covered)
         ][-_MOST_REJECTED:]
-        there = [one for one in vocabulary.suppressed if one.model == model]
-        already = [one for one in rejected if any(_covers(suppressed, one) for suppressed in there)]
-        rejected = [one for one in rejected if not any(_covers(suppressed, one) for suppressed in there)]
+        there = [suppression for suppression in vocabulary.suppressed if suppression.model == model]
+        already = [decision for decision in rejected if any(_covers(suppressed, decision) for suppressed in there)]
+        rejected = [decision for decision in rejected if not any(_covers(suppressed, decision) for suppressed in there)]
         note = f"{len(already)} rejected items are suppressed by the vocabulary already."
         account.leave(part_of(already), "the vocabulary suppresses it already", note if len(already) >= least else None)
         by_name: dict[str, list[Judged]] = defaultdict(list)
-        for one in rejected:
-            by_name[lemma(one.best)].append(one)
+        for decision in rejected:
+            by_name[lemma(decision.best)].append(decision)
         by_name.pop(lemma(UNKNOWN_NAME), None)
         for name, called in sorted(by_name.items()):
-            rivals = [one for one in accepted if lemma(one.best) == name]
+            rivals = [decision for decision in accepted if lemma(decision.best) == name]
             changes += _regions(called, rivals, space, _NAMED_ALIKE * _ALIKE, called[0].best, least, account)
         # And of all of them by appearance alone: the next pumpkin may be called a squash.
         changes += _regions(rejected, accepted, space, _ALIKE, None, least, account)
     unplaced = sum(
-        one.verdict is Verdict.NOT_AN_OBJECT and not one.duplicate and not (one.space and one.embedding)
-        for one in judged
+        decision.verdict is Verdict.NOT_AN_OBJECT
+        and not decision.duplicate
+        and not (decision.space and decision.embedding)
+        for decision in judged
     )
     if unplaced >= least:
         account.notes.append(
@@ -62,10 +66,10 @@ def propose_suppressions(
     return changes
 
 
-def _covers(suppressed: Suppression, one: Judged) -> bool:
-    if suppressed.name is not None and lemma(suppressed.name) != lemma(one.best):
+def _covers(suppressed: Suppression, decision: Judged) -> bool:
+    if suppressed.name is not None and lemma(suppressed.name) != lemma(decision.best):
         return False
-    return bool(unit_vector(suppressed.embedding) @ unit_vector(one.embedding or b"") >= suppressed.cosine)
+    return bool(unit_vector(suppressed.embedding) @ unit_vector(decision.embedding or b"") >= suppressed.cosine)
 
 
 def _regions(
@@ -94,7 +98,7 @@ def _groups(rejected: Sequence[Judged], least: int, alike: float) -> list[list[J
         members = [one for one, is_near in zip(left, near[centre], strict=True) if is_near]
         if len(members) < least:
             break
-        if sum(not one.duplicate for one in members) >= min(least, 2):
+        if sum(not decision.duplicate for decision in members) >= min(least, 2):
             groups.append(members)
         left = [one for one, is_near in zip(left, near[centre], strict=True) if not is_near]
     return groups
@@ -117,9 +121,11 @@ def _suppression(
     nearest = float(beside[-1 - int(_LOST * len(beside))])
     # Wider than the group itself: a few judged items do not show how far the next ones will be.
     cosine = max(space.distances.cosine(alike), nearest + _BEYOND)
-    names = sorted(Counter(one.name or one.best for one in group).items(), key=lambda item: (-item[1], item[0]))
+    names = sorted(
+        Counter(decision.name or decision.best for decision in group).items(), key=lambda item: (-item[1], item[0])
+    )
     called = ", ".join(f"{name} {count}" for name, count in names[:3])
-    duplicates = sum(one.duplicate for one in group)
+    duplicates = sum(decision.duplicate for decision in group)
     shared = f" with {duplicates} duplicate{'s' if duplicates > 1 else ''}" if duplicates else ""
     told = f"rejected {times(len(group) - duplicates)}{shared} ({called})" + (
         f", for what is called {name} again" if name else ""
@@ -138,4 +144,4 @@ def _suppression(
 def _vectors(items: Sequence[Judged]) -> npt.NDArray[np.float32]:
     if not items:
         return np.zeros((0, 1), np.float32)
-    return np.stack([unit_vector(one.embedding or b"") for one in items])
+    return np.stack([unit_vector(decision.embedding or b"") for decision in items])

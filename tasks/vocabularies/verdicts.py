@@ -64,8 +64,8 @@ def read_verdicts(
     points: dict[str, str] = {}
     judged: list[Judged] = []
     waiting: list[tuple[str, ReviewItem]] = []
-    for one in items:
-        item, status = one.item, one.status
+    for queued in items:
+        item, status = queued.item, queued.status
         if status.duplicate_of is not None:
             points[item.item_id] = status.duplicate_of
             waiting.append((item.item_id, replace(item, mask_rle=b"", track=())))

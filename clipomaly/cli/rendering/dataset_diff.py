@@ -26,8 +26,16 @@ def print_diff(diff: DatasetDiff, as_json: bool = False) -> None:
     print_rows(
         ("", "name", "split", "frame", "source", "item", "what differs"),
         [
-            (one.what, one.name or "-", one.split, str(one.frame_index), one.source_uri, one.item_id, one.detail)
-            for one in shown
+            (
+                frame_change.what,
+                frame_change.name or "-",
+                frame_change.split,
+                str(frame_change.frame_index),
+                frame_change.source_uri,
+                frame_change.item_id,
+                frame_change.detail,
+            )
+            for frame_change in shown
         ],
         right=["frame"],
     )

@@ -7,11 +7,11 @@ from tasks.vocabularies.promote import Promotion
 def print_promotion(promotion: Promotion, old: str | None, new: str | None) -> None:
     """What becomes of the decisions, each change with its reason, what was left alone and why, and the file's diff."""
     console = stdout(markup=False)
-    acting = sum(one.count for one in promotion.outcomes if one.changes)
-    console.print(f"{acting} of {sum(one.count for one in promotion.outcomes)} decisions change something:")
-    for one in promotion.outcomes:
-        effect = f"→ {one.effect}" if one.changes else f"changes nothing: {one.effect}"
-        console.print(f"  {one.count} x {one.decision} {effect}")
+    acting = sum(outcome.count for outcome in promotion.outcomes if outcome.changes)
+    console.print(f"{acting} of {sum(outcome.count for outcome in promotion.outcomes)} decisions change something:")
+    for outcome in promotion.outcomes:
+        effect = f"→ {outcome.effect}" if outcome.changes else f"changes nothing: {outcome.effect}"
+        console.print(f"  {outcome.count} x {outcome.decision} {effect}")
     console.print()
     for change in promotion.changes:
         what = f"{change.kind} {change.subject}" + (f" for {change.known}" if change.known else "")

@@ -36,7 +36,7 @@ class SentenceEncoder:
     def tokenize(self, texts: Sequence[str]) -> Ints:
         """Texts → (N, L) token numbers, padded with 0."""
         encoded = self._tokenizer.encode_batch(list(texts))
-        return np.array([one.ids for one in encoded], np.int64).reshape(len(texts), -1)
+        return np.array([sentence.ids for sentence in encoded], np.int64).reshape(len(texts), -1)
 
     def embed(self, tokens: Ints) -> npt.NDArray[np.float32]:
         """(N, L) token numbers → (N, 384) float32, L2-normalised: the mean over the tokens that are no padding."""

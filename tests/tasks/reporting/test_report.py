@@ -137,12 +137,18 @@ def test_times_of_files_are_told(fleet, tmp_path):
     assert "(file date)" in render_report(report) and "(file dates)" in render_report(report)
 
 
-def test_the_page_knows_what_was_planned(fleet, tmp_path):
+@pytest.fixture
+def copied(fleet, tmp_path):
+    """The archive, and a copy of its tables with the record of their scan."""
     archive, tables = fleet
-    mine = tmp_path / "T"
-    shutil.copytree(tables, mine)
+    shutil.copytree(tables, tmp_path / "T")
+    [record] = Tables.at(tmp_path / "T").scans()
+    return archive, tmp_path / "T", record
+
+
+def test_the_page_knows_what_was_planned(copied):
+    archive, mine, record = copied
     there = Tables.at(mine)
-    [record] = there.scans()
     assert "Every source" not in render_report(make_report(there))  # one could not be read
     planned = plan(list_sources(str(archive)).sources, [], 1)
     uris = [[source.uri.rsplit("/", 1)[-1] for source in shard.sources] for shard in planned]
@@ -164,13 +170,10 @@ def test_the_page_knows_what_was_planned(fleet, tmp_path):
     assert f"All {count} planned sources done, of which 1 could not be read" in render_report(report)
 
 
-def test_what_a_scan_did_before_it_was_cut_off_is_the_nights(fleet, tmp_path):
+def test_what_a_scan_did_before_it_was_cut_off_is_the_nights(copied):
     """Run again, it plans only the rest."""
-    archive, tables = fleet
-    mine = tmp_path / "T"
-    shutil.copytree(tables, mine)
+    archive, mine, record = copied
     there = Tables.at(mine)
-    [record] = there.scans()
     rest = plan([one for one in list_sources(str(archive)).sources if one.uri.endswith("20261123_070000.mp4")], [], 1)
     write_plan(there, record.scan_id, str(archive), rest, run=1)
     before = make_report(there)
