@@ -66,7 +66,7 @@ def _fold(module: nn.Module) -> None:
 
 def see(network: nn.Module, images: Tensor) -> Seen:
     """Run the network on (B, 3, H, W) images that are normalised by ``MEAN`` and ``STD``."""
-    size = len(images)
+    size = max(1, len(images))
     if images.device.type == "cpu":
         size = max(1, _PIXELS_AT_ONCE // (images.shape[-2] * images.shape[-1]))
     parts = [_see(network, part) for part in images.split(size)]
