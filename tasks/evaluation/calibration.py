@@ -29,7 +29,7 @@ class Calibration:
 
 
 def calibrate(scores: Iterable[npt.NDArray[np.float32]], pixels: int, frames: int, rate: float) -> Calibration:
-    """The least threshold that at most ``rate`` of the pixels exceed.
+    """Find the lowest threshold that at most a share ``rate`` of the pixels is above.
 
     Args:
         scores: (N,) float32 of the pixels without anomaly, frame by frame; only the largest are kept.

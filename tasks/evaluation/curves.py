@@ -17,7 +17,7 @@ _LINES: tuple[dict[str, Any], ...] = (
 
 
 def draw_precision_recall(path: Path, title: str, curves: Mapping[str, PixelCurve]) -> None:
-    """Precision over recall with the best F1 of each curve, and what guessing gives.
+    """Draw precision over recall, with the best F1 of each curve and the precision of guessing.
 
     Args:
         path: the PNG.
@@ -44,7 +44,7 @@ def draw_precision_recall(path: Path, title: str, curves: Mapping[str, PixelCurv
 
 
 def draw_roc(path: Path, title: str, curves: Mapping[str, PixelCurve]) -> None:
-    """True over false positive rate with FPR95; arguments as for the other."""
+    """The true positive rate over the false one, with FPR95. Arguments as of ``draw_precision_recall``."""
     figure, axes = _axes(title, "false positive rate", "true positive rate")
     for line, (name, curve) in zip(_LINES, curves.items(), strict=False):
         fpr95 = curve.metrics["fpr95"]

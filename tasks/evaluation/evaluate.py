@@ -72,7 +72,7 @@ class EvaluationSettings:
 
 
 def ignore(done: int, total: int | None) -> None:
-    """For callers that want no progress."""
+    """The ``progress`` of callers that do not show any."""
 
 
 def evaluate(settings: EvaluationSettings, on_frame: OnFrame = ignore) -> Evaluation:

@@ -109,7 +109,7 @@ def _smiyc(root: Path, split: str) -> list[EvaluationFrame]:
 
 
 def _is_hidden_test(frame: EvaluationFrame, all_frames: list[EvaluationFrame]) -> bool:
-    """The truth of all but the frames named "validation…" is not published."""
+    """Whether the benchmark does not publish the truth of a frame: only that of "validation…" is public."""
     public = "validation"
     return not frame.name.startswith(public) and any(other.name.startswith(public) for other in all_frames)
 
@@ -217,7 +217,7 @@ def _cityscapes_meaning(label: Path) -> LabelMap:
 
 
 def _cityscapes_words(root: Path) -> tuple[tuple[str, ...], ...]:
-    """Those of ``classes.txt`` where there is one, as ``dataset build`` writes it; else the 19."""
+    """The classes in ``classes.txt``, as ``dataset build`` writes it. Without this file, the 19 of Cityscapes."""
     if (root / "classes.txt").is_file():
         return _camvid_like_words(root).classes
     return tuple((name,) for name in _CITYSCAPES_CLASSES)

@@ -72,7 +72,7 @@ def _word_lists(content: object, where: str) -> dict[str, tuple[str, ...]]:
 
 
 class Lexicon:
-    """What is known of words: which are synonyms, which are kinds of which, and their categories."""
+    """Synonyms of words, their kinds (hyponyms), and their categories."""
 
     def __init__(self, vocabularies: Iterable[Vocabulary], kinds: Mapping[str, Sequence[str]]) -> None:
         self._synonyms: defaultdict[str, set[str]] = defaultdict(set)

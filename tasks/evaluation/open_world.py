@@ -1,4 +1,4 @@
-"""Label maps over V and W, and the names of instances, against the truth."""
+"""Label maps of known and unknown classes, and the names of instances, against the truth."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,10 +23,11 @@ LEAST_OVERLAP: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Which class of V stands for each class of a dataset.
+    """Which known class of the vocabulary stands for each class of a dataset.
 
-    ``to_known`` (256,) uint8 takes a class map of the dataset to classes of V, anomaly to their number, void and
-    what none covers to 255; ``judged`` are the classes of V that occur in it, ``not_covered`` names the rest.
+    ``to_known`` (256,) uint8 turns the values of a class map into indices of known classes: anomaly into the number of
+    known classes; void, and classes without a known one, into 255. ``judged`` are the known classes that the dataset
+    has. ``not_covered`` names its other classes.
     """
 
     to_known: LabelMap
@@ -35,10 +36,10 @@ class Coverage:
 
 
 def cover(vocabulary: Vocabulary, dataset: Dataset) -> Coverage:
-    """Find the classes of V that stand for those of a dataset: by name or synonym before by kind.
+    """Find the known classes that stand for those of a dataset: first by name or synonym, then by kind.
 
     Raises:
-        UsageError: V has none of them, or more classes than a label map can hold.
+        UsageError: no known class is among them, or there are more than a label map can hold.
     """
     classes = [_known_index(vocabulary, words) for words in dataset.classes]
     judged = sorted({index for index in classes if index is not None})
@@ -143,7 +144,7 @@ def _naming_score(category: str, tally: Counter[str]) -> NamingScore:
 
 
 def _known_index(vocabulary: Vocabulary, words: Sequence[str]) -> int | None:
-    """The class of V that covers a class of a dataset: by name or synonym before by kind."""
+    """The known class for a class of a dataset: first by name or synonym, then by kind."""
     wanted = {lemma(word) for word in words}
     for index, known in enumerate(vocabulary.known):
         if wanted & {lemma(word) for word in (known.name, *known.synonyms)}:

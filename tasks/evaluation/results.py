@@ -25,7 +25,7 @@ class DatasetFacts:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Which model it was, so that the run can be repeated."""
+    """The model and its weights, so that the run can be repeated."""
 
     name: str
     weights_sha256: str
@@ -63,9 +63,8 @@ class ClassIoU:
 
 @dataclass(frozen=True, slots=True)
 class KnownReport:
-    """Label maps over V and W against true classes: ``miou`` is over ``classes``, those of V that are true
-    classes of the dataset. Void are true classes that V does not cover (``not_covered``). A pixel that was
-    called unknown is missed for its class."""
+    """Label maps against true classes. ``miou`` is the mean over ``classes``, the known classes that the dataset has.
+    Its other classes (``not_covered``) count as void. A pixel that was called unknown is missed for its class."""
 
     miou: float
     classes: tuple[ClassIoU, ...]
@@ -125,7 +124,7 @@ class FrameReport:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All that was measured. A part is ``None`` where the dataset or the scores do not allow it.
+    """Everything that was measured. A part is ``None`` where the dataset or the scores do not allow it.
 
     ``unknown`` judges the model's label maps; ``unknown_at_best_f1`` the scores at the threshold of the
     best exact F1, which knows the truth. ``flagged`` is the share of normal pixels called unknown.

@@ -15,7 +15,7 @@ ScoreMap = npt.NDArray[np.float32]
 
 
 def check_score_maps(folder: Path, frames: Sequence[EvaluationFrame]) -> None:
-    """See that there is a map for every frame, without reading one.
+    """Check that every frame has a score map. None is read.
 
     Raises:
         UsageError: no such folder, or a frame without a map.

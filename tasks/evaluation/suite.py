@@ -43,7 +43,7 @@ ROWS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RowResult:
-    """What came of a row. All rates are in per cent, ``None`` where the dataset has no such truth.
+    """The results of a row. All rates are in per cent, ``None`` where the dataset has no such truth.
 
     ``miou`` is the mean IoU of unknown and of all else, from the model's label maps at the model's own threshold.
     ``known_miou`` is that of the known classes. ``why_not`` says in one line why the row has no numbers.

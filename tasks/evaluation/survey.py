@@ -1,4 +1,4 @@
-"""What is counted while frames are judged: pixels, time, and the best and worst frames."""
+"""Counts that are made while frames are judged: pixels, time, and the best and worst frames."""
 
 import math
 import resource
@@ -108,7 +108,7 @@ class Survey:
         )
 
     def check(self) -> None:
-        """Raises UsageError where no frame ranks anything."""
+        """Raises UsageError if all scores are the same number."""
         if self.low == self.high:
             raise UsageError(f"Every score is {self.low:g} so it ranks nothing; check the model or the files.")
 
@@ -118,7 +118,7 @@ class Survey:
 
 
 class Ranked:
-    """What the scores alone tell of a split that has anomalies."""
+    """Results that need only scores and truth, of a split that has anomalies."""
 
     def __init__(self, dataset: Dataset, read: Scores, survey: Survey) -> None:
         self._dataset = dataset

@@ -1,18 +1,29 @@
-"""When something was recorded: by its container's header or the sidecar beside it, and which times can be."""
+"""When something was recorded: by the header of its container, the sidecar beside it, or its name."""
 
 import json
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-# Clocks that lost power count from 1904, 1970, 1980 or 2000: such times say nothing.
-_EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
-_LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-AHEAD = timedelta(days=1)
-"""Further ahead a clock must be wrong: local time taken for UTC is at most 14 hours ahead of it."""
+from tasks.footage.plausible_time import AHEAD, is_ahead, moment_of, plausible
+from tasks.footage.time_in_name import time_in_folders, time_in_name, time_in_path
+
+__all__ = [
+    "AHEAD",
+    "Event",
+    "Sidecar",
+    "is_ahead",
+    "moment_of",
+    "plausible",
+    "read_sidecar",
+    "time_in_folders",
+    "time_in_header",
+    "time_in_name",
+    "time_in_path",
+]
 
 _TIME_OF_DAY = re.compile(r"\d:\d\d")
 _DATE = re.compile(r"^(\d{4})[:/](\d\d)[:/](\d\d)")
@@ -74,19 +85,6 @@ def read_sidecar(data: bytes) -> Sidecar | None:
     return replace(sidecar, captured=plausible(sidecar.captured))
 
 
-def moment_of(count: float) -> datetime | None:
-    """The UTC time of a count since 1970 of seconds, milliseconds, microseconds or nanoseconds, told by its size."""
-    size = abs(count)
-    unit = next((unit for least, unit in ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3)) if size >= least), 1)
-    try:
-        if isinstance(count, int):
-            microseconds = count * 1_000_000 // unit
-            return plausible(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds))
-        return plausible(datetime.fromtimestamp(0, UTC) + timedelta(seconds=count / unit))
-    except (OverflowError, ValueError):
-        return None
-
-
 def time_in_header(text: str | None) -> datetime | None:
     """The UTC time that MediaInfo reads in a container: ``2026-11-22 03:15:00 UTC``, ISO 8601, or as C writes it
     (``Sun Nov 22 03:15:00 2026``); of several the first. A day alone is none.
@@ -101,19 +99,3 @@ def time_in_header(text: str | None) -> datetime | None:
         except ValueError:
             continue
     return None
-
-
-def plausible(moment: datetime | None) -> datetime | None:
-    """The moment in UTC (taken for UTC when it has no zone), or None where no dashcam can have been on."""
-    if moment is None:
-        return None
-    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return moment if _EARLIEST <= moment < _LATEST else None
-
-
-def is_ahead(moment: datetime, written: datetime) -> bool:
-    """Whether a camera's time is so much later than its file was ``written`` that its clock must be wrong.
-
-    Compared with the file and not with today, so that every run says the same.
-    """
-    return plausible(written) is not None and moment - written > AHEAD

@@ -1,4 +1,4 @@
-"""How many bytes reading a source took from a store, for whoever wants to know."""
+"""Counts the bytes that are fetched from a store while a source is read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Fetched:
-    """Bytes so far."""
+    """The bytes that were counted so far."""
 
     bytes: int = 0
 
@@ -29,7 +29,7 @@ def count_fetched() -> Iterator[Fetched]:
 
 
 def add_fetched(count: int) -> None:
-    """So many bytes came from a store."""
+    """Count bytes that came from a store."""
     fetched = _counting.get()
     if fetched is not None:
         fetched.bytes += count

@@ -1,4 +1,4 @@
-"""What a file is told by, whatever it is called: its size and a hash of its beginning and end."""
+"""Recognises a file under another name: by its size and a hash of its beginning and end."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""What a photo tells of itself in EXIF: when and where it was taken."""
+"""The time and place of a photo, from its EXIF data."""
 
 import math
 import re
@@ -94,7 +94,7 @@ def _place(gps: Any) -> tuple[float | None, float | None]:
 
 
 def _degrees(value: Any, side: str, sides: str, most: int) -> float | None:
-    """Degrees of degrees, minutes and seconds; None where the hemisphere is not told or a number is none."""
+    """Degrees, minutes and seconds as degrees. None if the hemisphere is missing, or a number is not one."""
     side = side.strip()[:1].upper()
     try:
         parts = [float(part) for part in (value if isinstance(value, Sequence) else [value])]

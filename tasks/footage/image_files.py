@@ -1,4 +1,4 @@
-"""Which files are images, and those that a folder holds."""
+"""Which files are images, and the images in a folder."""
 
 import hashlib
 import os
@@ -19,12 +19,12 @@ _IMAGE_SUFFIXES = (
 
 @lru_cache(maxsize=1)
 def image_suffixes() -> tuple[str, ...]:
-    """How the names of images end that are read, in lower case: HEIC where its package is installed."""
+    """The suffixes of images that are read, in lower case. HEIC is one of them if its package is installed."""
     return (*_IMAGE_SUFFIXES, *(HEIC_SUFFIXES if reads_heic() else ()))
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is an image that is read, by its suffix: hidden ones and thumbnails are not."""
+    """Whether the name is that of an image that is read: not hidden, no thumbnail."""
     base = posixpath.basename(name)
     return base.lower().endswith(image_suffixes()) and not base.startswith(".") and not is_thumbnail(base)
 
@@ -50,12 +50,12 @@ def folder_etag(members: Iterable[Entry]) -> str:
 
 
 def is_file(info: dict[str, Any]) -> bool:
-    """Whether what a filesystem tells of is a file, or a link to nothing: opening a pipe would wait for ever."""
+    """Whether this is a file, or a broken link. Pipes, sockets and devices are not: opening a pipe would block."""
     return bool(info["type"] != "other" or (info.get("islink") and not os.path.exists(info["name"])))
 
 
 def follow(place: Location, info: dict[str, Any]) -> dict[str, Any]:
-    """What a link to a file points at; the link itself where that is gone, so that opening it says so."""
+    """The target of a link to a file. A broken link is returned as it is, so that opening it gives the error."""
     if not info.get("islink") and info["type"] != "link":
         return info
     try:

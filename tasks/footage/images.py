@@ -33,7 +33,7 @@ Rgb = npt.NDArray[np.uint8]
 
 
 class BadImage(Exception):
-    """These bytes are no whole image. One line that says why."""
+    """The data cannot be decoded as an image. The message is one line with the reason."""
 
 
 def read_image(url: str) -> Rgb:
@@ -54,7 +54,7 @@ def image_at(place: Location, size: int) -> Rgb:
 
 
 def check_size(size: int) -> None:
-    """Refuse, by BadImage, files of a size in bytes that no image has: they would fill the memory."""
+    """Raise BadImage for a file that is too large for an image (size in bytes): it would fill the memory."""
     if size > _LARGEST_FILE:
         raise BadImage(f"larger than {_LARGEST_FILE // 2**20} MB")
 

@@ -1,4 +1,4 @@
-"""Times and positions that are told elsewhere than beside each file: KITTI, comma2k19, BDD100K, nuScenes, Tesla.
+"""Times and positions that public data sets keep in other files: KITTI, comma2k19, BDD100K, nuScenes, Tesla.
 
 A layout is known by the names of its folders; nothing else is asked for where they are not there.
 """
@@ -51,7 +51,7 @@ _RADIUS, _FLATTENING = 6378137.0, 1 / 298.257223563
 
 
 def is_read_with_footage(name: str) -> bool:
-    """Whether a file of this name tells times or positions of footage in other folders."""
+    """Whether a file of this name holds times or positions of footage in other folders."""
     return bool(_READ_WITH_FOOTAGE.search(name))
 
 
@@ -144,7 +144,7 @@ def _kitti(folder: Location, camera: str, names: Sequence[str]) -> Mapping[str, 
 
 
 def _lines_of_times(beside: Location, path: str) -> list[datetime | None]:
-    """A time a line, with up to nanoseconds; None for one that is none."""
+    """One time for each line, in up to nanoseconds. None for a line without a time."""
     moments: list[datetime | None] = []
     for line in (_content(beside, path) or b"").decode("ascii", "replace").splitlines():
         try:
@@ -213,7 +213,7 @@ def _table(beside: Location, path: str) -> list[dict[str, Any]]:
 
 
 def _on_map(origin: tuple[float, float] | None, metres: object) -> tuple[float | None, float | None]:
-    """Degrees of metres to the east and north of where a map begins."""
+    """Latitude and longitude of a place that is given in metres from the origin of a map."""
     if origin is None or not isinstance(metres, list) or not all(isinstance(part, int | float) for part in metres[:2]):
         return None, None
     east, north, *_ = [*metres, math.nan, math.nan]
@@ -250,7 +250,7 @@ def _array(beside: Location, path: str) -> npt.NDArray[Any] | None:
 
 
 def _at(beside: Location, path: str) -> Location:
-    """The place of a path of the same storage."""
+    """The location of a path in the same storage."""
     common = posixpath.commonpath([beside.path, path])
     url = beside.url.removesuffix(beside.path.removeprefix(common).rstrip("/"))
     return Location(beside.fs, common, url.rstrip("/")).child(path.removeprefix(common).lstrip("/"))
@@ -266,7 +266,7 @@ def _content(beside: Location, path: str) -> bytes | None:
 
 
 def _contents(beside: Location, paths: Iterable[str]) -> dict[str, bytes]:
-    """What is in those of the files that are there."""
+    """The contents of the files that exist."""
     with ThreadPoolExecutor(_READERS) as pool:
         found = pool.map(lambda path: (path, _content(beside, path)), paths)
         return {path: data for path, data in found if data is not None}

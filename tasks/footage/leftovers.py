@@ -1,4 +1,4 @@
-"""What systems and recorders leave beside footage: ignored, and counted."""
+"""Files of systems and recorders beside the footage. They are ignored and counted."""
 
 import posixpath
 import re

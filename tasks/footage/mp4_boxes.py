@@ -26,7 +26,7 @@ class Sample:
 
 
 def file_boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """The kind of each outermost box, and where its content begins and ends. None of a file that is no MP4."""
+    """The kind of each outermost box, and where its content begins and ends. Nothing if the file is not an MP4."""
     at = 0
     for _ in range(_MOST_BOXES):
         if at + 8 > size:
@@ -61,7 +61,7 @@ def _extent(head: bytes, at: int, most: int) -> tuple[int, int]:
 
 
 def read_content(file: BinaryIO, begin: int, end: int) -> bytes:
-    """The content of a box. Raises BadBoxes when it is too large for one of tables."""
+    """The content of a box. Raises BadBoxes if it is larger than any table of a video."""
     if end - begin > _LARGEST_TABLES:
         raise BadBoxes(f"a box of tables larger than {_LARGEST_TABLES // 2**20} MB")
     file.seek(begin)
@@ -83,7 +83,7 @@ def data_samples(movie: bytes, form: bytes) -> Iterator[list[Sample]]:
 
 
 def read_sample(file: BinaryIO, sample: Sample) -> bytes:
-    """The content of a sample; empty where it is larger than any that is meant."""
+    """The content of a sample. Empty if it is too large to be a position."""
     if not 0 < sample.size <= _LARGEST_SAMPLE:
         return b""
     file.seek(sample.place)

@@ -1,4 +1,4 @@
-"""What only the inside of a source tells: how long it is, when it was captured, what its sidecar says."""
+"""Opens a source for its length, its capture time and its sidecar."""
 
 import posixpath
 from dataclasses import replace

@@ -21,7 +21,7 @@ _LONGEST_STEP = 10  # seconds between two blocks; more is a clock that was set
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A position at so many seconds of a video, in degrees."""
+    """A position in degrees, at a time in seconds from the start of the video."""
 
     seconds: float
     latitude: float
@@ -119,7 +119,7 @@ def _gpmf_streams(data: bytes) -> Iterator[dict[bytes, tuple[bytes, int, bytes]]
 
 
 def _gpmf_items(data: bytes) -> Iterator[tuple[bytes, bytes, int, bytes]]:
-    """Key, type, size of an element and content of each item; they lie at multiples of four."""
+    """Key, type, size of an element and content of each item. Items are aligned to four bytes."""
     at = 0
     while at + 8 <= len(data):
         size, count = data[at + 5], int.from_bytes(data[at + 6 : at + 8], "big")

@@ -32,7 +32,7 @@ _ONLY = "only camera topics of ROS and Foxglove are read"
 
 @dataclass(frozen=True, slots=True)
 class _Shot:
-    """A picture that is not decoded yet, None with the reason where its message is none."""
+    """A picture that is not decoded yet. ``picture`` is None if its message cannot be read; ``error`` says why."""
 
     index: int
     camera: str

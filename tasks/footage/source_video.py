@@ -30,6 +30,8 @@ VIDEO_SUFFIXES = (
 # MediaInfo opens the addresses in playlists (HLS, DASH). FFmpeg refuses them, but for what looks like video further on.
 _PLAYLIST = re.compile(rb"[\xef\xbb\xbf\xff\xfe\s\0]*[#<]\0?[?!\w]")
 _HEAD = 64
+# What MediaInfo calls it: as it says, of iPhones after FFmpeg, when it was encoded, and of cameras that write AVI.
+_RECORDED = ("recorded_date", "comapplequicktimecreationdate", "encoded_date", "mastered_date")
 
 
 def _look_inside(place: Location, source: Source) -> Inside:
@@ -59,7 +61,8 @@ def _container_time(file: BinaryIO) -> datetime | None:
         return None
     file.seek(0)
     general = MediaInfo.parse(file, parse_speed=0).general_tracks[0]
-    return time_in_header(general.recorded_date) or time_in_header(general.encoded_date)
+    told = (time_in_header(getattr(general, name)) for name in _RECORDED)
+    return next((moment for moment in told if moment), None)
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:

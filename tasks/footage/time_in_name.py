@@ -4,8 +4,8 @@ import posixpath
 import re
 from datetime import UTC, datetime, timedelta
 
-from tasks.footage.capture_time import AHEAD, is_ahead, moment_of, plausible
 from tasks.footage.image_files import is_image
+from tasks.footage.plausible_time import AHEAD, is_ahead, moment_of, plausible
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = "|".join(f"{month}[a-z]*" for month in _MONTHS)

@@ -1,4 +1,4 @@
-"""Where a car was at any moment, between the fixes that are known."""
+"""The position of a car at any moment, interpolated between known positions."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -29,11 +29,11 @@ class Track:
 
     @property
     def told_times(self) -> str:
-        """From when to when there are fixes, for people."""
+        """The first and the last time of the track, as text for people."""
         return f"the positions are of {self._moments[0]:%Y-%m-%d %H:%M:%S} to {self._moments[-1]:%Y-%m-%d %H:%M:%S} UTC"
 
     def at(self, moment: datetime) -> Position | None:
-        """Between two fixes on the straight line; None where the nearest are too far away in time to tell."""
+        """The position on the straight line between two fixes. None if the nearest fixes are too far away in time."""
         after = bisect_right(self._moments, moment)
         around = self._fixes[max(after - 1, 0) : after + 1]
         if len(around) == 2 and around[1].moment - around[0].moment <= _LONGEST_GAP:

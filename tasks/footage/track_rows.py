@@ -122,7 +122,7 @@ def _after(start: datetime, seconds: float) -> datetime | None:
 
 
 def _counted(row: _Row) -> tuple[str, float] | None:
-    """The time of a row that is a plain count from the beginning."""
+    """The column and value of a row that counts time from the beginning."""
     numbers = ((name, as_number(value)) for name, value in row.times)
     return next(((name, number) for name, number in numbers if number is not None and number >= 0), None)
 
@@ -146,7 +146,7 @@ def _counting(rows: Sequence[_Row], start: datetime) -> _Counting:
 
 
 def _angle(rows: Sequence[_Row]) -> Callable[[str, float], float]:
-    """What makes degrees of the values of a column by its name, or by the range of all."""
+    """The function that converts a value of a column to degrees: by the name of the column, or by the range of all."""
     pairs = [(row.latitude, row.longitude) for row in rows if row.latitude and row.longitude]
     sizes = [(abs(north[1]), abs(east[1])) for north, east in pairs if north and east]
     beyond = [(north, east) for north, east in sizes if north > 90 or east > 180]
@@ -174,7 +174,7 @@ def _by_range(beyond: Sequence[tuple[float, float]]) -> Callable[[float], float]
 
 
 def _of_minutes(value: float) -> float:
-    """Degrees times 100 and minutes, as receivers write them."""
+    """Convert degrees times 100 plus minutes, as receivers write them, to degrees."""
     size = abs(value)
     return math.copysign(size // 100 + size % 100 / 60, value)
 
@@ -186,7 +186,7 @@ def _bare(name: str) -> str:
 
 
 def fix_of(moment: datetime | None, latitude: object, longitude: object) -> Iterator[Fix]:
-    """The fix of a moment and degrees (numbers or text); none where one of them is none or cannot be."""
+    """The fix of a moment and degrees (numbers or text). Nothing if one of them is missing or impossible."""
     north, east = as_number(latitude), as_number(longitude)
     # Receivers without a fix write zeros: nobody drives in the Gulf of Guinea.
     if moment is None or north is None or east is None or (north == 0 and east == 0):

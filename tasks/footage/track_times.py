@@ -76,13 +76,13 @@ def clock_near(clock: object, near: datetime) -> datetime | None:
 
 
 def without_rollover(moment: datetime, near: datetime) -> datetime:
-    """A receiver's time, moved on by 1,024 weeks where it is just so much behind."""
+    """Correct the time of a receiver that is 1,024 weeks behind. Other times are returned as they are."""
     moved = moment + _ROLLOVER
     return moved if abs(moved - near) <= _NEAR else moment
 
 
 def _in_order(date: re.Match[str]) -> str:
-    """11/22/2026 and 22/11/2026; 11/12/2026 stays, for nothing tells which is the month."""
+    """11/22/2026 and 22/11/2026 as ISO 8601. 11/12/2026 is returned as it is, because the month is ambiguous."""
     first, second = int(date[1]), int(date[2])
     if first <= 12 < second:
         return f"{date[3]}-{first:02d}-{second:02d}"

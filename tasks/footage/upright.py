@@ -1,4 +1,4 @@
-"""Turns and mirrors a picture as the display matrix of its video says."""
+"""Rotates and mirrors a picture by the display matrix of its video."""
 
 import struct
 from typing import Any
@@ -10,7 +10,7 @@ from tasks.footage.images import Rgb
 
 
 def upright(frame: Any, image: Rgb) -> Rgb:
-    """The (H, W, 3) picture of a decoded frame, as players show it: turned by quarters and mirrored."""
+    """The (H, W, 3) picture of a decoded frame as players show it: rotated by multiples of 90 degrees and mirrored."""
     matrix = frame.side_data.get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image

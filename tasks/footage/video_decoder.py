@@ -51,7 +51,7 @@ _Numbered = Iterator[tuple[int, Any]]
 
 
 def _counted(video: Video, track: VideoTrack, numbers: Sequence[int]) -> _Numbered:
-    """By counting what the decoder gives, from the beginning."""
+    """Decode from the beginning and count the frames."""
     if isinstance(video, RemoteVideo):
         video.copy()
     with _Packets(video, track) as packets:
@@ -61,7 +61,7 @@ def _counted(video: Video, track: VideoTrack, numbers: Sequence[int]) -> _Number
 
 
 def _pick(numbers: Sequence[int], frames: _Numbered) -> _Numbered:
-    """Of frames in order those of these numbers, with None for each that does not come."""
+    """The frames with these numbers, out of frames in ascending order. None for a missing one."""
     left = list(reversed(numbers))
     for number, frame in frames:
         while left and left[-1] < number:
@@ -152,7 +152,7 @@ def _knows_unreferenced(codec: Any) -> bool:
 
 
 class _Packets:
-    """The packets of a track with their places in its index, read on or, over a long gap, jumped to."""
+    """The packets of a track with their places in its index. Short gaps are read through, long ones are jumped over."""
 
     def __init__(self, video: Video, track: VideoTrack) -> None:
         self._file, self._table, self._stream = video, track.packets, track.stream
@@ -192,7 +192,7 @@ class _Packets:
                 return
 
     def _jump(self, first: int) -> None:
-        """Go to a place, or before it."""
+        """Seek to a place, or to one before it."""
         times = self._table.pts
         back = 0
         for _ in range(_TRIES):

@@ -89,7 +89,7 @@ class VideoTrack:
 
     @property
     def gap(self) -> float:
-        """The longest time in seconds from one frame to the next."""
+        """The longest distance of two frames, in seconds."""
         return float(np.diff(self.seconds).max(initial=1 / self.rate))
 
     def shown_at(self, fps: float, numbers: Ints | None = None) -> Ints:

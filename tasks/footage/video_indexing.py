@@ -78,7 +78,7 @@ def _payload_left_out(video: Video, container: Any) -> Iterator[bool]:
 
 
 def told_seconds(container: Any) -> list[float]:
-    """How long a header says that each camera is; 0 where it does not."""
+    """The length of each camera by the header, in seconds. 0 if the header does not have it."""
     whole = _container_seconds(container)
     return [_from_start(stream, _told(stream) or whole) for stream in camera_streams(container)]
 
@@ -188,7 +188,7 @@ def _track(video: Video, gathered: _Gathered, promised: float) -> VideoTrack:
 
 
 def _reached(table: PacketTable, base: float, shown: float) -> float:
-    """How far the packets reach: from the first that is shown or, as Matroska counts, from zero."""
+    """The end of the last packet in seconds: from the first shown one or, as in Matroska, from zero."""
     timed = table.pts != NO_TIME
     return max(shown, float((table.pts + table.duration)[timed].max(initial=0)) * base)
 
@@ -225,7 +225,7 @@ def _hide_lost_leading(video: Video, gathered: _Gathered, table: PacketTable) ->
 
 
 def _fields_are_packets(video: Video, gathered: _Gathered, table: PacketTable) -> bool:
-    """Whether two packets make a frame, so that the times of every second one say nothing."""
+    """Whether each frame has two packets (fields), so that the time of every second packet has no meaning."""
     probed = table.shown[:_PROBED].sum()
     given = _times_given(video, gathered.stream, _PROBED)
     return bool(np.isin(table.pts[:_PROBED][table.shown[:_PROBED]], given).sum() < 0.75 * probed)
@@ -264,7 +264,7 @@ def _title(stream: Any) -> str:
 
 
 def _told(stream: Any) -> float:
-    """How long the header says that a stream is, in seconds; 0 where it does not."""
+    """The length of a stream by its header, in seconds. 0 if the header does not have it."""
     if stream.container.format.name == "avi" and stream.average_rate and stream.frames > 0:
         return float(stream.frames / stream.average_rate)  # its duration shrinks where the file is cut off
     if stream.duration and stream.duration > 0 and stream.time_base:
@@ -275,5 +275,5 @@ def _told(stream: Any) -> float:
 
 
 def _container_seconds(container: Any) -> float:
-    """How long the header says that the whole is."""
+    """The length of the whole file by its header, in seconds."""
     return float(container.duration or 0) / 1_000_000 if (container.duration or 0) > 0 else 0.0

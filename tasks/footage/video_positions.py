@@ -64,7 +64,7 @@ def _tracks(file: BinaryIO, size: int) -> Iterator[list[Point]]:
 
 
 def _in_free(file: BinaryIO, begin: int, end: int) -> Iterator[list[Point]]:
-    """BlackVue keeps its boxes in one that others skip."""
+    """BlackVue stores its boxes inside a ``free`` box, which other readers skip."""
     file.seek(begin)
     if file.read(8)[4:8] in _BLACKVUE:
         yield from (

@@ -1,4 +1,4 @@
-"""The files of an archive in parts: a folder's with all that is below it, as a storage or an inventory lists them."""
+"""Lists the files of an archive in parts, a folder with everything below it each, from a storage or an inventory."""
 
 import os
 import posixpath
@@ -84,7 +84,7 @@ def walk(root: Location, prefixes: Sequence[str]) -> Iterator[Part]:
 
 
 def _distinct(prefixes: Sequence[str]) -> list[str]:
-    """The folders of which none is below another, in order of their names."""
+    """The folders that are not below another one, sorted by name."""
     kept: list[str] = []
     for name in sorted(prefix.strip("/") for prefix in prefixes):
         if not name or ".." in name.split("/"):

@@ -1,9 +1,14 @@
+import struct
 from datetime import UTC, datetime
+from pathlib import Path
 
+import av
 import pytest
 
-from tasks.footage.capture_time import read_sidecar, time_in_header
-from tasks.footage.time_in_name import time_in_name, time_in_path
+from schemas.records import TimestampSource
+from tasks.footage.archive import list_sources
+from tasks.footage.capture_time import read_sidecar, time_in_header, time_in_name, time_in_path
+from tests.tasks.footage.numbered import add_numbered, write_numbered
 
 MOMENT = datetime(2026, 11, 22, 3, 15, 0, tzinfo=UTC)
 
@@ -172,3 +177,25 @@ def test_sidecar_of_a_data_set() -> None:
     told = b'{"startTime": 1795317300000, "locations": [{"timestamp": 1795317300000, "longitude": 1, "latitude": 2}]}'
     sidecar = read_sidecar(told)
     assert sidecar is not None and sidecar.captured == MOMENT and sidecar.track and len(sidecar.track) == 1
+
+
+def test_avi_of_cameras(tmp_path: Path) -> None:
+    data = bytearray(write_numbered(tmp_path / "a.avi", "mjpeg", pixels="yuvj420p").read_bytes())
+    header = data.index(b"LIST", 12)
+    end = header + 8 + int.from_bytes(data[header + 4 : header + 8], "little")
+    date = b"IDIT" + struct.pack("<I", 26) + b"SUN NOV 22 03:15:00 2026\n\0"
+    data[end:end] = date
+    for place in (4, header + 4):
+        size = int.from_bytes(data[place : place + 4], "little") + len(date)
+        data[place : place + 4] = size.to_bytes(4, "little")
+    (tmp_path / "a.avi").write_bytes(data)
+    [source] = list_sources(str(tmp_path / "a.avi")).sources
+    assert (source.captured, source.captured_from) == (MOMENT, TimestampSource.CONTAINER)
+
+
+def test_videos_of_phones_after_ffmpeg(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mov"), "w", options={"movflags": "use_metadata_tags"}) as file:
+        file.metadata["com.apple.quicktime.creationdate"] = "2026-11-22T04:15:00+0100"
+        add_numbered(file, times=range(0, 1000, 100))
+    [source] = list_sources(str(tmp_path / "a.mov")).sources
+    assert (source.captured, source.captured_from) == (MOMENT, TimestampSource.CONTAINER)
