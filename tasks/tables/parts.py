@@ -8,6 +8,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clipomaly_core.errors import UserError
 from schemas.records import PartFile
 from schemas.tables import SHARD, Table, written_schema
 from tasks.storage import Location, replace_file
@@ -53,9 +54,14 @@ def with_shard(rows: pa.Table, shard_id: str) -> pa.Table:
 
 def upgraded(table: Table, rows: pa.Table) -> pa.Table:
     """Rows of any schema version, with their shard, as rows of the newest version: columns that are missing are
-    null."""
+    null. Raises UserError for rows of a version that is newer than this code."""
     dimension = rows.schema.field("embedding").type.list_size if table is Table.EMBEDDINGS else 0
     schema = written_schema(table, dimension).append(SHARD)
+    if unknown := [name for name in rows.column_names if name not in schema.names]:
+        raise UserError(
+            f"Files of {table} were upgraded by a newer version of Clipomaly, which knows the column {unknown[0]}. "
+            "Compact them with that version."
+        )
     columns = [
         rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type) for field in schema
     ]
