@@ -31,12 +31,12 @@ from tasks.storage import reason
 IMAGES = frozenset(
     {
         "sensor_msgs/CompressedImage", "sensor_msgs/Image", "foxglove.CompressedImage", "foxglove.RawImage",
-        "foxglove.CompressedVideo",
+        "foxglove.CompressedVideo", "ffmpeg_image_transport_msgs/FFMPEGPacket",
     }
 )  # fmt: skip
 """Types of messages that hold a picture, as ``type_of`` names them."""
 
-FIXES = frozenset({"sensor_msgs/NavSatFix", "foxglove.LocationFix"})
+FIXES = frozenset({"sensor_msgs/NavSatFix", "gps_msgs/GPSFix", "gps_common/GPSFix", "foxglove.LocationFix"})
 """Types of messages that hold a position."""
 
 # Of pixels as cameras give them: bytes a pixel, and what OpenCV calls the way to RGB (None: they are).
@@ -209,6 +209,8 @@ def unread_because(channel: Channel, schema: Schema | None) -> str | None:
     coded = channel.message_encoding
     if coded == MessageEncoding.JSON or (coded == MessageEncoding.ROS1 and type_of(schema) in ROS1):
         return None
+    if coded == MessageEncoding.ROS1 and schema is not None and schema.data.strip():
+        return f"{type_of(schema)} of ROS 1 is not read"
     definition = _DEFINITIONS.get(coded)
     if definition is None:
         return f"messages as {coded or 'nothing that is named'} are not read"
@@ -233,6 +235,11 @@ def _picture(message: Any) -> Picture:
         if _DEPTH_FILE.search(told):
             return Picture(stamp, data, "16uc1")
         return Picture(stamp, data, codec=codec_in(told))
+    if hasattr(message, "pts"):  # of ffmpeg_image_transport
+        codec = codec_in(str(message.encoding))
+        if codec is None:
+            raise ValueError(f"video as {message.encoding} is not read")
+        return Picture(stamp, data, codec=codec)
     return Picture(
         stamp,
         data,

@@ -27,7 +27,7 @@ SECOND = 1_000_000_000
 START = 1_795_400_000 * SECOND  # 2026-11-23 02:13:20 UTC
 _RULE = "=" * 80
 _TIME = "\n" + _RULE + "\nMSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n"
-_ROS2_HEADER = f"\n{_RULE}\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id{_TIME}"
+ROS2_HEADER = f"\n{_RULE}\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id{_TIME}"
 _ROS1_HEADER = f"\n{_RULE}\nMSG: std_msgs/Header\nuint32 seq\ntime stamp\nstring frame_id\n"
 _FIELDS = {
     "CompressedImage": "std_msgs/Header header\nstring format\nuint8[] data",
@@ -40,7 +40,7 @@ _FIELDS = {
         "float64 altitude\nfloat64[9] position_covariance\nuint8 position_covariance_type"
     ),
 }
-COMPRESSED_IMAGE = _FIELDS["CompressedImage"] + _ROS2_HEADER
+COMPRESSED_IMAGE = _FIELDS["CompressedImage"] + ROS2_HEADER
 _STATUS = f"\n{_RULE}\nMSG: sensor_msgs/NavSatStatus\nint8 status\nuint16 service\n"
 
 
@@ -139,7 +139,7 @@ def _ros2(file: Any, shots: list[Shot], options: dict[str, Any]) -> None:
     with Ros2Writer(file, **options) as writer:
         schemas = {
             name: writer.register_msgdef(
-                f"sensor_msgs/msg/{name}", fields + _ROS2_HEADER + (_STATUS if name == "NavSatFix" else "")
+                f"sensor_msgs/msg/{name}", fields + ROS2_HEADER + (_STATUS if name == "NavSatFix" else "")
             )
             for name, fields in _FIELDS.items()
         }

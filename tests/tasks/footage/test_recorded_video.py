@@ -20,9 +20,10 @@ from mcap_ros2.writer import Writer as Ros2Writer
 
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frame
+from tasks.footage.positions import Position, read_track
 from tests.tasks.footage.numbered import SIZE, number_of, numbered
 from tests.tasks.footage.test_frames import listed, read
-from tests.tasks.recordings import COMPRESSED_IMAGE, SECOND, START, Shot, drive, write_recording
+from tests.tasks.recordings import COMPRESSED_IMAGE, ROS2_HEADER, SECOND, START, Shot, drive, write_recording
 
 RATE = 10
 
@@ -233,3 +234,27 @@ def test_two_receivers_are_told(tmp_path: Path) -> None:
     fixes = [Shot(topic, START, place=(48.0, 11.0)) for topic in ("/b", "/a", "/b")]
     source = listed(write_recording(tmp_path / "a.mcap", [*drive(1.0), *fixes]))
     assert source.note == "of the positions in /a, /b those of the topic with most fixes are taken"
+
+
+def test_packets_of_ffmpeg_image_transport_and_gps_fixes(tmp_path: Path) -> None:
+    fields = "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\nuint8[] data"
+    place = "std_msgs/Header header\nfloat64 latitude\nfloat64 longitude\nfloat64 altitude"
+    with (tmp_path / "a.mcap").open("wb") as file:
+        writer = Ros2Writer(file)
+        packet = writer.register_msgdef("ffmpeg_image_transport_msgs/msg/FFMPEGPacket", fields + ROS2_HEADER)
+        fix = writer.register_msgdef("gps_msgs/msg/GPSFix", place + ROS2_HEADER)
+        for number, data in enumerate(coded("libx264", **X264)):
+            time = START + number * SECOND // 10
+            header = {"stamp": {"sec": time // SECOND, "nanosec": time % SECOND}, "frame_id": ""}
+            message = {"header": header, "encoding": "h264;yuv420p;bgr8", "pts": number, "data": data}
+            writer.write_message(
+                "/front/ffmpeg", packet, message | {"width": 160, "height": 96, "flags": 0}, time, time
+            )
+            message = {"header": header, "latitude": 48.0, "longitude": 11.0, "altitude": 0.0}
+            writer.write_message("/gps", fix, message, time, time)
+        writer.finish()
+    source = listed(tmp_path / "a.mcap")
+    frames, error = read(source)
+    assert error is None and [number_of(frame.image) for frame in frames] == [frame.index for frame in frames]
+    track = read_track(source)
+    assert track is not None and track.at(source.captured) == Position(48.0, 11.0)
