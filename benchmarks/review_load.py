@@ -93,10 +93,10 @@ class Reviewer(threading.Thread):
     """One person at one browser, who never tires."""
 
     def __init__(
-        self, base: str, name: str, token: str, until: float, think: float, frames: bool, similar: bool
+        self, base: str, name: str, token: str, until: float, think: float, frames: bool, similar: bool, plain: bool
     ) -> None:
         super().__init__(daemon=True)
-        self.similar = similar
+        self.similar, self.plain = similar, plain
         self.base, self.name_, self.token, self.until, self.think = base, name, token, until, think
         self.pictures = ThreadPoolExecutor(2) if frames else None  # as many as the page asks for at a time
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -128,7 +128,8 @@ class Reviewer(threading.Thread):
                     judged = waiting.pop(0)
                     body = {"items": [judged]} | self._verdict(client, rng)
                     self._timed("decide", client.post, "/api/decide", json=body, headers=headers)
-                    self._beside(client, headers, turn, judged)
+                    if not self.plain:
+                        self._beside(client, headers, turn, judged)
                 if turn % 20 == 19:
                     self._timed("undo", client.post, "/api/undo", json={}, headers=headers)
                 if turn % 10 == 9:
@@ -140,7 +141,7 @@ class Reviewer(threading.Thread):
 
     def _verdict(self, client: httpx.Client, rng: random.Random) -> dict[str, Any]:
         """A decision; a name is typed letter by letter."""
-        verdict = rng.choice(["accept", "accept", "not an object", "unsure", "relabel"])
+        verdict = rng.choice(["accept", "accept", "not an object", "unsure", *(() if self.plain else ("relabel",))])
         if verdict != "relabel":
             return {"verdict": verdict}
         name = rng.choice(NAMES)
@@ -204,7 +205,7 @@ def _serve(url: str, port: int, frame_seconds: float | None, tables: str | None)
 
 
 def measure(
-    url: str, reviewers: int, seconds: float, think: float, frame_seconds: float | None, tables: str | None
+    url: str, reviewers: int, seconds: float, think: float, frame_seconds: float | None, tables: str | None, plain: bool
 ) -> tuple[dict[str, dict[str, float]], list[str]]:
     """Latencies in milliseconds by kind of request, and what went wrong."""
     with Queue.open(url) as queue:
@@ -225,7 +226,7 @@ def measure(
                 time.sleep(0.2)
         until = time.monotonic() + seconds
         threads = [
-            Reviewer(base, name, token, until, think, frame_seconds is not None, tables is not None)
+            Reviewer(base, name, token, until, think, frame_seconds is not None, tables is not None, plain)
             for name, token in tokens.items()
         ]
         for thread in threads:
@@ -261,6 +262,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--think", type=float, default=0.2, help="mean seconds between decisions of one reviewer")
     parser.add_argument("--frame-seconds", type=float, help="have an archive that takes so long for each frame")
+    parser.add_argument(
+        "--plain", action="store_true", help="leave out typed names, masks, opinions, the map and motion"
+    )
     parser.add_argument("--tables", help="tables to search for look-alikes")
     parser.add_argument("--queue", help="a queue to fill and keep (a file, postgresql://...)")
     parser.add_argument("--limit-ms", type=float, default=100)
@@ -272,7 +276,7 @@ def main() -> int:
         fill(url, options.items, dimension)
         filled = time.monotonic() - start
         requests, problems = measure(
-            url, options.reviewers, options.seconds, options.think, options.frame_seconds, options.tables
+            url, options.reviewers, options.seconds, options.think, options.frame_seconds, options.tables, options.plain
         )
     facts = {"items": options.items, "reviewers": options.reviewers, "fill_seconds": round(filled, 1)}
     print(json.dumps(facts | {"requests": requests, "problems": problems}, indent=2))
