@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+import warnings
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError as FutureCancelled
@@ -135,10 +136,14 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
         try:
             if again:
                 ray.shutdown()  # what is left of a lost connection would refuse a new one
-            # A new one for each try: a runner counts as started even when its cluster did not answer.
-            return RayTaskRunner(address=address, init_kwargs=given).__enter__()
-        except ValueError as error:  # of a connection that closes meanwhile
-            raise ConnectionError(one_line(error)) from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # that it does not answer, which one line of ours says
+                # A new one for each try: a runner counts as started even when its cluster did not answer.
+                return RayTaskRunner(address=address, init_kwargs=given).__enter__()
+        except (ConnectionError, ValueError) as error:  # ValueError: of a connection that closes meanwhile
+            # A cluster that asks for a token does not answer those who have none.
+            token = "if the cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+            raise ConnectionError(f"{one_line(error)}; {token}") from error
 
     runner = _patiently(what, connect, parameters, again)
     with _left_at_the_end(runner):
