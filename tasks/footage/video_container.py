@@ -14,7 +14,7 @@ NOT_OPENED = "cannot be opened as a video: damaged, or of an unknown format"
 # Playlists, scripts and session descriptions make FFmpeg open other files and addresses, whatever a file is called.
 _FORMATS = (
     "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,vvc,av1,obu,ivf,asf,flv,live_flv,ogg,mxf,dv,dhav,nut,"
-    "yuv4mpegpipe,mjpeg,mpjpeg,vc1,wtv,rm"
+    "yuv4mpegpipe,mjpeg,mpjpeg,vc1,wtv,rm,gif,apng"
 )
 _ONLY_FOOTAGE = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 # In a row: behind a damaged packet more may follow.
