@@ -109,6 +109,8 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
         UserError: Ray is not installed, the cluster does not answer at first, or no node can scan.
         EngineGone: the cluster does not answer again for ``patience_minutes``.
     """
+    # It logs what it also raises, over many lines; one line of ours tells of it.
+    logging.getLogger("ray.util.client").setLevel(logging.CRITICAL)
     # If the cluster is gone, Ray would start one of its own at the next call.
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
     try:
@@ -168,10 +170,11 @@ def _fit_ray_nodes(ray: Any, parameters: ScanParameters, again: bool) -> list[st
             if not node["Alive"]:
                 continue
             there = NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False)
-            asked = ray.remote(look).options(num_cpus=0, scheduling_strategy=there).remote(wanted)
             name = f"{node['NodeManagerAddress']} (node {node['NodeID'][:8]})"
             ids[name] = node["NodeID"]
             try:
+                # If the head lacks the package, asking fails already: it cannot read the question.
+                asked = ray.remote(look).options(num_cpus=0, scheduling_strategy=there).remote(wanted)
                 states[name] = ray.get(asked, timeout=_CALM_SECONDS)
             except Exception as error:
                 states[name] = error

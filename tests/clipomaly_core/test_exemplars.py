@@ -174,3 +174,16 @@ def test_a_find_gets_the_name_that_was_given_to_what_looks_the_same(tmp_path):
     assert names[before[0].bbox] == "zeppelin"
     others = [one for one in before[1:] if float(one.embedding @ before[0].embedding) < 0.5]
     assert [names[one.bbox] for one in others] == [one.name for one in others]
+
+
+def test_what_people_rejected_is_no_find_however_high_its_score_is():
+    from demo_fleet import Scene
+
+    frame = Scene(10_000_025, (360, 640), objects=["deer", "traffic cone", "teddy bear"], night=False).frame(3.0).image
+    model = Clipomaly.load("nano", device="cpu")
+    certain = replace(model.options, certain_threshold=model.options.threshold)
+    before = Clipomaly.load("nano", device="cpu", options=certain)([frame])[0].instances
+    rejected = replace(exemplars(None, torch.from_numpy(before[0].embedding)), model=model.weights_sha256)
+    vocabulary = replace(Vocabulary.load(), exemplars=(rejected,))
+    after = Clipomaly.load("nano", device="cpu", vocabulary=vocabulary, options=certain)([frame])[0].instances
+    assert before[0].bbox not in {one.bbox for one in after}
