@@ -14,6 +14,7 @@ from clipomaly_core.masks import Mask, bounding_box, mask_at_frame_size
 from clipomaly_core.naming import RegionName
 from clipomaly_core.options import Options
 from clipomaly_core.prompted_vocabulary import PromptedVocabulary
+from clipomaly_core.reference.fit import found_up_to
 from clipomaly_core.regions import Region, connected_regions, region_embeddings
 from clipomaly_core.types import UNKNOWN_NAME, Frame, FrameResult, Instance
 
@@ -76,7 +77,7 @@ def frame_result(findings: Findings, words: PromptedVocabulary, options: Options
             full_labels[mask] = label
             masks.append(mask)
             region, name = findings.regions[int(np.argmax(overlaps))]
-            parts.append((part, name, region.peak))
+            parts.append((part, name, found_up_to(region)))
     instances = _instances(words, full_score, findings.features, masks, parts)
     return FrameResult(full_score, full_labels, vocabulary, known, options.threshold, instances)
 
@@ -107,7 +108,7 @@ def _instances(
     embeddings = region_embeddings(features, grids).numpy()
     candidates = words.vocabulary.candidates
     instances = []
-    for mask, (_, name, peak), embedding in zip(masks, parts, embeddings, strict=True):
+    for mask, (_, name, evidence), embedding in zip(masks, parts, embeddings, strict=True):
         inside = score[mask]
         instances.append(
             Instance(
@@ -121,7 +122,7 @@ def _instances(
                 score=float(inside.mean()),
                 score_max=float(inside.max()),
                 embedding=embedding,
-                evidence=peak,
+                evidence=evidence,
                 name_reason=name.reason,
             )
         )

@@ -1,5 +1,6 @@
 """Connected regions of a mask, and their embeddings."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -14,13 +15,15 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 class Region:
     """One 8-connected region: ``mask`` (h, w) bool over the whole grid, ``bbox`` (x, y, width, height).
 
-    ``peak`` is the greatest value in it, where it was found in a map of values.
+    Where it was found in a map of values, ``peak`` is the greatest value in it, and ``sustained`` the value that as
+    many of its places reach as a region must have.
     """
 
     mask: npt.NDArray[np.bool_]
     bbox: tuple[int, int, int, int]
     area: int
     peak: float = 0.0
+    sustained: float = 0.0
 
 
 def connected_regions(
@@ -32,7 +35,7 @@ def connected_regions(
         mask: (h, w) bool.
         min_area: smaller regions are left out, in cells of the mask.
         most: so many regions at most are returned.
-        values: (h, w) float32, of which each region keeps the greatest as its ``peak``.
+        values: (h, w) float32, of which each region keeps its ``peak`` and what it has ``sustained``.
 
     Returns:
         Largest first; of equal size, in reading order.
@@ -46,12 +49,12 @@ def connected_regions(
             break
         x, y, width, height, area = (int(value) for value in stats[index + 1])
         own = labels == index + 1
-        peak = (
-            0.0
-            if values is None
-            else float(values[y : y + height, x : x + width][own[y : y + height, x : x + width]].max())
-        )
-        regions.append(Region(own, (x, y, width, height), area, peak))
+        peak = sustained = 0.0
+        if values is not None:
+            inside = values[y : y + height, x : x + width][own[y : y + height, x : x + width]]
+            needed = max(math.ceil(min_area), 1)
+            peak, sustained = float(inside.max()), float(np.partition(inside, -needed)[-needed])
+        regions.append(Region(own, (x, y, width, height), area, peak, sustained))
     return regions
 
 

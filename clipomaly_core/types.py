@@ -28,8 +28,9 @@ class Instance:
     best five then. ``name_source`` tells where the name came from (``dictionary``, ``user``, …) or ``none``.
     ``mask`` is (H, W) bool over the whole frame; ``bbox`` is (x, y, width, height) in pixels; ``area`` in
     pixels; ``score`` and ``score_max`` are the mean and greatest anomaly score in the mask, in [0, 1];
-    ``embedding`` is (D,) float32, L2-normalised, in the space of the text embeddings. ``evidence`` is the greatest
-    logit of the anomaly score in its region, with the contrast to its surroundings: what thresholds decide on.
+    ``embedding`` is (D,) float32, L2-normalised, in the space of the text embeddings. ``evidence`` is the
+    peak threshold up to which a calibrated scan finds its region: a logit of the anomaly score with the contrast to its
+    surroundings, the greatest, or the one that enough places of the region reach.
     ``name_reason`` says why the name is "unknown object": ``margin``, ``distance``, ``candidates`` or ``known``.
     """
 

@@ -7,6 +7,7 @@ from clipomaly_core.errors import UsageError
 from clipomaly_core.options import Options
 from clipomaly_core.reference.rate import peak_threshold
 from clipomaly_core.reference.record import ORDINARY_LOGIT, ORDINARY_WIDTH, Reference
+from clipomaly_core.regions import Region
 
 CONTRAST = 0.5
 """``contrast`` with a reference: the one that the thresholds below are meant for."""
@@ -62,6 +63,15 @@ def thresholds_from(reference: Reference, options: Options) -> Options:
     return replace(
         options, threshold=_probability(min(LOWER, upper)), peak_threshold=_probability(upper), contrast=CONTRAST
     )
+
+
+def found_up_to(region: Region) -> float:
+    """The ``peak_threshold``, as a logit, up to which a scan with thresholds of a reference finds a region.
+
+    That is its peak if enough of its places reach ``LOWER``, from which on a scan forms regions, else the value that
+    enough of them reach.
+    """
+    return region.peak if region.sustained >= LOWER else region.sustained
 
 
 def survey_options(options: Options) -> Options:

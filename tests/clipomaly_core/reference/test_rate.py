@@ -1,6 +1,13 @@
+import math
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
+from clipomaly_core import default_options
+from clipomaly_core.anomaly_regions import anomaly_regions
+from clipomaly_core.reference.fit import CONTRAST, LOWER, SURVEY, found_up_to, survey_options
 from clipomaly_core.reference.rate import finds_per_hour, held_out_rate, peak_threshold
 
 PEAKS = tuple(sorted(np.random.default_rng(0).exponential(2.0, 400) + 3, reverse=True))
@@ -44,3 +51,30 @@ def test_the_rate_in_the_other_half_shows_footage_that_differs():
 
 def test_the_rate_in_the_other_half_needs_regions_in_both():
     assert held_out_rate((PEAKS, PEAKS[:3]), hours=0.5, wished=30) is None
+
+
+@pytest.mark.parametrize("threshold", np.linspace(SURVEY + 0.05, LOWER + 3, 12))
+def test_a_reference_counts_the_regions_that_a_scan_with_its_threshold_finds(threshold):
+    rng = np.random.default_rng(3)
+    logits = cv2.GaussianBlur(rng.normal(size=(96, 160)).astype(np.float32), (0, 0), 3)
+    logits = (SURVEY - 2 + 14 * logits).astype(np.float32)
+    for row, column, height in ((20, 30, 9.0), (60, 90, 7.5), (70, 20, 5.0)):  # small and high
+        logits[row : row + 2, column : column + 3] = height
+    options = replace(default_options("nano"), min_area=0.0006, max_regions=1000)
+    surveyed = anomaly_regions(logits, survey_options(options))
+    assert len(surveyed) > 10
+
+    def probability(value):
+        return 1 / (1 + math.exp(-value))
+
+    scan = replace(
+        options,
+        threshold=probability(min(LOWER, threshold)),
+        peak_threshold=probability(threshold),
+        contrast=CONTRAST,
+    )
+    found = anomaly_regions(logits, scan)
+    predicted = [region for region in surveyed if found_up_to(region) > threshold]
+    # A region of the survey may come in several parts, none of them large enough alone.
+    met = [region for region in surveyed if any((region.mask & one.mask).any() for one in found)]
+    assert len(met) == pytest.approx(len(predicted), abs=1)
