@@ -56,8 +56,8 @@ def test_the_rate_in_the_other_half_needs_regions_in_both():
 @pytest.mark.parametrize("threshold", np.linspace(SURVEY + 0.05, LOWER + 3, 12))
 def test_a_reference_counts_the_regions_that_a_scan_with_its_threshold_finds(threshold):
     rng = np.random.default_rng(3)
-    logits = cv2.GaussianBlur(rng.normal(size=(96, 160)).astype(np.float32), (0, 0), 3)
-    logits = (SURVEY - 2 + 14 * logits).astype(np.float32)
+    smooth = cv2.GaussianBlur(rng.normal(size=(96, 160)).astype(np.float32), (0, 0), 3)
+    logits = np.asarray(SURVEY - 2 + 14 * smooth, np.float32)
     for row, column, height in ((20, 30, 9.0), (60, 90, 7.5), (70, 20, 5.0)):  # small and high
         logits[row : row + 2, column : column + 3] = height
     options = replace(default_options("nano"), min_area=0.0006, max_regions=1000)
