@@ -1,7 +1,7 @@
 // A second opinion: the item without what the first reviewer said.
 import { $, askName, call, onKeys, percent, toast } from "./common.js";
 
-let items = [], skipped = new Set();
+let items = [], skipped = new Set(), underWay = 0;
 
 async function load() {
   try {
@@ -35,18 +35,28 @@ function draw() {
   }));
 }
 
+function next() {
+  items.shift();
+  draw();
+  if (!items.length && !underWay) load();
+}
+
+// The next item is shown at once, so that a key pressed meanwhile is meant for it and not lost.
 async function say(body) {
   const item = items[0];
   if (!item) return;
+  underWay += 1;
+  next();
   try {
     const { outcome } = await call(`/api/items/${item.item_id}/opinion`, body);
     toast(outcome === "agreed" ? "Recorded. You agree with the first reviewer." : "Recorded. The first reviewer said something else: it is listed under Disagreements.");
-    items.shift();
-    if (items.length) draw();
-    else load();
   } catch (failure) {
     toast(failure.message, "warning");
+    items.unshift(item);
+    draw();
   }
+  underWay -= 1;
+  if (!items.length && !underWay) load();
 }
 
 async function name(known) {
@@ -64,7 +74,7 @@ function press(key) {
   else if (key === "u") say({ verdict: "unsure" });
   else if (key === "k") name(true);
   else if (key === "/") name(false);
-  else if (key === "ArrowRight") { skipped.add(item.item_id); items.shift(); items.length ? draw() : load(); }
+  else if (key === "ArrowRight") { skipped.add(item.item_id); next(); }
   else return false;
   return true;
 }
