@@ -8,6 +8,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.errors import UsageError, UserError
+from tasks.footage.float_tiff import read_float_tiff, tiff_facts
 from tasks.footage.heic import is_heic, reads_heic, teach_pillow
 from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import storage_errors
@@ -70,19 +71,19 @@ def decode_image(data: bytes) -> Rgb:
 
     By Pillow, which refuses images that end too early; what OpenCV does with them depends on its version. Of EXIF only
     the orientation is read: a damaged block costs nothing but that. Grey images of 16 bits are scaled by the range of
-    their type, and those of floats by [0, 1], or what they hold where that is more.
+    their type, and images of floats by [0, 1], or what they hold where that is more.
     """
     if not data:
         raise BadImage("the file is empty")
     try:
         with open_image(data) as image:
-            width, height = image.size
-            if width * height > LARGEST_IMAGE:
-                raise BadImage(f"{width}x{height} pixels are more than {LARGEST_IMAGE // 10**6} megapixels")
+            _check_pixels(*image.size)
             image.load()  # TIFF is turned by that
             turned = image.transpose(_TURNS[_orientation(image)]) if _orientation(image) in _TURNS else image
             return _eight_bits(turned)
     except UnidentifiedImageError as error:
+        if (floats := _float_tiff(data)) is not None:
+            return floats
         needs = is_heic(data) and not reads_heic()
         what = "a photo as HEIC: pip install 'clipomaly[heic]'" if needs else "not an image of a known format"
         raise BadImage(what) from error
@@ -90,6 +91,33 @@ def decode_image(data: bytes) -> Rgb:
         raise
     except Exception as error:  # whatever its authors did not foresee: one image is lost, its neighbours are not
         raise BadImage(reason(error)) from error
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > LARGEST_IMAGE:
+        raise BadImage(f"{width}x{height} pixels are more than {LARGEST_IMAGE // 10**6} megapixels")
+
+
+def _float_tiff(data: bytes) -> Rgb | None:
+    try:
+        facts = tiff_facts(data)
+    except Exception:  # a damaged header: it is no image then
+        return None
+    if facts is None:
+        return None
+    width, height, orientation = facts
+    _check_pixels(width, height)
+    values = read_float_tiff(data)
+    if values is None:
+        return None
+    image = Image.fromarray(_scaled(values, 1.0))
+    return np.array(image.transpose(_TURNS[orientation]) if orientation in _TURNS else image, dtype=np.uint8)
+
+
+def _scaled(values: npt.NDArray[np.float64], full: float) -> Rgb:
+    """As 8 bits, by the range [0, ``full``], or up to the greatest value where that is more."""
+    scaled = np.clip(values * (255 / max(full, float(values.max(initial=0)))), 0, 255)
+    return scaled.round().astype(np.uint8)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -102,8 +130,7 @@ def _orientation(image: Image.Image) -> int:
 def _eight_bits(image: Image.Image) -> Rgb:
     if image.mode.startswith(("I", "F")):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-        full = 1.0 if image.mode.startswith("F") else 65535.0
-        grey = np.clip(values * (255 / max(full, float(values.max(initial=0)))), 0, 255).round().astype(np.uint8)
+        grey = _scaled(values, 1.0 if image.mode.startswith("F") else 65535.0)
         return np.repeat(grey[:, :, None], 3, axis=2)
     return np.array(image.convert("RGB"), dtype=np.uint8)
 

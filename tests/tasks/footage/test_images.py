@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -84,3 +85,15 @@ def test_formats_that_are_not_meant() -> None:
         decode_image(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\n")
     with pytest.raises(BadImage, match="not an image of a known format"):
         decode_image(saved(Image.fromarray(gradient()), "GIF"))
+
+
+@pytest.mark.parametrize("greatest", [1.0, 40.0])
+def test_colours_as_floats_are_scaled_by_their_range(greatest):
+    values = np.random.default_rng(1).uniform(0, 1, (8, 9, 3)).astype(np.float32)
+    values[0, 0] = (1.0, 0.5, 0.0)
+    values[1, 1] = np.nan
+    data = cv2.imencode(".tiff", values[..., ::-1] * np.float32(greatest))[1].tobytes()
+    image = decode_image(data)
+    assert image.shape == (8, 9, 3) and tuple(image[0, 0]) == (255, 128, 0) and tuple(image[1, 1]) == (0, 0, 0)
+    with pytest.raises(BadImage):
+        decode_image(data[: len(data) // 2])
