@@ -17,6 +17,9 @@ from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import read_frame, read_frames
 from tasks.footage.kinds import current_etag
 from tasks.storage import locate
+from tasks.tables import open_table
+from tests.azurite import azurite
+from tests.command import Run
 from tests.sftp import sftp_server
 from tests.tasks.footage.numbered import number_of, write_numbered
 from tests.tasks.samples import image_bytes, write_images, write_tar
@@ -146,6 +149,48 @@ def test_google_storage(night: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             find_sources("gs://fleet/nothing")
     finally:
         server.stop()
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The connection string of a running Azurite that has a container ``fleet``."""
+    folder = tmp_path / "azurite"
+    folder.mkdir()
+    store = fsspec.get_filesystem_class("abfs")
+    with azurite(folder) as connection:
+        monkeypatch.setitem(fsspec.config.conf, "abfs", {"connection_string": connection})
+        store.clear_instance_cache()
+        locate("abfs://fleet/x").fs.mkdir("fleet")
+        yield connection
+    store.clear_instance_cache()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_azure(night: Path, azure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clipomaly: Run) -> None:
+    fill("abfs://fleet/night", night)
+    check("abfs://fleet/night", night)
+    with pytest.raises(UserError, match="There is no archive"):
+        find_sources("abfs://fleet/nothing")
+    options = ("--model", "nano", "--no-reference", "--report", tmp_path / "report")
+    ran = clipomaly("scan", "abfs://fleet/night", "--out", "abfs://fleet/tables", *options)
+    assert ran.code == 0, ran.err
+    assert clipomaly("scan", night, "--out", tmp_path / "tables", *options).code == 0
+    there, here = (
+        sorted(row["anomaly_score"] for row in open_table(tables, "instances").to_table(["anomaly_score"]).to_pylist())
+        for tables in ("abfs://fleet/tables", tmp_path / "tables")
+    )
+    assert there == here
+    assert clipomaly("status", "abfs://fleet/tables").code == 0
+    assert clipomaly("check", "abfs://fleet/tables").code == 0
+
+    # Wrong keys are one line, without the key.
+    wrong = azure.replace("AccountKey=", "AccountKey=AAAA")
+    monkeypatch.setitem(fsspec.config.conf, "abfs", {"connection_string": wrong})
+    fsspec.get_filesystem_class("abfs").clear_instance_cache()
+    refused = clipomaly("scan", "abfs://fleet/night", "--out", tmp_path / "other", *options)
+    assert refused.code == 1 and refused.err.count("error:") == 1 and "Traceback" not in refused.err, refused.err
+    assert "AAAA" not in refused.err and "not expected" not in refused.err, refused.err
 
 
 @pytest.mark.parametrize(
