@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +106,35 @@ def test_finds_by_words_are_added_to_the_queue(queue: Queue, finds: TableFinds, 
         page.locator(".found input:not(:disabled)").first.check()
         page.get_by_role("button", name="Add to the queue").click()
         wait_for(lambda: queue.count(states=tuple(State)) == before + 1)
+
+
+def tab_to(page: Any, text: str) -> None:
+    """Press Tab until the element with this text, or label, has the focus."""
+    focused = "(document.activeElement.labels?.[0] ?? document.activeElement).innerText.trim()"
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(focused) == text:
+            return
+    raise AssertionError(f"Tab does not lead to {text!r}")
+
+
+@needs_chromium
+@pytest.mark.usefixtures("screen")
+def test_finds_are_asked_for_chosen_and_added_by_keys_alone(queue: Queue, finds: TableFinds, visit: Callable) -> None:
+    before = queue.count(states=tuple(State))
+    with serve_app(create_app(queue, ArchiveFrames(), finds=finds)) as server:
+        page = visit(f"{server.url}/finds")
+        tab_to(page, "What to look for, in all tables")
+        page.keyboard.type("a traffic cone")
+        page.keyboard.press("Enter")
+        playwright.expect(page.locator(".found li").first).to_be_visible()
+        new = page.locator(".found input:not(:disabled)").count()
+        tab_to(page, "Choose all or none")
+        page.keyboard.press("Enter")
+        assert page.locator(".found input:checked").count() == new > 0
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Enter")
+        wait_for(lambda: queue.count(states=tuple(State)) == before + new)
 
 
 @needs_chromium
