@@ -82,7 +82,7 @@ def _told(url: str, remove: Callable[[], str]) -> bool:
     try:
         stdout().print(f"{from_outside(url)}: {remove()}")
     except (UserError, ReviewError) as error:
-        stdout().print(f"[red]{from_outside(url)}: nothing was removed.[/] {from_outside(str(error))}")
+        stdout().print(f"[red]{from_outside(url)}: not everything is removed.[/] {from_outside(str(error))}")
         return False
     return True
 

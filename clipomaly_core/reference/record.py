@@ -34,10 +34,10 @@ class ReferenceFacts:
     """What a reference rests on.
 
     ``options`` are those of the method. ``frames`` were looked at, of ``sources``, at ``fps`` frames a second: each
-    stands for 1 / ``fps`` seconds. ``peaks`` are the greatest logits (with contrast) of the regions that were found in
-    them with a low threshold and that no known class took, in falling order; ``second_half`` are the places in
-    ``peaks`` of those of every second stretch of footage. ``built_in`` is the one that a model brings along: it
-    calibrates scores, and the thresholds are the model's own.
+    stands for 1 / ``fps`` seconds. ``peaks`` are the logits (with contrast) up to which a
+    scan finds the regions that stood out in them with a low threshold and that no known class took, in falling order;
+    ``second_half`` are the places in ``peaks`` of those of every second stretch of footage. ``built_in`` is the one
+    that a model brings along: it calibrates scores, and the thresholds are the model's own.
     """
 
     model: str

@@ -102,7 +102,7 @@ def test_the_command_forgets_in_tables_queue_and_dataset(tmp_path: Path) -> None
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 1, done.output  # one of the queues is not there
     told = " ".join(done.output.split())
-    assert "none.db: nothing was removed. There is no queue" in told
+    assert "none.db: not everything is removed. There is no queue" in told
     with Queue.open(tmp_path / "queue.db") as queue:
         assert gone not in {queued.item.source_uri for queued in queue.list_items(count=500)}
         assert queue.count() == len(few.items) - sum(queued.item.source_uri == gone for queued in few.items)
