@@ -67,10 +67,14 @@ class VocabularyFile:
     exemplars: tuple[Exemplars, ...] = ()
 
 
+# libyaml's loader is ten times as fast. It knows no limit of depth, so it is for our own files alone.
+_FAST: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 @lru_cache
 def read_builtin(name: str) -> VocabularyFile:
     """A file of the package's data, such as cityscapes.yaml."""
-    return parse_file((files("clipomaly_core") / "data" / name).read_text("utf-8"), name)
+    return parse_file((files("clipomaly_core") / "data" / name).read_text("utf-8"), name, loader=_FAST)
 
 
 def read_file(url: str) -> VocabularyFile:
@@ -89,17 +93,22 @@ def read_file(url: str) -> VocabularyFile:
     return parse_file(text, url, read_beside(url))
 
 
-def parse_file(text: str, where: str, beside: Beside | None = None) -> VocabularyFile:
+def parse_file(
+    text: str,
+    where: str,
+    beside: Beside | None = None,
+    loader: type[yaml.SafeLoader] | type[yaml.CSafeLoader] = yaml.SafeLoader,
+) -> VocabularyFile:
     """What a file's text gives; ``where`` names the file in errors.
 
-    ``beside`` reads a file beside it; without it exemplars are listed and not read.
+    ``beside`` reads a file beside it; without it exemplars are listed and not read. ``loader`` reads YAML.
 
     Raises:
         UsageError: a duplicate, an empty name, a wrong type or an unknown key; the message has file and line.
     """
     # Nodes instead of plain values: they know their lines, and show keys that stand twice.
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UsageError(f"{where}{line}: not valid YAML ({_one_line(error.problem)}).") from error

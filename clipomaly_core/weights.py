@@ -1,5 +1,8 @@
 """From the name of a model to a file of its weights on this machine."""
 
+import clipomaly_core.light_imports  # noqa: F401  # before open_clip
+
+# isort: split
 import hashlib
 import logging
 import os
