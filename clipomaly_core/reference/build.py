@@ -42,11 +42,11 @@ class Ordinary:
         half = make_bank(np.concatenate([*self._known, *self._features[::2]]), BANK_SIZE // 2)
         others = torch.from_numpy(np.concatenate(self._features[1::2] or self._features))
         distances = half.distance(others[None, :, None])[0, :, 0]
-        return (
-            language,
-            spread_of(distances[:_PLACES]),
-            make_bank(np.concatenate([*self._known, *self._features]), BANK_SIZE),
-        )
+        return language, spread_of(distances[:_PLACES]), self.bank()
+
+    def bank(self) -> Bank:
+        """The bank of all places."""
+        return make_bank(np.concatenate([*self._known, *self._features]), BANK_SIZE)
 
 
 def _sample(values: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator) -> torch.Tensor:

@@ -1,9 +1,8 @@
 """The reference of ordinary footage for a model: build it, store it beside the tables, find it again."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from itertools import count
 
 from clipomaly_core import Clipomaly, FrameResult, Options
 from clipomaly_core.errors import UsageError, UserError
@@ -13,11 +12,10 @@ from clipomaly_core.reference.build import Ordinary
 from clipomaly_core.reference.files import SUFFIX, read_reference, reference_bytes
 from clipomaly_core.reference.fit import check_reference, plain, survey_options
 from clipomaly_core.reference.record import Reference, ReferenceFacts
-from schemas.records import Source
-from tasks.footage.frames import Rgb
+from clipomaly_core.reference.score import calibrated_look
 from tasks.footage.sources import Sources
 from tasks.scanning.batches import in_batches
-from tasks.scanning.reference_frames import REFERENCE_FRAMES, STRETCH, reference_frames
+from tasks.scanning.reference_frames import REFERENCE_FRAMES, DrawnFrame, reference_frames
 from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import create_file, file_names, locate, replace_file
 
@@ -25,15 +23,38 @@ LEAST_FRAMES = 100
 """A scan makes a reference automatically only from this many frames: fewer do not show what is ordinary."""
 FEWEST_FRAMES = 8
 """A model without thresholds of its own is calibrated roughly on this many: better than not at all."""
-_FIRST = 64
-"""Frames that settle the spreads before regions are counted in all of them."""
 _UNUSUAL = 0.5
 """If a model with its own thresholds finds something in more than this share of frames, the footage is not ordinary."""
 Progress = Callable[[int], None]
+Looks = Mapping[int, tuple[DrawnFrame, Look]]
+"""Frames that were looked at, by their number."""
+
+
+def settling_looks(model: Clipomaly, sources: Sources, fps: float) -> Looks:
+    """What a model sees in the frames that settle the spreads: about 64, which stay in memory.
+
+    Args:
+        model: of the reference.
+        sources: with ``footage_seconds``.
+        fps: frames a second of video, as scans take them.
+
+    Raises:
+        UserError: no frame can be read.
+    """
+    drawn = reference_frames(sources, fps, settling=True)
+    looks = {frame.number: (frame, look) for frame, look in _looks(model, drawn, {})}
+    if not looks:
+        raise UserError("No frame can be read for a reference: check the archive.")
+    return looks
 
 
 def build_reference(
-    model: Clipomaly, vocabulary_sha256: str, sources: Sources, fps: float, progress: Progress = lambda frames: None
+    model: Clipomaly,
+    vocabulary_sha256: str,
+    sources: Sources,
+    fps: float,
+    progress: Progress = lambda frames: None,
+    settled: Looks | None = None,
 ) -> Reference:
     """Make the reference of a model on footage.
 
@@ -43,6 +64,7 @@ def build_reference(
         sources: with ``footage_seconds``.
         fps: frames a second of video, as scans take them.
         progress: told the number of frames done since it was called last.
+        settled: ``settling_looks`` of the same model and footage, where they are known already.
 
     Returns:
         The same reference for the same model and footage, but for ``created``.
@@ -50,7 +72,10 @@ def build_reference(
     Raises:
         UserError: no frame can be read.
     """
-    first = _ordinary(model, (image for _, image in reference_frames(sources, fps, _FIRST)))
+    first = settling_looks(model, sources, fps) if settled is None else settled
+    settling = Ordinary(len(first), _known(model))
+    for _, look in first.values():
+        settling.add(look.features, look.language)
     facts = ReferenceFacts(
         model=model.name,
         weights_sha256=model.weights_sha256,
@@ -62,21 +87,19 @@ def build_reference(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         peaks=(),
     )
-    language, distance, bank = first.spreads()
+    language, distance, bank = settling.spreads()
     preliminary = model.with_reference(Reference(facts, language, distance, bank), survey_options(model.options))
     everything = Ordinary(REFERENCE_FRAMES, _known(model))
     peaks: list[tuple[float, bool]] = []
     seen: dict[str, None] = {}
     frames = 0
-    drawn = reference_frames(sources, fps)
-    for drawn_frame, look, result in _found(preliminary, drawn):
+    for drawn, look, result in _found(preliminary, _looks(preliminary, reference_frames(sources, fps), first)):
         everything.add(look.features, look.language)
-        second = drawn_frame.number // STRETCH % 2 == 1
+        second = drawn.stretch % 2 == 1
         peaks += [(instance.evidence, second) for instance in result.instances]
-        seen[drawn_frame.source.uri] = None
+        seen[drawn.source.uri] = None
         frames += 1
         progress(1)
-    _, _, bank = everything.spreads()
     peaks.sort(key=lambda peak: peak[0], reverse=True)
     told = replace(
         facts,
@@ -85,18 +108,18 @@ def build_reference(
         peaks=tuple(peak for peak, _ in peaks),
         second_half=tuple(place for place, (_, second) in enumerate(peaks) if second),
     )
-    return Reference(told, language, distance, bank)
+    return Reference(told, language, distance, everything.bank())
 
 
-def share_with_finds(model: Clipomaly, sources: Sources, fps: float) -> float:
-    """The share of the first frames drawn for a reference in which the model finds something by its own thresholds."""
-    results = [result for _, _, result in _found(model, reference_frames(sources, fps, _FIRST))]
-    return sum(bool(result.instances) for result in results) / max(len(results), 1)
+def share_with_finds(model: Clipomaly, settled: Looks) -> float:
+    """The share of frames in which a model finds something by its own thresholds."""
+    results = [result for _, _, result in _found(model, settled.values())]
+    return sum(bool(result.instances) for result in results) / len(results)
 
 
-def is_ordinary(model: Clipomaly, sources: Sources, fps: float) -> bool:
-    """Whether unusual things are rare in footage, by the model's own thresholds."""
-    return share_with_finds(model, sources, fps) <= _UNUSUAL
+def is_ordinary(model: Clipomaly, settled: Looks) -> bool:
+    """Whether unusual things are rare in the footage of ``settling_looks``, by the model's own thresholds."""
+    return share_with_finds(model, settled) <= _UNUSUAL
 
 
 def keep_reference(tables: str, reference: Reference) -> str:
@@ -130,46 +153,33 @@ def find_reference(tables: str, weights_sha256: str, options: Options, fps: floa
     return url, reference
 
 
-def _ordinary(model: Clipomaly, images: Iterable[Rgb]) -> Ordinary:
-    collected = Ordinary(_FIRST, _known(model))
-    frames = 0
-    for batch in in_batches(images, model.batch_size, lambda image: image):
-        for look in model.look(batch):
-            collected.add(look.features, look.language)
-            frames += 1
-    if not frames:
-        raise UserError("No frame can be read for a reference: check the archive.")
-    return collected
-
-
 def _known(model: Clipomaly) -> Bank | None:
     return None if model.reference is None else model.reference.bank
 
 
-@dataclass(frozen=True, slots=True)
-class _Drawn:
-    """A frame that was drawn for a reference, and how many were drawn before it."""
+def _looks(model: Clipomaly, drawn: Iterable[DrawnFrame], settled: Looks) -> Iterator[tuple[DrawnFrame, Look]]:
+    """Each frame with its look. What was seen before is calibrated again and not computed again."""
+    for batch in in_batches(drawn, model.batch_size, lambda frame: frame.image):
+        fresh = [frame for frame in batch if frame.number not in settled]
+        looked = dict(zip((frame.number for frame in fresh), model.look([frame.image for frame in fresh]), strict=True))
+        for frame in batch:
+            if frame.number in looked:
+                yield frame, looked[frame.number]
+            else:
+                yield frame, calibrated_look(settled[frame.number][1], model.reference, model.options.fusion)
 
-    number: int
-    source: Source
 
-
-def _found(model: Clipomaly, drawn: Iterable[tuple[Source, Rgb]]) -> Iterator[tuple[_Drawn, Look, FrameResult]]:
+def _found(
+    model: Clipomaly, looks: Iterable[tuple[DrawnFrame, Look]]
+) -> Iterator[tuple[DrawnFrame, Look, FrameResult]]:
     """Each frame with what the model finds in it, with the map of its camera as in a scan."""
-    maps: SourceMaps[_Drawn, Look] = SourceMaps(model.ordinary_logit)
-    numbers = count()
-    for batch in in_batches(drawn, model.batch_size, lambda one: one[1]):
-        looks = model.look([image for _, image in batch])
-        ready = [
-            drawn
-            for (source, _), look in zip(batch, looks, strict=True)
-            for drawn in maps.add(source.uri, None, _Drawn(next(numbers), source), look)
-        ]
-        yield from _results(model, ready)
+    maps: SourceMaps[DrawnFrame, Look] = SourceMaps(model.ordinary_logit)
+    for frame, look in looks:
+        yield from _results(model, maps.add(frame.source.uri, None, frame, look))
     yield from _results(model, maps.close())
 
 
-def _results(model: Clipomaly, ready: list[Ready[_Drawn, Look]]) -> Iterator[tuple[_Drawn, Look, FrameResult]]:
+def _results(model: Clipomaly, ready: list[Ready[DrawnFrame, Look]]) -> Iterator[tuple[DrawnFrame, Look, FrameResult]]:
     finishes = model.find([drawn.look for drawn in ready], [drawn.usual for drawn in ready])
-    for one, finish in zip(ready, finishes, strict=True):
-        yield one.item, one.look, finish()
+    for drawn, finish in zip(ready, finishes, strict=True):
+        yield drawn.item, drawn.look, finish()

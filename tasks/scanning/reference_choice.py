@@ -18,6 +18,7 @@ from tasks.scanning.reference import (
     find_reference,
     is_ordinary,
     keep_reference,
+    settling_looks,
 )
 from tasks.scanning.reference_frames import REFERENCE_FRAMES
 from tasks.tables.commits import DONE
@@ -102,13 +103,14 @@ def choose_reference(
         return ReferenceChoice(None, None if own else _NOT_CALIBRATED)
     begin(min(frames, REFERENCE_FRAMES))
     model = get_model(replace(settings, reference=None))
-    if own and not is_ordinary(model, measured, fps):
+    settled = settling_looks(model, measured, fps)
+    if own and not is_ordinary(model, settled):
         return ReferenceChoice(
             None,
             "not calibrated on this footage, because unusual things are too frequent in it: the model's own thresholds "
             "are used. Make a reference of ordinary footage with: clipomaly reference build",
         )
-    reference = build_reference(model, description.vocabulary_sha256, measured, fps, progress)
+    reference = build_reference(model, description.vocabulary_sha256, measured, fps, progress, settled)
     url = keep_reference(tables, reference)
     return ReferenceChoice(url, f"calibrated on {_frames(reference)} of this footage: {url}")
 

@@ -1,7 +1,8 @@
 """Choose the frames for a reference by a fixed rule, evenly over drives and hours."""
 
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 import pyarrow.compute as pc
@@ -16,7 +17,27 @@ STRETCH = 8
 """Frames in a row of one source, so that what a camera always sees can be recognised, as in a scan."""
 
 
-def reference_frames(sources: Sources, fps: float, most: int = REFERENCE_FRAMES) -> Iterator[tuple[Source, Rgb]]:
+SETTLING_FRAMES = 64
+"""About so many of them, evenly among the others, settle the spreads before regions are counted in all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnFrame:
+    """A frame that was drawn for a reference: ``number`` is its place among all that may be drawn."""
+
+    number: int
+    source: Source
+    image: Rgb
+
+    @property
+    def stretch(self) -> int:
+        """The number of its stretch."""
+        return self.number // STRETCH
+
+
+def reference_frames(
+    sources: Sources, fps: float, most: int = REFERENCE_FRAMES, settling: bool = False
+) -> Iterator[DrawnFrame]:
     """Frames drawn evenly over the footage, in stretches of 8 of one source.
 
     Sources are taken in order of drive, capture time and name. All frames are taken where there are no more than
@@ -26,6 +47,7 @@ def reference_frames(sources: Sources, fps: float, most: int = REFERENCE_FRAMES)
         sources: with ``footage_seconds``.
         fps: frames a second of video, as the scan takes them.
         most: frames at most.
+        settling: only the stretches that settle the spreads, under the same numbers.
     """
     order = pc.sort_indices(sources.table, [(name, "ascending") for name in ("drive", "captured", "uri")])
     listed = sources.take(order.to_numpy())
@@ -33,17 +55,24 @@ def reference_frames(sources: Sources, fps: float, most: int = REFERENCE_FRAMES)
     ends = np.cumsum(frames)
     if not len(frames):
         return
-    if ends[-1] <= most:
+    total = int(ends[-1])
+    every = -(-min(total, most) // SETTLING_FRAMES) if settling else 1
+    if total <= most:
+        numbers = count()
         for source in listed:
-            yield from ((source, frame.image) for frame in _from_start(source, fps) if frame.image is not None)
+            for frame in _from_start(source, fps):
+                drawn = None if frame.image is None else DrawnFrame(next(numbers), source, frame.image)
+                if drawn is not None and drawn.stretch % every == every // 2:
+                    yield drawn
         return
     stretches = most // STRETCH
-    for number in range(stretches):
-        place = int((number + 0.5) / stretches * ends[-1])
+    for stretch in range(every // 2, stretches, every):
+        place = int((stretch + 0.5) / stretches * total)
         index = int(np.searchsorted(ends, place, side="right"))
         offset = place - int(ends[index] - frames[index])
         start = max(0, min(offset, int(frames[index]) - STRETCH))
-        yield from ((listed[index], image) for image in _stretch(listed[index], fps, start))
+        for number, image in enumerate(_stretch(listed[index], fps, start), stretch * STRETCH):
+            yield DrawnFrame(number, listed[index], image)
 
 
 def _stretch(source: Source, fps: float, start: int) -> Iterator[Rgb]:

@@ -11,7 +11,7 @@ from demo_fleet import sample_scene
 from tasks.footage.archive import find_sources
 from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources
-from tasks.scanning.reference import build_reference, find_reference, keep_reference
+from tasks.scanning.reference import build_reference, find_reference, keep_reference, settling_looks
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +95,8 @@ def test_a_damaged_reference_of_the_tables_is_passed_over(tmp_path, model):
 def test_footage_without_a_frame_is_one_line(model):
     with pytest.raises(UserError, match="No frame"):
         build_reference(model, "words", Sources.of([]), 1.0)
+
+
+def test_looks_that_are_known_already_give_the_same_reference(model, roads, reference):
+    again = build_reference(model, "words", roads, 1.0, settled=settling_looks(model, roads, 1.0))
+    assert again.reference_id == reference.reference_id

@@ -28,7 +28,7 @@ def clips(tmp_path_factory):
 
 
 def levels(clips, most):
-    return [int(np.median(image)) for _, image in reference_frames(clips, 1.0, most)]
+    return [int(np.median(frame.image)) for frame in reference_frames(clips, 1.0, most)]
 
 
 def test_a_small_archive_is_taken_whole(clips):
@@ -49,3 +49,13 @@ def test_the_same_archive_gives_the_same_frames(clips):
 
 def test_an_empty_archive_gives_none():
     assert list(reference_frames(Sources.of([]), 1.0)) == []
+
+
+@pytest.mark.parametrize("most", [256, 72])
+def test_frames_that_settle_the_spreads_are_some_of_all_under_the_same_numbers(clips, most):
+    everything = {frame.number: frame for frame in reference_frames(clips, 1.0, most)}
+    settling = list(reference_frames(clips, 1.0, most, settling=True))
+    assert 24 <= len(settling) <= 48
+    for frame in settling:
+        assert np.array_equal(frame.image, everything[frame.number].image)
+        assert frame.source == everything[frame.number].source
