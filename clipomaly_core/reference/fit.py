@@ -15,8 +15,9 @@ LOWER = ORDINARY_LOGIT + 4.85 * ORDINARY_WIDTH
 """The logit from which on a place belongs to a region, chosen on photos and clips as docs/calibration.md says."""
 UPPER = ORDINARY_LOGIT + 5.8 * ORDINARY_WIDTH
 """The logit that a find reaches somewhere, where a reference saw too few regions to tell."""
-SURVEY = ORDINARY_LOGIT + 3.0 * ORDINARY_WIDTH
-"""The logit from which on a reference counts regions."""
+SURVEYS = (3.0, 2.0, 1.0, 0.0)
+"""Standard deviations above the ordinary from which on a reference counts regions: the first at which enough stand
+out. An untrained model has hardly any at the first, and then the number of finds an hour could not be met."""
 
 _SCORING = (
     "attention",
@@ -59,7 +60,7 @@ def thresholds_from(reference: Reference, options: Options) -> Options:
     if options.finds_per_hour is None or reference.facts.built_in:
         return options
     upper = peak_threshold(reference.facts.peaks, reference.hours, options.finds_per_hour)
-    upper = UPPER if upper is None else max(upper, SURVEY)
+    upper = UPPER if upper is None else max(upper, survey_logit(reference.facts.survey))
     return replace(
         options, threshold=_probability(min(LOWER, upper)), peak_threshold=_probability(upper), contrast=CONTRAST
     )
@@ -74,9 +75,15 @@ def found_up_to(region: Region) -> float:
     return region.peak if region.sustained >= LOWER else region.sustained
 
 
-def survey_options(options: Options) -> Options:
-    """The options with which the regions of a reference are counted."""
-    return replace(options, threshold=_probability(SURVEY), peak_threshold=None, contrast=CONTRAST, finds_per_hour=None)
+def survey_logit(survey: float) -> float:
+    """The logit that is so many standard deviations above the ordinary."""
+    return ORDINARY_LOGIT + survey * ORDINARY_WIDTH
+
+
+def survey_options(options: Options, survey: float) -> Options:
+    """The options with which the regions of a reference are counted, ``survey`` being one of ``SURVEYS``."""
+    threshold = _probability(survey_logit(survey))
+    return replace(options, threshold=threshold, peak_threshold=None, contrast=CONTRAST, finds_per_hour=None)
 
 
 def plain(value: object) -> str | float | int | bool | None:

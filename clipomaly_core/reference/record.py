@@ -14,6 +14,8 @@ ORDINARY_LOGIT = -3.2
 """The logit of the anomaly score at ordinary places, after calibration."""
 ORDINARY_WIDTH = 1.75
 """Its standard deviation there. With both, one threshold means the same for every calibrated model."""
+_SURVEY = 3.0
+"""Of references that do not name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class ReferenceFacts:
     stands for 1 / ``fps`` seconds. ``peaks`` are the logits (with contrast) up to which a
     scan finds the regions that stood out in them with a low threshold and that no known class took, in falling order;
     ``second_half`` are the places in ``peaks`` of those of every second stretch of footage. ``built_in`` is the one
-    that a model brings along: it calibrates scores, and the thresholds are the model's own.
+    that a model brings along: it calibrates scores, and the thresholds are the model's own. ``survey`` is that low
+    threshold, in standard deviations above the ordinary.
     """
 
     model: str
@@ -51,6 +54,7 @@ class ReferenceFacts:
     peaks: tuple[float, ...]
     built_in: bool = False
     second_half: tuple[int, ...] = ()
+    survey: float = _SURVEY
 
     @property
     def halves(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -76,6 +80,8 @@ class Reference:
         """12 hex digits over everything that changes a score or a threshold."""
         facts = {**asdict(self.facts), "created": None, "spreads": [asdict(self.language), asdict(self.distance)]}
         del facts["second_half"]
+        if self.facts.survey == _SURVEY:  # ids of older references stay as they were
+            del facts["survey"]
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
         digest.update(self.bank.vectors.cpu().numpy().tobytes())
         return "r" + digest.hexdigest()[:11]

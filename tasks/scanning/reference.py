@@ -10,11 +10,12 @@ from clipomaly_core.look import Look
 from clipomaly_core.reference.bank import Bank
 from clipomaly_core.reference.build import Ordinary
 from clipomaly_core.reference.files import SUFFIX, read_reference, reference_bytes
-from clipomaly_core.reference.fit import check_reference, plain, survey_options
+from clipomaly_core.reference.fit import SURVEYS, check_reference, plain, survey_options
 from clipomaly_core.reference.record import Reference, ReferenceFacts
 from clipomaly_core.reference.score import calibrated_look
 from tasks.footage.sources import Sources
 from tasks.scanning.batches import in_batches
+from tasks.scanning.footage_length import expected_frames
 from tasks.scanning.reference_frames import REFERENCE_FRAMES, DrawnFrame, reference_frames
 from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import create_file, file_names, locate, replace_file
@@ -23,6 +24,8 @@ LEAST_FRAMES = 100
 """A scan makes a reference automatically only from this many frames: fewer do not show what is ordinary."""
 FEWEST_FRAMES = 8
 """A model without thresholds of its own is calibrated roughly on this many: better than not at all."""
+_ENOUGH = 16
+"""Regions that a reference should count, so that the threshold for any number of finds follows from them."""
 _UNUSUAL = 0.5
 """If a model with its own thresholds finds something in more than this share of frames, the footage is not ordinary."""
 Progress = Callable[[int], None]
@@ -88,7 +91,8 @@ def build_reference(
         peaks=(),
     )
     language, distance, bank = settling.spreads()
-    preliminary = model.with_reference(Reference(facts, language, distance, bank), survey_options(model.options))
+    share = len(first) / max(min(expected_frames(sources, fps), REFERENCE_FRAMES), len(first))
+    preliminary, survey = _surveying(model, Reference(facts, language, distance, bank), first, _ENOUGH * share)
     everything = Ordinary(REFERENCE_FRAMES, _known(model))
     peaks: list[tuple[float, bool]] = []
     seen: dict[str, None] = {}
@@ -107,6 +111,7 @@ def build_reference(
         sources=tuple(seen),
         peaks=tuple(peak for peak, _ in peaks),
         second_half=tuple(place for place, (_, second) in enumerate(peaks) if second),
+        survey=survey,
     )
     return Reference(told, language, distance, everything.bank())
 
@@ -151,6 +156,17 @@ def find_reference(tables: str, weights_sha256: str, options: Options, fps: floa
         return None
     _, url, reference = max(found, key=lambda one: one[:2])
     return url, reference
+
+
+def _surveying(model: Clipomaly, reference: Reference, settled: Looks, enough: float) -> tuple[Clipomaly, float]:
+    """The model as it counts regions for a reference, and its threshold: the highest at which enough stand out."""
+    for survey in SURVEYS:
+        counting = model.with_reference(reference, survey_options(model.options, survey))
+        calibrated = _looks(counting, (frame for frame, _ in settled.values()), settled)
+        regions = sum(len(result.instances) for _, _, result in _found(counting, calibrated))
+        if regions >= enough:
+            break
+    return counting, survey
 
 
 def _known(model: Clipomaly) -> Bank | None:

@@ -95,4 +95,4 @@ def test_the_dial_sets_the_thresholds():
 def test_without_the_dial_thresholds_stay():
     options = replace(OPTIONS, finds_per_hour=None)
     assert thresholds_from(make_reference(), options) == options
-    assert survey_options(OPTIONS).finds_per_hour is None
+    assert survey_options(OPTIONS, 3.0).finds_per_hour is None

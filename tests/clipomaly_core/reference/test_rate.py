@@ -7,7 +7,7 @@ import pytest
 
 from clipomaly_core import default_options
 from clipomaly_core.anomaly_regions import anomaly_regions
-from clipomaly_core.reference.fit import CONTRAST, LOWER, SURVEY, found_up_to, survey_options
+from clipomaly_core.reference.fit import CONTRAST, LOWER, SURVEYS, found_up_to, survey_logit, survey_options
 from clipomaly_core.reference.rate import finds_per_hour, held_out_rate, peak_threshold
 
 PEAKS = tuple(sorted(np.random.default_rng(0).exponential(2.0, 400) + 3, reverse=True))
@@ -53,15 +53,15 @@ def test_the_rate_in_the_other_half_needs_regions_in_both():
     assert held_out_rate((PEAKS, PEAKS[:3]), hours=0.5, wished=30) is None
 
 
-@pytest.mark.parametrize("threshold", np.linspace(SURVEY + 0.05, LOWER + 3, 12))
+@pytest.mark.parametrize("threshold", np.linspace(survey_logit(SURVEYS[0]) + 0.05, LOWER + 3, 12))
 def test_a_reference_counts_the_regions_that_a_scan_with_its_threshold_finds(threshold):
     rng = np.random.default_rng(3)
     smooth = cv2.GaussianBlur(rng.normal(size=(96, 160)).astype(np.float32), (0, 0), 3)
-    logits = np.asarray(SURVEY - 2 + 14 * smooth, np.float32)
+    logits = np.asarray(survey_logit(SURVEYS[0]) - 2 + 14 * smooth, np.float32)
     for row, column, height in ((20, 30, 9.0), (60, 90, 7.5), (70, 20, 5.0)):  # small and high
         logits[row : row + 2, column : column + 3] = height
     options = replace(default_options("nano"), min_area=0.0006, max_regions=1000)
-    surveyed = anomaly_regions(logits, survey_options(options))
+    surveyed = anomaly_regions(logits, survey_options(options, SURVEYS[0]))
     assert len(surveyed) > 10
 
     def probability(value):
