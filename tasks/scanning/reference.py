@@ -159,14 +159,18 @@ def find_reference(tables: str, weights_sha256: str, options: Options, fps: floa
 
 
 def _surveying(model: Clipomaly, reference: Reference, settled: Looks, enough: float) -> tuple[Clipomaly, float]:
-    """The model as it counts regions for a reference, and its threshold: the highest at which enough stand out."""
+    """The model as it counts regions for a reference, and its threshold: the highest at which enough stand out, or
+    else the one with most."""
+    most = -1
     for survey in SURVEYS:
         counting = model.with_reference(reference, survey_options(model.options, survey))
         calibrated = _looks(counting, (frame for frame, _ in settled.values()), settled)
         regions = sum(len(result.instances) for _, _, result in _found(counting, calibrated))
+        if regions > most:
+            most, chosen = regions, survey
         if regions >= enough:
             break
-    return counting, survey
+    return model.with_reference(reference, survey_options(model.options, chosen)), chosen
 
 
 def _known(model: Clipomaly) -> Bank | None:

@@ -1,19 +1,26 @@
 """Which reference a scan takes, and what it says of it: here with an untrained CLIP, which has no thresholds."""
 
+from dataclasses import replace
 from functools import partial
 
 import cv2
+import numpy as np
 import open_clip
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from clipomaly_core.reference.fit import SURVEYS
 from demo_fleet import sample_scene
 from tasks.footage.archive import find_sources
 from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources
+from tasks.model import get_model
 from tasks.model_settings import ModelSettings
+from tasks.scanning.reference import build_reference
 from tasks.scanning.reference_choice import choose_reference
+from tasks.scanning.reference_frames import reference_frames
+from tasks.scanning.source_maps import SourceMaps
 
 WORDS = """
 known:
@@ -69,3 +76,24 @@ def test_a_clip_is_calibrated_roughly_until_there_is_enough_footage(settings, ch
 def test_a_built_in_model_keeps_its_own_thresholds_where_footage_is_short(choose):
     chosen = choose(ModelSettings("nano", device="cpu"), 9)
     assert (chosen.url, chosen.told) == (None, None)
+
+
+def test_a_model_to_which_nothing_stands_out_still_meets_the_dial(settings, tmp_path):
+    """A camera that stands still, and an untrained model: too few regions at the usual level of a reference."""
+    photos, wished = 12, 20
+    road = sample_scene(1, (180, 320)).image[..., ::-1].astype(int)
+    noise = np.random.default_rng(0).normal(0, 5, (photos, *road.shape))
+    for number, image in enumerate(np.clip(road + noise, 0, 255).astype(np.uint8)):
+        cv2.imwrite(str(tmp_path / f"{number:02d}.png"), image)
+    sources = Sources.of([open_source(source) for source in find_sources(str(tmp_path)).sources])
+    bolder = replace(settings, method=(("region_weight", 1.0), ("short_side", 448)))
+    model = get_model(bolder)
+    reference = build_reference(model, "words", sources, 1.0)
+    dial = replace(model.options, finds_per_hour=wished / reference.hours)
+    calibrated = model.with_reference(reference, dial)
+    maps = SourceMaps(model.ordinary_logit)
+    frames = [frame.image for frame in reference_frames(sources, 1.0)]
+    ready = [done for look in calibrated.look(frames) for done in maps.add("road", None, look, look)] + maps.close()
+    finds = sum(len(find().instances) for find in calibrated.find([r.look for r in ready], [r.usual for r in ready]))
+    assert len(ready) == photos and reference.facts.survey < SURVEYS[0]
+    assert wished / 2 <= finds <= wished * 2
