@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from clipomaly_core.look import Look
 from clipomaly_core.reference.fit import SURVEYS
 from demo_fleet import sample_scene
 from tasks.footage.archive import find_sources
@@ -91,7 +92,7 @@ def test_a_model_to_which_nothing_stands_out_still_meets_the_dial(settings, tmp_
     reference = build_reference(model, "words", sources, 1.0)
     dial = replace(model.options, finds_per_hour=wished / reference.hours)
     calibrated = model.with_reference(reference, dial)
-    maps = SourceMaps(model.ordinary_logit)
+    maps: SourceMaps[Look, Look] = SourceMaps(model.ordinary_logit)
     frames = [frame.image for frame in reference_frames(sources, 1.0)]
     ready = [done for look in calibrated.look(frames) for done in maps.add("road", None, look, look)] + maps.close()
     finds = sum(len(find().instances) for find in calibrated.find([r.look for r in ready], [r.usual for r in ready]))
