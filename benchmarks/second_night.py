@@ -1,5 +1,6 @@
 """What decisions on one night are worth on the next, when the same things are seen again and nothing is trained.
 
+    python -m benchmarks.second_night again --seed 61
     python -m benchmarks.second_night drawn --seed 61
     python -m benchmarks.second_night photos --model road
     python -m benchmarks.second_night clips --clip night.mp4 --clip rain.mp4
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from benchmarks.discovery import Item, judge
 from benchmarks.results import write_results
-from benchmarks.seen_again import Footage, drawn_roads, ordinary_clips, photos
+from benchmarks.seen_again import Footage, drawn_again, drawn_roads, ordinary_clips, photos
 from flows.mine import run_mine
 from flows.parameters import ScanParameters
 from flows.promote import propose_from_queue
@@ -129,12 +130,13 @@ def run(
     folder: Path, footage: Footage, model: str, fps: float, least: int
 ) -> tuple[Decided, Promotion, list[dict[str, Seen]]]:
     """Decide on the first night; the second with the old and with the new vocabulary."""
-    one, before, after = (folder / f"{model.replace('/', '-')}-{name}" for name in ("one", "before", "after"))
-    queue, words = folder / "queue.db", folder / "words.yaml"
+    own = model.replace("/", "-")
+    two = f"{own}-{footage.two.name}"
+    one, before, after = folder / f"{own}-{footage.one.name}", folder / f"{two}-before", folder / f"{two}-after"
+    queue, words = folder / f"{two}.db", folder / f"{two}.yaml"
     shutil.rmtree(after, ignore_errors=True)
-    for path in folder.glob("words*"):
-        path.unlink()
-    queue.unlink(missing_ok=True)
+    for path in (words, queue, *folder.glob("exemplars-*")):
+        path.unlink(missing_ok=True)
     night = scan(footage.one, one, model, None, fps)
     run_mine(str(one), str(queue), MiningOptions(count=1000))
     decided = decide(str(queue), one, night, footage)
@@ -201,22 +203,26 @@ def share(part: int, whole: int) -> float | None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", choices=("drawn", "photos", "clips"))
+    parser.add_argument("source", choices=("again", "drawn", "photos", "clips"))
     parser.add_argument("--out", type=Path, default=Path("build/second-night"))
     parser.add_argument("--model", default="nano")
     parser.add_argument("--seed", type=int, default=61)
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/roadanomaly-open"))
     parser.add_argument("--names", type=Path, default=Path("tests/data/roadanomaly_open_names.yaml"))
+    parser.add_argument("--half", choices=("odd", "even"), help="only the photos at such places in sorted order")
     parser.add_argument("--clip", type=Path, action="append", default=[], help="a real clip; repeatable")
     parser.add_argument("--fps", type=float, default=2.0)
     parser.add_argument("--at-least", type=int, default=3, help="decisions that a change of the vocabulary needs")
     given = parser.parse_args()
-    folder = given.out / f"{given.source}-{given.seed}"
+    label = f"{given.source}-{given.seed}" + (f"-{given.half}" if given.half else "")
+    folder = given.out / label.replace("again-", "drawn-")
     folder.mkdir(parents=True, exist_ok=True)
-    if given.source == "drawn":
+    if given.source == "again":
+        footage = drawn_again(folder, given.seed)
+    elif given.source == "drawn":
         footage = drawn_roads(folder, given.seed)
     elif given.source == "photos":
-        footage = photos(folder, given.photos, given.names, given.seed)
+        footage = photos(folder, given.photos, given.names, given.seed, given.half)
     else:
         footage = ordinary_clips(folder, given.clip)
     decided, promotion, nights = run(folder, footage, given.model, given.fps, given.at_least)
@@ -231,7 +237,7 @@ def main() -> None:
         **figures(footage, decided, nights),
     }
     print(json.dumps(told, indent=1))
-    write_results(f"second-night-{given.source}-{given.seed}", told)
+    write_results(f"second-night-{label}-{given.model.replace('/', '-')}", told)
 
 
 if __name__ == "__main__":

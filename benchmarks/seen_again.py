@@ -5,7 +5,7 @@ All have the form of the demo fleet: ``<drive>/<time>.mp4``, and beside the arch
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ Image = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint16]
 
 NIGHTS = ("one", "two")
+AGAIN = "again"
 _START = datetime(2026, 11, 1, 18, tzinfo=UTC)
 _FPS = 10
 _SIZE = (640, 360)
@@ -70,7 +71,58 @@ def drawn_roads(folder: Path, seed: int, kinds: int = 12, each: int = 6, seconds
     return Footage(folder / NIGHTS[0], folder / NIGHTS[1], accepted, unwanted)
 
 
-def photos(folder: Path, dataset: Path, names: Path, seed: int) -> Footage:
+def drawn_again(folder: Path, seed: int) -> Footage:
+    """A night of the demo fleet, and the same things in the next: another camera films its roads, darker, with another
+    section and at other moments.
+
+    Args:
+        folder: where the archives are written, unless they are there.
+        seed: of the kinds, the scenes and the cuts.
+    """
+    first = drawn_roads(folder, seed)
+    if not (folder / AGAIN).exists():
+        rng = np.random.default_rng((seed, 7))
+        kinds = dict(_rows(first.one.with_name(f"{first.one.name}.truth")))
+        truth = _Truth(folder / AGAIN)
+        for clip in sorted(first.one.rglob("*.mp4")):
+            name = str(clip.relative_to(first.one).with_suffix(""))
+            shots = _film_again(list(_frames(clip)), first.one.with_name(f"{first.one.name}.truth") / name, rng)
+            own = sorted({int(label) for _, labels in shots for label in np.unique(labels) if label})
+            renumbered = np.zeros(max(own, default=0) + 1, np.uint16)
+            renumbered[own] = np.arange(1, len(own) + 1)
+            numbered = [(shot, renumbered[labels]) for shot, labels in shots]
+            truth.write(name, numbered, {place + 1: kinds[label] for place, label in enumerate(own)})
+        truth.close()
+    return replace(first, two=folder / AGAIN)
+
+
+def _rows(truth: Path) -> Iterator[tuple[int, str]]:
+    for row in pq.read_table(truth / "objects.parquet", columns=["track_id", "name"]).to_pylist():
+        yield row["track_id"], row["name"]
+
+
+def _film_again(frames: Sequence[Image], truth: Path, rng: np.random.Generator) -> list[tuple[Image, Labels]]:
+    """A clip from its third frame on, so that a scan takes other moments, at a zoom and an exposure of its own."""
+    height, width = frames[0].shape[:2]
+    share, exposure = rng.uniform(0.8, 0.95), rng.uniform(0.75, 0.9)
+    window = round(width * share), round(height * share)
+    left, top = np.rint(rng.uniform(0, 1, 2) * (width - window[0], height - window[1])).astype(int)
+    cut = np.s_[top : top + window[1], left : left + window[0]]
+    shots = []
+    for index in range(2, len(frames)):
+        labels = cv2.imread(str(truth / f"{index:06d}_instances.png"), cv2.IMREAD_UNCHANGED).astype(np.uint16)
+        shots.append(_shot(frames[index][cut], labels[cut], exposure))
+    return shots
+
+
+def _shot(frame: Image, labels: Labels, exposure: float) -> tuple[Image, Labels]:
+    """A part of a frame at the size of a clip."""
+    exposed = np.clip(frame * exposure, 0, 255).astype(np.uint8)
+    shot = cv2.resize(exposed, _SIZE, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    return shot, cv2.resize(labels, _SIZE, interpolation=cv2.INTER_NEAREST).astype(np.uint16)
+
+
+def photos(folder: Path, dataset: Path, names: Path, seed: int, half: str | None = None) -> Footage:
     """Cameras that pan over photos: three clips of each photo in the first night, and in the second one that is
     mirrored, darker and cut elsewhere.
 
@@ -79,6 +131,7 @@ def photos(folder: Path, dataset: Path, names: Path, seed: int) -> Footage:
         dataset: ``frames/<name>.jpg`` with ``<name>.labels/labels_semantic.png``, in which 2 is the thing.
         names: YAML that says of each frame what its thing is, and of each name what else names it right.
         seed: of the cuts.
+        half: only the photos at ``odd`` or ``even`` places in sorted order.
     """
     said = yaml.safe_load(names.read_text("utf-8"))
     narrower: dict[str, list[str]] = said["kinds"]
@@ -91,6 +144,8 @@ def photos(folder: Path, dataset: Path, names: Path, seed: int) -> Footage:
         rng = np.random.default_rng((seed, sights))
         truth = _Truth(folder / night)
         for number, (stem, words) in enumerate(sorted(said["frames"].items())):
+            if half is not None and number % 2 != ("odd", "even").index(half):
+                continue
             frame, thing = _photo(dataset / "frames", stem)
             for sight in range(sights):
                 name = f"camera-{sight + 1}/{_START + timedelta(minutes=number):%Y%m%d_%H%M%S}"
@@ -168,9 +223,7 @@ def _pan(frame: Image, thing: Labels, rng: np.random.Generator, mirrored: bool) 
     for at in np.linspace(0, 1, round(1.5 * _FPS)):
         left, top = np.rint((1 - at) * ends[0] + at * ends[1]).astype(int)
         cut = np.s_[top : top + window[1], left : left + window[0]]
-        exposed = np.clip(frame[cut] * exposure, 0, 255).astype(np.uint8)
-        shot = cv2.resize(exposed, _SIZE, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        labels = cv2.resize(thing[cut], _SIZE, interpolation=cv2.INTER_NEAREST).astype(np.uint16)
+        shot, labels = _shot(frame[cut], thing[cut], exposure)
         shots.append((shot[:, ::-1], labels[:, ::-1]) if mirrored else (shot, labels))
     return shots
 

@@ -4,8 +4,11 @@ A region is compared with every exemplar, as in Tip-Adapter (arXiv 2111.03930): 
 far they are trusted. Tip-Adapter adds this to the logits of the texts. Here it takes a share of the probability, as the
 neighbours of kNN-LM do (arXiv 1911.00172): how much a name gets does not depend on the scale of a model's logits, and
 what looks like nothing that was judged keeps the probabilities of its texts.
+
+The nearest exemplar of each name counts, and names compete: what lies between two of them belongs to neither.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,9 +22,17 @@ from clipomaly_core.lemma import lemma
 from clipomaly_core.names import Candidate, Exemplars
 
 
+_CLEAR = 0.5
+"""Where the texts have a clear name, exemplars reach so many times as far as elsewhere: that name may be right."""
+_UNCLEAR = 0.25
+"""What the texts count beside exemplars where none of them is clear."""
+_RIVALRY = 0.125
+"""How much farther an exemplar of another name must be to be e times less likely, in widths of the widest."""
+
+
 @dataclass(frozen=True, slots=True)
-class Recall:
-    """What exemplars say of R regions: ``names`` (R, N) and ``ordinary`` (R,), float32 shares of the probability.
+class Shares:
+    """The probability that exemplars take of R regions: ``names`` (R, N) and ``ordinary`` (R,), float32.
 
     Together they are at most 1 for a region; the texts of the N candidates share the rest.
     """
@@ -40,9 +51,38 @@ class Recall:
         return self.names.amax(1) > 0.5
 
 
-def nothing_recalled(regions: int, names: int, device: torch.device) -> Recall:
+def nothing_recalled(regions: int, names: int, device: torch.device) -> Shares:
     """Where there are no exemplars: texts have all."""
-    return Recall(torch.zeros(regions, names, device=device), torch.zeros(regions, device=device))
+    return Shares(torch.zeros(regions, names, device=device), torch.zeros(regions, device=device))
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """The nearest exemplar of each name, for R regions and M names: (R, M) float32 each.
+
+    ``likely`` is the probability of each name by nearness alone, ``distance`` is 1 - cosine, ``weight`` and ``width``
+    are the exemplar's. ``places`` (M,) are the columns that ``Shares`` has for them: N is what is no anomaly.
+    """
+
+    likely: Tensor
+    distance: Tensor
+    weight: Tensor
+    width: Tensor
+    places: Tensor
+    names: int
+
+    def shares(self, clear: Tensor) -> Shares:
+        """What exemplars take of the probability.
+
+        Args:
+            clear: (R,) bool, regions that have a clear name by their texts, or are known by them.
+        """
+        reach = self.width * torch.where(clear, _CLEAR, 1.0)[:, None]
+        trust = self.likely * self.weight * torch.exp(-((self.distance / reach) ** 2))
+        taken = trust.sum(1)
+        trust = trust / (taken + torch.where(clear, 1.0, _UNCLEAR) * (1 - taken))[:, None]
+        placed = torch.zeros(len(trust), self.names + 1, device=trust.device).index_copy(1, self.places, trust)
+        return Shares(placed[:, : self.names], placed[:, self.names])
 
 
 Recaller = Callable[[Tensor], Recall | None]
@@ -51,7 +91,7 @@ Recaller = Callable[[Tensor], Recall | None]
 def make_recaller(
     exemplars: Sequence[Exemplars], candidates: Sequence[Candidate], model: str, dimension: int, device: torch.device
 ) -> Recaller:
-    """What tells how much of the probability of regions exemplars take.
+    """What finds the nearest exemplars of regions.
 
     Args:
         exemplars: of the vocabulary; those of other models than ``model`` (the weights' SHA-256) and of names that are
@@ -62,7 +102,7 @@ def make_recaller(
         device: where they will be.
 
     Returns:
-        (R, dimension) float32 L2-normalised region embeddings → their shares; ``None`` where there are no exemplars.
+        (R, dimension) float32 L2-normalised region embeddings → their nearest exemplars; ``None`` where there are none.
 
     Raises:
         UsageError: embeddings of another length though of this model, or exemplars whose file was not read.
@@ -72,7 +112,7 @@ def make_recaller(
     own = [
         (ordinary if exemplar.name is None else places[lemma(exemplar.name)], exemplar)
         for exemplar in exemplars
-        if exemplar.model == model and (exemplar.name is None or lemma(exemplar.name) in places)
+        if exemplar.model == model and (lemma(exemplar.name) in places if exemplar.name else exemplar.weights)
     ]
     if not own:
         return lambda regions: None
@@ -82,19 +122,24 @@ def make_recaller(
                 f"Exemplars of the vocabulary ({one.name or 'no anomaly'}: {one.reason}) do not fit embeddings "
                 f"of {dimension} numbers: remove them, or bring back the file that `vocabulary promote` wrote."
             )
+    own.sort(key=lambda pair: pair[0])
     keys = normalize(_tensor([one.embeddings for _, one in own], "<f2", device).reshape(-1, dimension), dim=-1)
     weights = _tensor([one.weights for _, one in own], "<f4", device)
     widths = _tensor([one.widths for _, one in own], "<f4", device)
-    counts = torch.tensor([len(one.weights) // 4 for _, one in own])
-    labels = torch.tensor([place for place, _ in own]).repeat_interleave(counts).to(device)
+    counts: Counter[int] = Counter()
+    for place, one in own:
+        counts[place] += len(one.weights) // 4
+    places = torch.tensor([*counts], device=device)
+    starts = torch.tensor([0, *counts.values()], device=device).cumsum(0)[:-1]
+    rivalry = _RIVALRY * widths.max()
 
     def recall(regions: Tensor) -> Recall:
-        trust = weights * torch.exp(-(((1 - regions @ keys.T).clamp(min=0) / widths) ** 2))
-        nearest = torch.zeros(len(regions), ordinary + 1, device=device)
-        nearest = nearest.scatter_reduce(1, labels.expand(len(regions), -1), trust, "amax")
-        # The nearest exemplar says how much is decided, those of several names share it.
-        shares = nearest * (nearest.amax(1) / nearest.sum(1).clamp(min=1e-12))[:, None]
-        return Recall(shares[:, :ordinary], shares[:, ordinary])
+        distances = (1 - regions @ keys.T).clamp(min=0)
+        nearest = [part.min(1) for part in distances.split([*counts.values()], dim=1)]
+        distance = torch.stack([of_name.values for of_name in nearest], 1)
+        which = torch.stack([of_name.indices for of_name in nearest], 1) + starts
+        likely = torch.softmax(-distance / rivalry, dim=1)
+        return Recall(likely, distance, weights[which], widths[which], places, ordinary)
 
     return recall
 

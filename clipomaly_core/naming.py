@@ -26,13 +26,15 @@ class RegionName:
     ``reassigned_known`` is true where a known class fits the region better than any candidate, or almost as well: see
     ``Options.reassign_known_margin``. ``reason`` says why there is no name: ``margin``, the best two are too close;
     ``distance``, all are too far; ``candidates``, there are none; ``known``, a
-    known class fits better, but the region is too anomalous for it; ``None`` where there is a name.
+    known class fits better, but the region is too anomalous for it; ``None`` where there is a name. ``judged`` is true
+    where exemplars name the region, false where they say that it is no anomaly, ``None`` where they do not decide.
     """
 
     candidate: int | None
     names: tuple[NameScore, ...]
     reassigned_known: bool = False
     reason: str | None = None
+    judged: bool | None = None
 
     @property
     def name(self) -> str:
@@ -76,28 +78,31 @@ def name_regions(
         return [RegionName(None, (), reason="candidates")] * len(regions)
     if allowed is None:
         allowed = torch.ones(len(regions), len(names), dtype=torch.bool, device=regions.device)
-    recall = recall or nothing_recalled(len(regions), len(names), regions.device)
-    allowed = allowed | (recall.names > 0.5)
-    recalled = recall.names.masked_fill(~allowed, 0)
     candidates_region, candidates_crop = _cosines(candidates, regions), _cosines(candidates, crops)
-    # What exemplars name is compared, however far its text is.
-    by_region = candidates_region.masked_fill(~allowed, -torch.inf) + _ABOVE_ALL * recalled
-    kept = by_region.topk(min(options.preselect, len(names)), dim=-1).indices
     fused = torch.lerp(candidates_crop, candidates_region, options.region_weight)
-    fused = fused.masked_fill(~allowed, -torch.inf)
-    fused_known = torch.lerp(_cosines(known, crops), _cosines(known, regions), options.region_weight)
-    best_known, best_candidate = fused_known.amax(1), fused.gather(1, kept).amax(1)
-    known_again = (best_known > best_candidate - options.reassign_known_margin) & ~recall.certain
-    reassigned = (known_again | (recall.ordinary > 0.5)).tolist()
-    near = ((best_candidate >= options.name_cosine) | recall.certain).tolist()
-    probability = torch.softmax(options.naming_scale * fused.gather(1, kept), dim=-1)
-    probability = recall.rest[:, None] * probability + recalled.gather(1, kept)
+    fused_known = torch.lerp(_cosines(known, crops), _cosines(known, regions), options.region_weight).amax(1)
+    texts = _read_texts(candidates_region.masked_fill(~allowed, -torch.inf), fused, fused_known, options)
+    shares = nothing_recalled(len(regions), len(names), regions.device)
+    if recall is not None:
+        shares = recall.shares(texts.clear | texts.known)
+        # What exemplars name is compared, however far its text is.
+        allowed = allowed | (shares.names > 0.5)
+        raised = candidates_region + _ABOVE_ALL * shares.names
+        texts = _read_texts(raised.masked_fill(~allowed, -torch.inf), fused, fused_known, options)
+    kept = texts.kept
+    no_find = shares.ordinary > 0.5
+    reassigned = ((texts.known & ~shares.certain) | no_find).tolist()
+    verdicts = zip(shares.certain.tolist(), no_find.tolist(), strict=True)
+    judged = [True if sure else False if no else None for sure, no in verdicts]
+    near = (texts.near | shares.certain).tolist()
+    recalled = shares.names.masked_fill(~allowed, 0).gather(1, kept)
+    probability = shares.rest[:, None] * texts.probability + recalled
     best = probability.topk(min(_TOP, probability.shape[1]), dim=-1)
     chosen = kept.gather(1, best.indices)
     counts = allowed.sum(1).tolist()
     named = []
-    rows = zip(best.values.tolist(), chosen.tolist(), near, reassigned, counts, strict=True)
-    for row_scores, row, is_near, is_known, count in rows:
+    rows = zip(best.values.tolist(), chosen.tolist(), near, reassigned, judged, counts, strict=True)
+    for row_scores, row, is_near, is_known, verdict, count in rows:
         scores, indices = row_scores[:count], row[:count]  # candidates that are not allowed come last
         if not count:
             named.append(RegionName(None, (), reason="candidates"))
@@ -105,8 +110,33 @@ def name_regions(
         clear = len(scores) == 1 or scores[0] - scores[1] >= options.margin
         reason = None if is_near and clear else "margin" if is_near else "distance"
         top = tuple(NameScore(names[index], score) for index, score in zip(indices, scores, strict=True))
-        named.append(RegionName(None if reason else indices[0], top, is_known, reason))
+        named.append(RegionName(None if reason else indices[0], top, is_known, reason, verdict))
     return named
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """What texts say of R regions: the numbers of the K candidates that are compared and their probabilities, (R, K),
+    and (R,) bool each, whether the best is near enough, one is clearly the best, and a known class fits better."""
+
+    kept: Tensor
+    probability: Tensor
+    near: Tensor
+    clear: Tensor
+    known: Tensor
+
+
+def _read_texts(by_region: Tensor, fused: Tensor, fused_known: Tensor, options: Options) -> _Texts:
+    """Compare the candidates that lead ``by_region`` (R, N), -inf where one is not allowed, by ``fused`` (R, N)."""
+    leading = by_region.topk(min(options.preselect, by_region.shape[1]), dim=-1)
+    kept = leading.indices
+    compared = fused.gather(1, kept).masked_fill(leading.values == -torch.inf, -torch.inf)
+    best = compared.amax(1)
+    probability = torch.softmax(options.naming_scale * compared, dim=-1)
+    ahead = probability.topk(min(2, probability.shape[1]), dim=-1).values
+    near = best >= options.name_cosine
+    clear = near & (ahead[:, 0] - ahead[:, 1:].sum(1) >= options.margin)
+    return _Texts(kept, probability, near, clear, fused_known > best - options.reassign_known_margin)
 
 
 def _cosines(prompts: Prompts, embeddings: Tensor) -> Tensor:

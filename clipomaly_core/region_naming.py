@@ -68,15 +68,13 @@ def name_frame_regions(
     if options.certain_threshold is not None:
         least = logit(options.certain_threshold)
         peaks = [region.peak for found in regions for region in found]
-        rejected = [False] * len(peaks) if recall is None else (recall.ordinary > 0.5).tolist()  # people know better
         named = [
-            _certain(name) if peak > least and not no_find else name
-            for name, peak, no_find in zip(named, peaks, rejected, strict=True)
+            _certain(name) if peak > least and name.judged is not False else name
+            for name, peak in zip(named, peaks, strict=True)
         ]
     suppressed = words.suppressed(embedded, [name.best for name in named])
-    if recall is not None:  # what looks like an accepted thing is one, though it looks like a rejected one, too
-        certain = recall.certain.tolist()
-        suppressed = [hit and not sure for hit, sure in zip(suppressed, certain, strict=True)]
+    # What looks like an accepted thing is one, though it looks like a rejected one, too.
+    suppressed = [hit and not name.judged for hit, name in zip(suppressed, named, strict=True)]
     rest = iter(
         replace(name, reassigned_known=name.reassigned_known or hit)
         for name, hit in zip(named, suppressed, strict=True)

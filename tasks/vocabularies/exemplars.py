@@ -1,11 +1,12 @@
 """Judged objects as exemplars of their names: how far each is trusted, and how far it reaches.
 
 An exemplar is trusted more if its name has more decisions, and if more of its look-alikes got the same verdict. It
-reaches less far if an object with another verdict is near.
+reaches only to the same object if its name rests on a single verdict. What was judged otherwise limits it: these
+sightings lie beside it in the file with a weight of 0.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,15 @@ from tasks.vocabularies.verdicts import Judged, Space, unit_vector
 
 Floats = npt.NDArray[np.float32]
 
-_WIDTH = 0.5  # distance (see tasks/mining/neighbours.py) at which an exemplar is trusted 1/e as much
-_RIVAL = 0.25  # what is left of its trust at the nearest object that was judged otherwise
+_WIDTH = 0.4  # distance (see tasks/mining/neighbours.py) at which an exemplar is trusted 1/e as much
+_NARROW = 0.15  # the same, where one verdict stands for all: about what mining takes for one object
+_ALIKE = 0.2  # distance up to which objects are look-alikes that should be judged the same
 _LEAST_AGREEMENT = 0.5  # share of the look-alikes that were judged the same; others are no exemplars
 _MOST = 256  # sightings of a name, the latest
+_MOST_OTHERS = 1024  # sightings that were judged otherwise, the latest
 _DIGITS = 8  # of a model, in the key of its exemplars
-_NOTHING = ""  # the label of what is no anomaly
+_NOTHING = ""  # the label of what was given no name
+_OTHERS = "what was judged otherwise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +63,19 @@ def propose_exemplars(
             if decision.space and decision.space.model == space.model and decision.sightings
         ]
         sighted = _sighted(of_model)
-        for key in sorted(set(map(_label, of_model)) & names.keys()):
-            own = [decision for decision in of_model if _label(decision) == key]
-            if not _often(own, least):
-                continue
+        by_name = {key: [one for one in of_model if _label(one) == key] for key in set(map(_label, of_model))}
+        often = sorted(key for key, own in by_name.items() if key in names and len(own) >= least)
+        acting = []
+        for key in often:
+            own = by_name[key]
             tensors = f"{key} {space.model[:_DIGITS]}"
             before = next((exemplar for exemplar in there if exemplar.tensors == tensors), None)
-            made = _exemplars(key, names[key], tensors, own, sighted, space, before, account)
+            direct = sum(not decision.duplicate for decision in own)
+            width = _WIDTH if direct >= min(least, 2) else _NARROW
+            made = _exemplars(key, names[key], tensors, own, sighted, space, width, before, account)
             if made is None:
                 continue
+            acting.append(key)
             if before is not None and before.sha256 == made.sha256:
                 note = f"{made.name}: {_told(own)}; its exemplars are in the vocabulary already."
                 account.leave(part_of(own), "the vocabulary has its exemplars already", note)
@@ -75,6 +83,8 @@ def propose_exemplars(
                 changes.append(
                     Change(ChangeKind.EXEMPLARS, names[key], made.reason, exemplars=made, items=part_of(own))
                 )
+        if acting:
+            changes += _limits(sighted, acting, space, there)
     return changes
 
 
@@ -84,9 +94,19 @@ def _label(decision: Judged) -> str:
     return _NOTHING
 
 
-def _often(own: Sequence[Judged], least: int) -> bool:
-    """Whether these decisions are enough. A single verdict is not, even with many duplicates: it may be a mistake."""
-    return len(own) >= least and sum(not decision.duplicate for decision in own) >= min(least, 2)
+def _limits(sighted: _Sighted, acting: Sequence[str], space: Space, there: Sequence[Exemplars]) -> list[Change]:
+    """The sightings that speak for no name: what is nearer to them keeps the name that its text gives."""
+    others = np.flatnonzero(~np.isin(sighted.labels, acting))[-_MOST_OTHERS:]
+    tensors = f"others {space.model[:_DIGITS]}"
+    before = next((exemplar for exemplar in there if exemplar.tensors == tensors), None)
+    if before is None and not len(others):
+        return []
+    rows = _rows(sighted.vectors[others], np.zeros(len(others)), np.full(len(others), _WIDTH * space.distances.usual))
+    reason = f"{len(others)} sightings that were judged otherwise or too seldom limit the exemplars of names"
+    made = make_exemplars(reason, space.model, None, tensors, *_joined(rows, before, sighted))
+    if before is not None and before.sha256 == made.sha256:
+        return []
+    return [Change(ChangeKind.EXEMPLARS, _OTHERS, reason, exemplars=made)]
 
 
 def _sighted(judged: Iterable[Judged]) -> _Sighted:
@@ -105,18 +125,17 @@ def _exemplars(
     own: Sequence[Judged],
     sighted: _Sighted,
     space: Space,
+    width: float,
     before: Exemplars | None,
     account: Account,
 ) -> Exemplars | None:
     mine = np.flatnonzero(sighted.labels == key)[-_MOST:]
     distances = 1 - sighted.vectors[mine] @ sighted.vectors.T
     same = sighted.labels == key
-    near = distances <= _WIDTH * space.distances.usual / 2
+    near = distances <= _ALIKE * space.distances.usual
     agreeing, others = (_objects(near & of, sighted.objects) for of in (same, ~same))
     agreement = agreeing / (agreeing + others)
-    rivals = distances[:, ~same].min(1) if (~same).any() else np.full(len(mine), np.inf, np.float32)
-    widths = np.minimum(_WIDTH * space.distances.usual, rivals / np.sqrt(-np.log(_RIVAL)))
-    kept = (agreement > _LEAST_AGREEMENT) & (widths > 0)
+    kept = agreement > _LEAST_AGREEMENT
     if not kept.any():
         note = f"{name}: {_told(own)}; no exemplars, because what looks the same was mostly judged otherwise."
         account.leave(part_of(own), "what looks the same was mostly judged otherwise", note)
@@ -124,17 +143,27 @@ def _exemplars(
     weights = (1 - 0.5 ** len(own)) * agreement[kept]
     left = len(kept) - int(kept.sum())
     reason = f"{_told(own)}; {int(kept.sum())} sightings" + (f", {left} left out that look like others" if left else "")
-    rows = [
-        sighted.vectors[mine][kept].astype("<f2"),
-        weights.astype("<f4")[:, None],
-        widths[kept].astype("<f4")[:, None],
-    ]
+    widths = np.full(len(weights), width * space.distances.usual)
+    rows = _rows(sighted.vectors[mine][kept], weights, widths)
+    return make_exemplars(reason, space.model, name, tensors, *_joined(rows, before, sighted))
+
+
+Rows = list[npt.NDArray[np.generic]]
+"""Embeddings (K, D), weights (K, 1) and widths (K, 1), as the exemplar file has them."""
+
+
+def _rows(vectors: Floats, weights: npt.NDArray[np.floating], widths: npt.NDArray[np.floating]) -> Rows:
+    return [vectors.astype("<f2"), weights.astype("<f4")[:, None], widths.astype("<f4")[:, None]]
+
+
+def _joined(rows: Rows, before: Exemplars | None, sighted: _Sighted) -> Iterator[bytes]:
+    """The rows after those that ``before`` has from other queues."""
     if before is not None:
         rows = [np.concatenate(pair) for pair in zip(_elsewhere(before, sighted), rows, strict=True)]
-    return make_exemplars(reason, space.model, name, tensors, *(part.tobytes() for part in rows))
+    return (part.tobytes() for part in rows)
 
 
-def _elsewhere(before: Exemplars, sighted: _Sighted) -> list[npt.NDArray[np.generic]]:
+def _elsewhere(before: Exemplars, sighted: _Sighted) -> Rows:
     """The exemplars that this queue does not know: their embeddings, weights and widths."""
     weights = np.frombuffer(before.weights, "<f4")[:, None]
     embeddings = np.frombuffer(before.embeddings, "<f2").reshape(len(weights), -1)

@@ -18,6 +18,7 @@ from tasks.vocabularies.verdicts import Judged, Space, unit_vector
 _ALIKE = 0.35  # distance (see tasks/mining/neighbours.py) up to which rejected things are of one kind, as in mining
 _LOST = 0.01  # share of accepted objects that a suppression may lose: among many, one always looks similar
 _BEYOND = 0.01  # cosine by which it stays away from the others
+_ONE_VERDICT = 0.43  # times as far, where one verdict stands for all: about what mining takes for one object
 _NAMED_ALIKE = 1.5  # times further apart they may be under one name
 _MOST_REJECTED = 5000  # the latest so many are grouped: their likeness is compared pair by pair
 
@@ -81,14 +82,15 @@ def _regions(
     least: int,
     account: Account,
 ) -> list[Change]:
-    groups = _groups(rejected, least, space.distances.cosine(alike))
-    made = (_suppression(group, rivals, space, alike, name, account) for group in groups)
+    made = (
+        _suppression(group, rivals, space, alike if _by_several(group, least) else _ONE_VERDICT * alike, name, account)
+        for group in _groups(rejected, least, space.distances.cosine(alike))
+    )
     return [change for change in made if change is not None]
 
 
 def _groups(rejected: Sequence[Judged], least: int, alike: float) -> list[list[Judged]]:
-    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members. A
-    single verdict makes no group, even with many duplicates: it may be a mistake."""
+    """The largest group of look-alikes, then the largest of what is left, as long as they have ``least`` members."""
     left = list(rejected)
     groups = []
     while len(left) >= least:
@@ -98,10 +100,15 @@ def _groups(rejected: Sequence[Judged], least: int, alike: float) -> list[list[J
         members = [one for one, is_near in zip(left, near[centre], strict=True) if is_near]
         if len(members) < least:
             break
-        if sum(not decision.duplicate for decision in members) >= min(least, 2):
+        if not all(decision.duplicate for decision in members):
             groups.append(members)
         left = [one for one, is_near in zip(left, near[centre], strict=True) if not is_near]
     return groups
+
+
+def _by_several(group: Sequence[Judged], least: int) -> bool:
+    """Whether people judged several members, not one for all its duplicates: one verdict may be a mistake."""
+    return sum(not decision.duplicate for decision in group) >= min(least, 2)
 
 
 def _suppression(

@@ -10,7 +10,7 @@ import torch
 from clipomaly_core import Clipomaly, Vocabulary
 from clipomaly_core.errors import UsageError
 from clipomaly_core.exemplar_file import exemplar_bytes, exemplar_file_name, make_exemplars
-from clipomaly_core.exemplars import make_recaller, nothing_recalled
+from clipomaly_core.exemplars import Recall, make_recaller, nothing_recalled
 from clipomaly_core.names import Candidate, Exemplars, NameSource
 from clipomaly_core.naming import RegionName, name_regions
 from clipomaly_core.options import Options
@@ -24,7 +24,7 @@ LOOK, OTHER = torch.eye(8)[5], torch.eye(8)[6]
 CANDIDATES = tuple(Candidate(name, (), NameSource.DICTIONARY, "things") for name in NAMES)
 
 
-def exemplars(name: str | None, *looks: torch.Tensor, weight: float = 0.9, width: float = 0.2) -> Exemplars:
+def exemplars(name: str | None, *looks: torch.Tensor, weight: float = 0.9, width: float = 0.4) -> Exemplars:
     count = len(looks)
     return make_exemplars(
         "given 3 times",
@@ -37,10 +37,14 @@ def exemplars(name: str | None, *looks: torch.Tensor, weight: float = 0.9, width
     )
 
 
+def recalled(region: torch.Tensor, *of: Exemplars) -> Recall | None:
+    return make_recaller(of, CANDIDATES, MODEL, 8, torch.device("cpu"))(region[None])
+
+
 def named(region: torch.Tensor, *of: Exemplars, options: Options = OPTIONS) -> RegionName:
-    recall = make_recaller(of, CANDIDATES, MODEL, 8, torch.device("cpu"))(region[None])
     words = arrange(WORDS, [[row] for row in range(4)])
     known, candidates = arrange(words.embeddings[:1], [[0]]), arrange(words.embeddings[1:], [[0], [1], [2]])
+    recall = recalled(region, *of)
     [found] = name_regions(region[None], region[None], known, candidates, NAMES, options, None, recall)
     return found
 
@@ -75,6 +79,34 @@ def test_names_whose_exemplars_are_as_near_share_the_probability():
     region = torch.nn.functional.normalize(LOOK + OTHER, dim=0)
     found = named(region, exemplars("sofa", LOOK, width=1.0), exemplars("tent", OTHER, width=1.0))
     assert found.candidate is None and {name.name for name in found.names[:2]} == {"sofa", "tent"}
+
+
+def test_the_nearer_of_two_names_gets_what_lies_near_both():
+    region = torch.nn.functional.normalize(LOOK + 0.8 * OTHER, dim=0)
+    found = named(region, exemplars("sofa", LOOK, width=1.0), exemplars("tent", OTHER, width=1.0))
+    assert found.name == "sofa" and found.judged
+
+
+def test_what_was_judged_otherwise_limits_exemplars_and_takes_nothing_itself():
+    region = beside(LOOK, 1, 0.3)
+    between = torch.nn.functional.normalize(LOOK + 0.2 * WORDS[1], dim=0)
+    limit = exemplars(None, between, weight=0)
+    found = named(region, exemplars("sofa", LOOK), limit)
+    assert (found.name, found.judged, found.reassigned_known) == ("boar", None, False)
+    assert named(region, exemplars("sofa", LOOK)).judged
+
+
+def test_exemplars_reach_farther_where_no_text_is_clear():
+    region, of = beside(LOOK, 1, 0.7), exemplars("sofa", LOOK)
+    assert named(region, of).name == "boar"
+    assert named(region, of, options=replace(OPTIONS, name_cosine=0.7)).name == "sofa"
+    far = beside(LOOK, 1, 2.0)
+    assert named(far, of, options=replace(OPTIONS, name_cosine=0.95)).reason == "distance"
+
+
+def test_a_limit_that_is_empty_limits_nothing():
+    region = beside(LOOK, 1, 0.3)
+    assert named(region, exemplars("sofa", LOOK), replace(exemplars(None, LOOK), embeddings=b"", weights=b"", widths=b"")).name == "sofa"
 
 
 def test_a_name_far_down_the_preselection_is_found_by_its_exemplars():

@@ -38,12 +38,16 @@ def test_more_decisions_are_trusted_more():
     assert 0.5 < max(weights(few)) < min(weights(many)) < 1
 
 
-def test_what_was_judged_otherwise_too_is_trusted_less_and_reaches_less_far():
+def test_what_was_judged_otherwise_too_is_trusted_less_and_lies_beside_with_no_trust():
     cows = judged(4, Verdict.RELABEL, "cow", "boulder", direction(1))
-    alone = exemplars(promote(cows))["cow"]
-    disputed = exemplars(promote([*cows, *judged(1, Verdict.RELABEL, "horse", "boulder", direction(1), seed=9)]))["cow"]
-    assert max(weights(disputed)) < min(weights(alone))
-    assert max(np.frombuffer(disputed.widths, "<f4")) < min(np.frombuffer(alone.widths, "<f4"))
+    alone = exemplars(promote(cows))
+    assert alone.keys() == {"cow"}
+    promotion = promote([*cows, *judged(1, Verdict.RELABEL, "horse", "boulder", direction(1), seed=9)])
+    disputed = exemplars(promotion)
+    assert max(weights(disputed.pop("cow"))) < min(weights(alone["cow"]))
+    [limit] = disputed.values()
+    assert limit.name is None and weights(limit) == [0]
+    assert promotion.changes[-1].reason == "1 sightings that were judged otherwise or too seldom limit the exemplars of names"
 
 
 def test_looks_that_were_mostly_judged_otherwise_are_no_exemplars():
@@ -65,11 +69,13 @@ def test_all_sightings_of_an_object_are_exemplars():
     assert len(weights(exemplars(promotion)["cow"])) == 6
 
 
-def test_one_decision_and_its_duplicates_make_no_exemplars():
+def test_one_decision_and_its_duplicates_reach_less_far_than_several():
     [first, second, *others] = judged(5, Verdict.RELABEL, "cow", "boulder", direction(1))
     duplicates = [replace(one, status=ItemStatus(State.DUPLICATE, duplicate_of=first.item.item_id)) for one in others]
-    assert exemplars(promote([first, *duplicates])) == {}
-    assert "with 3 duplicates" in exemplars(promote([first, second, *duplicates]))["cow"].reason
+    assert exemplars(promote([first, duplicates[0]])) == {}
+    one, several = (exemplars(promote([*direct, *duplicates]))["cow"] for direct in ([first], [first, second]))
+    assert "with 3 duplicates" in one.reason
+    assert max(np.frombuffer(one.widths, "<f4")) < 0.5 * min(np.frombuffer(several.widths, "<f4"))
 
 
 def test_a_name_that_is_left_out_gets_no_exemplars():
