@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -47,7 +47,8 @@ class Event:
 class Sidecar:
     """What ``<name>.json`` beside a source may say of it. Degrees; a time without a zone is UTC.
 
-    ``track`` is read by ``tasks.footage.positions``, when the source is.
+    ``track`` is read by ``tasks.footage.positions``, when the source is. ``wrong`` are the fields with values that
+    cannot be; a place of which half is wrong is none.
     """
 
     captured: datetime | None = None
@@ -55,9 +56,12 @@ class Sidecar:
     longitude: Annotated[float, Field(ge=-180, le=180)] | None = None
     track: list[object] | None = None
     event: Event | None = None
+    wrong: tuple[str, ...] = ()
 
 
 _SIDECAR = TypeAdapter(Sidecar)
+_SIDECAR_FIELDS = {field.name for field in fields(Sidecar)} - {"wrong"}
+_PLACE = {"latitude", "longitude"}
 # Names of the same in what data sets (BDD100K) and recorders (Tesla's event.json) write.
 _OTHER_NAMES = {
     "startTime": "captured",
@@ -79,10 +83,27 @@ def read_sidecar(data: bytes) -> Sidecar | None:
             captured = told.get("captured")
             if isinstance(captured, int | float) and not isinstance(captured, bool):
                 told["captured"] = moment_of(captured)
-        sidecar = _SIDECAR.validate_python(told)
+        sidecar = _validated(told)
     except (ValidationError, ValueError, RecursionError):
         return None
     return replace(sidecar, captured=plausible(sidecar.captured))
+
+
+def _validated(told: object) -> Sidecar:
+    """A sidecar of what can be; ValidationError where nothing can. ``wrong`` is ours, whatever the file says."""
+    if isinstance(told, dict):
+        told = {name: value for name, value in told.items() if name != "wrong"}
+    try:
+        return _SIDECAR.validate_python(told)
+    except ValidationError as error:
+        wrong = {str(first["loc"][0]) for first in error.errors() if first["loc"]}
+        if not isinstance(told, dict) or not wrong:
+            raise
+        lost = wrong | (_PLACE if wrong & _PLACE else set())
+        left = {name: value for name, value in told.items() if name not in lost}
+        if not left.keys() & _SIDECAR_FIELDS:
+            raise
+        return replace(_SIDECAR.validate_python(left), wrong=tuple(sorted(wrong)))
 
 
 def time_in_header(text: str | None) -> datetime | None:

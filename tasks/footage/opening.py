@@ -50,7 +50,11 @@ def open_source(source: Source) -> Source:
         gone = is_missing(error) and not place.fs.lexists(place.path)  # a link to nothing is there
         return replace(source, error=GONE if gone else f"cannot be opened: {reason(error)}")
     captured, captured_from, clock = _captured(source, inside, sidecar)
-    unread = f"{beside.url} cannot be read as a sidecar: not used" if beside and not sidecar else None
+    unread = None
+    if beside and not sidecar:
+        unread = f"{beside.url} cannot be read as a sidecar: not used"
+    elif beside and sidecar and sidecar.wrong:
+        unread = f"{beside.url} has a wrong {' and '.join(sidecar.wrong)}: not used"
     if sidecar and sidecar.event and not sidecar.event.tells_place(captured):
         sidecar = replace(sidecar, latitude=None, longitude=None)
     return replace(

@@ -165,11 +165,10 @@ class Place:
 
 
 class Decoders:
-    """What reads the messages of a channel; made once for each."""
+    """What reads the messages of a channel; made once for each, and anew where another recording follows in the file."""
 
     def __init__(self) -> None:
-        self._factories = (Ros2(), Protobuf())
-        self._made: dict[int, Callable[[bytes], Any]] = {}
+        self._made: dict[int, tuple[tuple[Channel, Schema | None], Callable[[bytes], Any]]] = {}
 
     def picture(self, channel: Channel, schema: Schema | None, data: bytes) -> Picture:
         """The picture of a message. Raises BadMessage, or PackedMessage."""
@@ -186,22 +185,25 @@ class Decoders:
                 "`ros2 bag convert` without compression makes one that is read"
             )
         try:
-            if channel.id not in self._made:
-                self._made[channel.id] = self._make(channel, schema)
-            return convert(self._made[channel.id](data))
+            told, decode = self._made.get(channel.id, (None, None))
+            if decode is None or told != (channel, schema):
+                decode = _decoder(channel, schema)
+                self._made[channel.id] = (channel, schema), decode
+            return convert(decode(data))
         except _NO_MESSAGE as error:
             raise BadMessage(f"no {type_of(schema)}: {reason(error)}") from error
 
-    def _make(self, channel: Channel, schema: Schema | None) -> Callable[[bytes], Any]:
-        if channel.message_encoding == MessageEncoding.JSON:
-            return lambda data: json.loads(data, object_hook=lambda fields: SimpleNamespace(**fields))
-        if channel.message_encoding == MessageEncoding.ROS1:
-            return ROS1[type_of(schema)]
-        for factory in self._factories:
-            decode = factory.decoder_for(channel.message_encoding, schema)
-            if decode:
-                return decode
-        raise ValueError(f"messages as {channel.message_encoding} are not read")
+
+def _decoder(channel: Channel, schema: Schema | None) -> Callable[[bytes], Any]:
+    if channel.message_encoding == MessageEncoding.JSON:
+        return lambda data: json.loads(data, object_hook=lambda fields: SimpleNamespace(**fields))
+    if channel.message_encoding == MessageEncoding.ROS1:
+        return ROS1[type_of(schema)]
+    for factory in (Ros2(), Protobuf()):  # they remember schemas by their numbers, which another recording counts anew
+        decode = factory.decoder_for(channel.message_encoding, schema)
+        if decode:
+            return decode
+    raise ValueError(f"messages as {channel.message_encoding} are not read")
 
 
 def unread_because(channel: Channel, schema: Schema | None) -> str | None:

@@ -1,15 +1,10 @@
 """Tars of images, packed or not, in the order of the tar."""
 
-import bz2
-import gzip
 import lzma
-import shutil
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 import zstandard
 
@@ -23,6 +18,7 @@ from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, Told, o
 from tasks.footage.source_video import VIDEO_SUFFIXES
 from tasks.footage.stored_file import open_stored
 from tasks.footage.time_in_name import time_in_path
+from tasks.footage.unpacking import unpacked
 from tasks.names import printable
 from tasks.storage import Location, reason
 
@@ -43,31 +39,6 @@ TAR_SUFFIXES = (
 # What a member raises that is not whole, or a link to none: KeyError, RecursionError for links in a circle.
 _NOT_READ = (tarfile.TarError, KeyError, RecursionError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
 _ZEROS = 1024 * 1024
-_MAGIC = 6  # bytes that tell how a tar is packed
-
-
-@contextmanager
-def _unpacked(file: BinaryIO) -> Iterator[Any]:
-    """The tar in a file, by how it begins and not by its suffix: one that can be wound back."""
-    head = file.read(_MAGIC)
-    file.seek(0)
-    if head.startswith(b"\x1f\x8b"):
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked
-    elif head.startswith(b"BZh"):
-        with bz2.BZ2File(file) as unpacked_bz2:
-            yield unpacked_bz2
-    elif head.startswith((b"\xfd7zXZ\x00", b"\x5d\0\0")):
-        with lzma.LZMAFile(file) as unpacked_xz:
-            yield unpacked_xz
-    elif head.startswith(b"\x28\xb5\x2f\xfd"):
-        with tempfile.TemporaryFile(prefix="clipomaly-") as copy:
-            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as packed:
-                shutil.copyfileobj(packed, copy)
-            copy.seek(0)
-            yield copy
-    else:
-        yield file
 
 
 def _members(file: Any, videos: list[str] | None = None) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
@@ -120,10 +91,11 @@ def _next_archive(file: Any, start: int) -> int | None:
 def _look_inside(place: Location, source: Source) -> Inside:
     names: list[str] = []
     videos: list[str] = []
+    notes: list[str] = []
     told = Told()
-    with open_header(place, source) as (file, now), _unpacked(file) as unpacked:
+    with open_header(place, source) as (file, now), unpacked(file, notes) as content:
         try:
-            for tar, member in _members(unpacked, videos):
+            for tar, member in _members(content, videos):
                 if not names:
                     told = _told(tar, member)
                 names.append(member.name)
@@ -133,8 +105,8 @@ def _look_inside(place: Location, source: Source) -> Inside:
     unread = f"{len(videos)} videos in the tar, which are scanned as tar://::{place.url}" if videos else None
     if not names:
         raise SourceError(f"no images in the tar, but {unread}" if unread else "no images in the tar")
-    note = f"not read: {unread}" if unread else None
-    return Inside(now.modified, float(len(names)), told.moment, first_name=names[0], note=note)
+    notes += [f"not read: {unread}"] if unread else []
+    return Inside(now.modified, float(len(names)), told.moment, first_name=names[0], note="; ".join(notes) or None)
 
 
 def _told(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Told:
@@ -145,8 +117,8 @@ def _told(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Told:
 
 
 def _frames(place: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:
-    with open_stored(place) as file, _unpacked(file) as unpacked:
-        for index, (tar, member) in enumerate(_members(unpacked)):
+    with open_stored(place) as file, unpacked(file, []) as content:
+        for index, (tar, member) in enumerate(_members(content)):
             yield _frame(tar, member, index, source)
 
 
@@ -167,8 +139,8 @@ def _frame(tar: tarfile.TarFile, member: tarfile.TarInfo, index: int, source: So
 
 
 def _pictures(place: Location, indices: Sequence[int]) -> Iterator[Stored]:
-    with open_stored(place) as file, _unpacked(file) as unpacked:
-        images = enumerate(_members(unpacked))
+    with open_stored(place) as file, unpacked(file, []) as content:
+        images = enumerate(_members(content))
         for index in indices:
             found = next((found for number, found in images if number == index), None)
             try:

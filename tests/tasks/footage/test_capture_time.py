@@ -9,6 +9,7 @@ from schemas.records import TimestampSource
 from tasks.footage.archive import list_sources
 from tasks.footage.capture_time import read_sidecar, time_in_header, time_in_name, time_in_path
 from tests.tasks.footage.numbered import add_numbered, write_numbered
+from tests.tasks.samples import write_video
 
 MOMENT = datetime(2026, 11, 22, 3, 15, 0, tzinfo=UTC)
 
@@ -61,6 +62,17 @@ def test_time_in_header() -> None:
         assert time_in_header(day) is None
     for absurd in (None, "", "1904-01-01 00:00:00 UTC", "1970-01-01 00:00:00 UTC", "2206-01-01 00:00:00 UTC", "soon"):
         assert time_in_header(absurd) is None
+
+
+@pytest.mark.parametrize("place", ['"latitude": 948.1, "longitude": 9', '"latitude": 48, "longitude": "far"'])
+def test_what_is_wrong_in_a_sidecar_costs_only_itself(tmp_path: Path, place: str) -> None:
+    write_video(tmp_path / "a.mp4", frames=2)
+    (tmp_path / "a.json").write_text(f'{{"captured": "2026-11-22T03:15:00Z", {place}}}')
+    [source] = list_sources(str(tmp_path)).sources
+    assert (source.captured, source.captured_from) == (MOMENT, TimestampSource.SIDECAR)
+    assert (source.latitude, source.longitude) == (None, None)
+    wrong = "latitude" if "948" in place else "longitude"
+    assert source.note == f"{(tmp_path / 'a.json').as_uri()} has a wrong {wrong}: not used"
 
 
 def test_sidecar() -> None:

@@ -290,6 +290,24 @@ def test_a_damaged_chunk(tmp_path: Path, kind: str) -> None:
         assert same(frame.image, shot)
 
 
+@pytest.mark.parametrize("kinds", [("ros1", "ros1"), ("ros2", "protobuf")])
+def test_recordings_behind_each_other_in_one_file(tmp_path: Path, kinds: tuple[str, str]) -> None:
+    shots = drive(8, rate=20)
+    parts = [
+        write_recording(tmp_path / f"{number}.mcap", part, kind).read_bytes()
+        for number, (part, kind) in enumerate(zip((shots[:80], shots[80:]), kinds, strict=True))
+    ]
+    path = tmp_path / "in" / "a.mcap"
+    path.parent.mkdir()
+    path.write_bytes(b"".join(parts))
+    frames, error = read(listed(path))
+    assert error is None and [frame.index for frame in frames] == list(range(0, len(shots), 10))
+    check(path, frames, shots)
+    path.write_bytes(b"".join(parts)[: -len(parts[1]) // 2])
+    frames, error = read(listed(path))
+    assert error == "the recording is cut off or damaged: it breaks off" and len(frames) > 8
+
+
 def test_what_is_no_recording(tmp_path: Path) -> None:
     for name, data in {"a": b"", "b": b"text" * 100, "c": b"\x89MCAP0\r\n", "d": b"\x89MCAP0\r\n" + bytes(200)}.items():
         (tmp_path / f"{name}.mcap").write_bytes(data)

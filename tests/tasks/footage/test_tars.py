@@ -98,6 +98,29 @@ def test_packed_tars(tmp_path: Path, suffix: str) -> None:
     assert source.error or list_sources(str(packed)).sources
 
 
+@pytest.mark.parametrize("suffix", PACKED)
+def test_what_lies_behind_a_packed_tar_is_told_and_costs_nothing(tmp_path: Path, suffix: str) -> None:
+    tar = write_tar(tmp_path / "a.tar", {f"{n}.png": image_bytes(n, ".png") for n in range(4)})
+    (tmp_path / "in").mkdir()
+    packed = tmp_path / "in" / f"20261122_031500.{suffix}"
+    whole = PACKED[suffix](tar.read_bytes())
+    for behind, told in ((b"", False), (bytes(5000), None), (b"an upload that went on" * 9000, True), (b"x", True)):
+        packed.write_bytes(whole + behind)
+        [source] = list_sources(str(packed)).sources
+        assert source.error is None and numbers(read(packed)) == [0, 1, 2, 3]
+        if told is not None:
+            assert bool(source.note and "behind the packed tar" in source.note) is told
+
+
+@pytest.mark.parametrize("suffix", PACKED)
+def test_a_tar_that_was_packed_in_parts(tmp_path: Path, suffix: str) -> None:
+    data = write_tar(tmp_path / "a.tar", {f"{n}.png": image_bytes(n, ".png") for n in range(4)}).read_bytes()
+    (tmp_path / "in").mkdir()
+    packed = tmp_path / "in" / f"20261122_031500.{suffix}"
+    packed.write_bytes(PACKED[suffix](data[:3000]) + PACKED[suffix](data[3000:]))
+    assert numbers(read(packed)) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(("suffix", "pack"), [("tar", gzip.compress), ("tar.gz", bytes), ("tgz", lzma.compress)])
 def test_tars_whose_name_does_not_tell_how_they_are_packed(
     tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
