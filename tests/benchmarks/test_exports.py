@@ -19,10 +19,10 @@ def fleet(tmp_path_factory):
 def test_every_reader_gives_back_what_was_judged(fleet, tmp_path, form):
     build_dataset(fleet.walk, str(tmp_path / "out"), DatasetOptions(fleet.tables, form, shares=(0.5, 0.25, 0.25)))
     cells = matrix(tmp_path / "out")
-    read = [cell for cell in cells if cell.problem != "not installed"]
+    read = [cell for cell in cells if cell.was_run]
     assert read, f"no reader of {form} is installed"
     for cell in read:
         assert not cell.problem, cell
         assert cell.splits and cell.names, cell
-        assert cell.box_error is not None and cell.mask_iou is not None
-        assert cell.box_error <= 2 and cell.mask_iou >= 0.75, cell
+        assert cell.mask_iou is not None and cell.mask_iou >= 0.75, cell
+        assert cell.box_error is None or cell.box_error <= 2, cell
