@@ -47,7 +47,10 @@ def test_what_was_judged_otherwise_too_is_trusted_less_and_lies_beside_with_no_t
     assert max(weights(disputed.pop("cow"))) < min(weights(alone["cow"]))
     [limit] = disputed.values()
     assert limit.name is None and weights(limit) == [0]
-    assert promotion.changes[-1].reason == "1 sightings that were judged otherwise or too seldom limit the exemplars of names"
+    assert (
+        promotion.changes[-1].reason
+        == "1 sightings that were judged otherwise or too seldom limit the exemplars of names"
+    )
 
 
 def test_looks_that_were_mostly_judged_otherwise_are_no_exemplars():
