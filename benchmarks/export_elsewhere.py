@@ -1,9 +1,9 @@
 """Tools that read our datasets in a process of their own: their dependencies do not fit ours, or importing them changes
 how others work (Ultralytics: how Pillow opens images).
 
-Each runs as a script of an interpreter that has it. The script prints one line of JSON: rows of split, frame, (height, width)
-and instances. An instance is a name, a box (x, y, width, height in pixels), a mask, as base64 of its packed bits, and
-outlines in pixels; what the tool does not give is null.
+Each runs as a script of an interpreter that has it. The script prints one line of JSON: rows of split, frame, (height,
+width) and instances. An instance is a name, a box (x, y, width, height in pixels), a mask as base64 of its packed bits,
+and outlines in pixels; what the tool does not give is null.
 """
 
 import base64
@@ -52,8 +52,8 @@ rows = []
 for split in ("train", "val", "test"):
     data = fo.Dataset.from_dir(
         dataset_type=fo.types.COCODetectionDataset, data_path=f"{sys.argv[1]}/images/{split}",
-        labels_path=f"{sys.argv[1]}/annotations/instances_{split}.json", label_types="segmentations", label_field="finds",
-        include_id=False,
+        labels_path=f"{sys.argv[1]}/annotations/instances_{split}.json", label_types="segmentations",
+        label_field="finds", include_id=False,
     )
     for sample in data:
         height, width = sample.metadata.height, sample.metadata.width

@@ -32,7 +32,6 @@ from schemas.dataset_format import DatasetFormat
 from tasks.datasets.build import read_manifest
 from tasks.masks import decode_mask
 
-
 _NOT_INSTALLED = "not run: not installed"
 _NO_READER = "not run: it has no reader"
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from PIL import Image as PIL
 
 from clipomaly_core.lemma import lemma
 from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
@@ -110,7 +111,7 @@ def _film_again(frames: Sequence[Image], truth: Path, rng: np.random.Generator) 
     cut = np.s_[top : top + window[1], left : left + window[0]]
     shots = []
     for index in range(2, len(frames)):
-        labels = cv2.imread(str(truth / f"{index:06d}_instances.png"), cv2.IMREAD_UNCHANGED).astype(np.uint16)
+        labels = np.asarray(PIL.open(truth / f"{index:06d}_instances.png"), np.uint16)
         shots.append(_shot(frames[index][cut], labels[cut], exposure))
     return shots
 

@@ -21,7 +21,6 @@ from clipomaly_core.errors import UsageError
 from clipomaly_core.lemma import lemma
 from clipomaly_core.names import Candidate, Exemplars
 
-
 _CLEAR = 0.5
 """Where the texts have a clear name, exemplars reach so many times as far as elsewhere: that name may be right."""
 _UNCLEAR = 0.25
@@ -129,7 +128,7 @@ def make_recaller(
     counts: Counter[int] = Counter()
     for place, one in own:
         counts[place] += len(one.weights) // 4
-    places = torch.tensor([*counts], device=device)
+    columns = torch.tensor([*counts], device=device)
     starts = torch.tensor([0, *counts.values()], device=device).cumsum(0)[:-1]
     rivalry = _RIVALRY * widths.max()
 
@@ -139,7 +138,7 @@ def make_recaller(
         distance = torch.stack([of_name.values for of_name in nearest], 1)
         which = torch.stack([of_name.indices for of_name in nearest], 1) + starts
         likely = torch.softmax(-distance / rivalry, dim=1)
-        return Recall(likely, distance, weights[which], widths[which], places, ordinary)
+        return Recall(likely, distance, weights[which], widths[which], columns, ordinary)
 
     return recall
 

@@ -24,7 +24,8 @@ def messages(
 ) -> Iterator[tuple[Schema | None, Channel, Message]]:
     """Every message that is whole, in the order of the file; what is lost, and why, comes into ``damage``.
 
-    A file may hold several recordings, one behind the other. ``schemas`` and ``channels`` are those that the summary tells: a damaged chunk may hold their only other copy.
+    A file may hold several recordings, one behind the other. ``schemas`` and ``channels`` are those that the summary
+    tells: a damaged chunk may hold their only other copy.
     """
     known_schemas, known_channels = dict(schemas), dict(channels)
     for record in _records(file, size, damage):

@@ -165,7 +165,7 @@ class Place:
 
 
 class Decoders:
-    """What reads the messages of a channel; made once for each, and anew where another recording follows in the file."""
+    """What reads the messages of a channel: made once for each, and anew where another recording follows in a file."""
 
     def __init__(self) -> None:
         self._made: dict[int, tuple[tuple[Channel, Schema | None], Callable[[bytes], Any]]] = {}

@@ -106,12 +106,8 @@ def test_exemplars_reach_farther_where_no_text_is_clear():
 
 def test_a_limit_that_is_empty_limits_nothing():
     region = beside(LOOK, 1, 0.3)
-    assert (
-        named(
-            region, exemplars("sofa", LOOK), replace(exemplars(None, LOOK), embeddings=b"", weights=b"", widths=b"")
-        ).name
-        == "sofa"
-    )
+    empty = replace(exemplars(None, LOOK), embeddings=b"", weights=b"", widths=b"")
+    assert named(region, exemplars("sofa", LOOK), empty).name == "sofa"
 
 
 def test_a_name_far_down_the_preselection_is_found_by_its_exemplars():
