@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from benchmarks import forward, growth, overhead, parts, startup
+from benchmarks import forward, growth, overhead, parts, startup, street
 from benchmarks.results import RESULTS, Clock, Figures, print_table, write_results
 
 
@@ -24,6 +24,7 @@ def catalogue(archive: Path | None, clock: Clock, quick: bool) -> dict[str, Call
             "startup": lambda: startup.measure(1, clock),
             "forward": lambda: forward.measure(archive, 2, clock, batch=1),
             "overhead": lambda: overhead.measure(archive, 1, clock, fps=0.5),
+            "street": lambda: street.measure(1, clock),
             "parts": lambda: parts.measure(archive, 1),
             "growth": lambda: growth.measure(2, clock, clips=(1, 10, 100), regions=(0, 1, 10, 50)),
         }
@@ -31,12 +32,19 @@ def catalogue(archive: Path | None, clock: Clock, quick: bool) -> dict[str, Call
         "startup": lambda: startup.measure(clock=clock),
         "forward": lambda: forward.measure(archive, clock=clock),
         "overhead": lambda: overhead.measure(archive, clock=clock),
+        "street": lambda: street.measure(clock=clock),
         "parts": lambda: parts.measure(archive),
         "growth": lambda: growth.measure(clock=clock),
     }
 
 
-GOALS = {"startup": startup.GOALS, "forward": forward.GOALS, "overhead": overhead.GOALS, "growth": growth.GOALS}
+GOALS = {
+    "startup": startup.GOALS,
+    "forward": forward.GOALS,
+    "overhead": overhead.GOALS,
+    "street": street.GOALS,
+    "growth": growth.GOALS,
+}
 
 
 def run(benchmarks: dict[str, Callable[[], Figures]]) -> dict[str, Figures]:

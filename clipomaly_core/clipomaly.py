@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from clipomaly_core.anomaly_regions import Logits, anomaly_regions, probability
 from clipomaly_core.assembly import Findings, frame_result
+from clipomaly_core.crop_choice import Moment
 from clipomaly_core.device import choose_device
-from clipomaly_core.errors import UserError
 from clipomaly_core.frame_candidates import allowed_candidates, new_names
 from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.frame_input import FramesInput, to_frames
+from clipomaly_core.load_again import load_again
 from clipomaly_core.look import Look
 from clipomaly_core.names import NameSource
 from clipomaly_core.naming import RegionName
@@ -142,7 +143,7 @@ class Clipomaly:
         weights, device = self._given
         reference = self.reference and self.reference.on(torch.device("cpu"))
         given = (self.name, weights, self.weights_sha256, self.vocabulary, device, self.options, self._given_tagger)
-        return _load_again, (*given, reference)
+        return load_again, (*given, reference)
 
     @property
     def batch_size(self) -> int:
@@ -281,7 +282,12 @@ class Clipomaly:
         return [looks[index] for index in range(len(frames))]
 
     @torch.inference_mode()
-    def find(self, looks: Sequence[Look], usual: Sequence[Logits | None] | None = None) -> list[Finish]:
+    def find(
+        self,
+        looks: Sequence[Look],
+        usual: Sequence[Logits | None] | None = None,
+        moments: Sequence[Moment | None] | None = None,
+    ) -> list[Finish]:
         """Regions and names of frames, as far as they need the network and its device.
 
         The rest, above all masks at the frame's size, runs on the CPU. Any thread may do it while the next frames are
@@ -291,6 +297,8 @@ class Clipomaly:
             looks: what ``look`` returned, of any frames.
             usual: for each look what is subtracted from its logits, see ``clipomaly_core.source_map``; of each the
                 size of the logits, or ``None``.
+            moments: of each look, so that an object that several of them show is cropped only where it is largest;
+                ``None`` for a frame that stands alone.
 
         Returns:
             A function for each look, in order, that makes the result of its frame.
@@ -302,7 +310,8 @@ class Clipomaly:
         finishes: list[Finish] = []
         for _, group in groupby(range(len(looks)), key=lambda index: id(looks[index].words)):
             indices = list(group)
-            finishes += self._find([looks[index] for index in indices], [logits[index] for index in indices])
+            own = [moments[index] for index in indices] if moments is not None else None
+            finishes += self._find([looks[index] for index in indices], [logits[index] for index in indices], own)
         return finishes
 
     def known_cosines(self, frames: Sequence[Frame]) -> Tensor:
@@ -345,7 +354,7 @@ class Clipomaly:
             for index, frame in enumerate(frames)
         ]
 
-    def _find(self, looks: list[Look], logits: list[Logits]) -> list[Finish]:
+    def _find(self, looks: list[Look], logits: list[Logits], moments: Sequence[Moment | None] | None) -> list[Finish]:
         """Find in frames that share their words; ``logits`` take the place of those of the looks."""
         options, words = self.options, looks[0].words
         with step("naming"):
@@ -356,7 +365,7 @@ class Clipomaly:
                 else torch.stack([look.allowed for look in looks if look.allowed is not None])
             )
             frames, features = [look.frame for look in looks], [look.features for look in looks]
-            named = name_frame_regions(frames, features, regions, words, allowed, self.encoder, options)
+            named = name_frame_regions(frames, features, regions, words, allowed, self.encoder, options, moments)
         return [
             self._finish(look, own, [pair for pair in zip(*of_frame, strict=True) if not pair[1].reassigned_known])
             for look, own, of_frame in zip(looks, logits, zip(regions, named, strict=True), strict=True)
@@ -374,31 +383,3 @@ class Clipomaly:
             score = probability(logits)
             findings = Findings(look.frame, score, both[0], both[1], chosen, tuple(kept), features)
         return partial(frame_result, findings, look.words, self.options)
-
-
-def _load_again(
-    model: str,
-    weights: str | None,
-    sha256: str,
-    vocabulary: Vocabulary,
-    device: str,
-    options: Options,
-    tagger: Tagger | None,
-    reference: Reference | None,
-) -> Clipomaly:
-    """A pickled model, loaded from where it was loaded before. Raises UserError when other weights are there now."""
-    loaded = Clipomaly.load(
-        model,
-        weights=weights,
-        vocabulary=vocabulary,
-        device=device,
-        options=options,
-        tagger=tagger,
-        reference=reference,
-    )
-    if loaded.weights_sha256 != sha256:
-        raise UserError(
-            f"The weights of {model} are {loaded.weights_sha256[:8]}, those of the pickled model were {sha256[:8]}: "
-            "restore its weights at their old place."
-        )
-    return loaded

@@ -1,5 +1,6 @@
 """From frames and crops in pixels to embeddings."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,6 +82,10 @@ class FrameEncoder:
         most = int(_LONGEST * short_side) // patch
         rows, columns = (max(1, min(most, round(side * shrink / patch))) for side in (height, width))
         return rows * patch, columns * patch
+
+    def frame_pixels(self, height: int, width: int) -> int:
+        """How many pixels go into the network for a frame of a size, all scales together."""
+        return sum(math.prod(self.working_size(height, width, scale)) for scale in self._options.scales)
 
     def pixels(self, images: Sequence[Frame]) -> Tensor:
         """Images of one size on the device: (B, 3, H, W) uint8."""

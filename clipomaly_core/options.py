@@ -50,6 +50,11 @@ class Options:
     region_weight: share of the region's embedding in a name's score, in [0, 1]; the crops have the rest. At 1 there are
         no crops, and naming costs almost nothing.
     crop_size: side of the crops in pixels; ``None``: the size of the images that the model was trained with.
+    crop_sightings: of an object that neighbouring frames of a scan show, the largest so many sightings get crops, which
+        then stand for all of them, and only the largest where there are many objects; ``None``: every sighting has its
+        own.
+    crop_share: the crops of a frame have at most so many times the pixels that the frame itself has at the working
+        size, > 0; beyond that, the least anomalous regions are named without. ``None``: no limit.
     context: border of the context crop as a share of the region's longer side.
     naming_scale: inverse temperature of the softmax over candidate names, > 0.
     margin: least difference between the probabilities of the best two names; below it the name is
@@ -94,6 +99,8 @@ class Options:
     preselect: int = 256
     region_weight: float = 0.5
     crop_size: int | None = None
+    crop_sightings: int | None = 2
+    crop_share: float | None = 1.0
     context: float = 0.5
     naming_scale: float = 100.0
     margin: float = 0.05
@@ -138,6 +145,9 @@ class Options:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be greater than 0.")
         if self.crop_size is not None and self.crop_size < 1:
             raise UsageError(f"Option crop_size is {self.crop_size}: it must be greater than 0.")
+        for name in ("crop_sightings", "crop_share"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise UsageError(f"Option {name} is {value}: it must be greater than 0.")
         for name in ("context", "contrast", "fusion"):
             if getattr(self, name) < 0:
                 raise UsageError(f"Option {name} is {getattr(self, name)}: it must be 0 or greater.")

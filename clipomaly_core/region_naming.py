@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clipomaly_core.anomaly_regions import logit
+from clipomaly_core.crop_choice import CropChoice, Moment, RegionSeen, choose_crops
 from clipomaly_core.crops import context_crop, masked_crop
 from clipomaly_core.frame_encoder import FrameEncoder
 from clipomaly_core.masks import bounding_box, mask_at_frame_size
@@ -27,6 +29,7 @@ def name_frame_regions(
     allowed: Tensor | None,
     encoder: FrameEncoder,
     options: Options,
+    moments: Sequence[Moment | None] | None = None,
 ) -> list[list[RegionName]]:
     """Name the regions of all frames together, so that their crops fill the device.
 
@@ -37,7 +40,8 @@ def name_frame_regions(
         words: known classes and candidate names.
         allowed: (B, N) bool, the candidates of each frame; all where ``None``.
         encoder: embeds the crops.
-        options: context, region_weight, certain_threshold and what ``name_regions`` reads.
+        options: context, region_weight, crop_sightings, crop_share, certain_threshold and what ``name_regions`` reads.
+        moments: of each frame, ``None`` for one that stands alone; all do where it is left out.
 
     Returns:
         A name for each region of each frame. Suppressed regions are marked as reassigned to the known classes.
@@ -54,13 +58,12 @@ def name_frame_regions(
     )
     crops = embedded
     if options.region_weight < 1:  # at 1 crops have no influence, and are not computed
-        pairs = [
-            _crops(frame, region, encoder, options)
-            for frame, found in zip(frames, regions, strict=True)
-            for region in found
-        ]
-        both = encoder.crops([crop for pair in pairs for crop in pair]).unflatten(0, (-1, 2))
-        crops = normalize(both.mean(1), dim=-1)
+        choice = _choice(frames, regions, embedded, moments or [None] * len(frames), encoder, options)
+        if choice.cropped:
+            every = [(frame, region) for frame, found in zip(frames, regions, strict=True) for region in found]
+            pairs = [_crops(*every[number], encoder, options) for number in choice.cropped]
+            both = encoder.crops([*chain(*pairs)]).unflatten(0, (-1, 2))
+            crops = choice.give(normalize(both.mean(1), dim=-1), embedded)
     counts = torch.tensor([*map(len, regions)], device=device)
     own = None if allowed is None else allowed.repeat_interleave(counts, dim=0)
     recall = words.recall(embedded)
@@ -80,6 +83,26 @@ def name_frame_regions(
         for name, hit in zip(named, suppressed, strict=True)
     )
     return [[next(rest) for _ in found] for found in regions]
+
+
+def _choice(
+    frames: Sequence[Frame],
+    regions: Sequence[Sequence[Region]],
+    embedded: Tensor,
+    moments: Sequence[Moment | None],
+    encoder: FrameEncoder,
+    options: Options,
+) -> CropChoice:
+    """Which of the regions get crops."""
+    rest = iter(embedded.cpu())
+    seen = [RegionSeen(number, region, next(rest)) for number, found in enumerate(regions) for region in found]
+    most = [
+        float("inf")
+        if options.crop_share is None
+        else options.crop_share * encoder.frame_pixels(frame.shape[0], frame.shape[1]) / (2 * encoder.crop_size**2)
+        for frame in frames
+    ]
+    return choose_crops(seen, moments, most, options.crop_sightings)
 
 
 def _certain(name: RegionName) -> RegionName:

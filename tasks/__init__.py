@@ -30,7 +30,7 @@ MOVED = {
     "tasks.search": "tasks.tables.search",
     "tasks.sources": "tasks.footage.sources",
     "tasks.status": "tasks.scanning.status",
-    "tasks.tracks": "tasks.scanning.object_tracks",
+    "tasks.tracks": "clipomaly_core.object_tracks",
     "tasks.vocabulary": "tasks.vocabularies.edit",
     "tasks.merge": "tasks.tables.merge",
     "tasks.datasets.pictures": "tasks.datasets.image_store",

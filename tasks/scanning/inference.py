@@ -1,6 +1,7 @@
 """Run the model with as many frames at a time as fit into the memory of its device."""
 
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -8,6 +9,7 @@ from typing import Generic, Protocol, TypeVar
 import torch
 
 from clipomaly_core.anomaly_regions import Logits
+from clipomaly_core.crop_choice import Moment
 from clipomaly_core.errors import UserError
 from clipomaly_core.types import Finish
 from tasks.footage.images import Rgb
@@ -34,39 +36,57 @@ class Model(Protocol[L]):
     def look(self, frames: Sequence[Rgb], /) -> list[L]:
         """(H, W, 3) uint8 RGB frames, of any sizes → their features and scores."""
 
-    def find(self, looks: Sequence[L], usual: Sequence[Logits | None] | None = None, /) -> list[Finish]:
-        """Looks, and what is subtracted from the logits of each → what is in each, but for what any thread can do."""
+    def find(
+        self,
+        looks: Sequence[L],
+        usual: Sequence[Logits | None] | None = None,
+        moments: Sequence[Moment | None] | None = None,
+        /,
+    ) -> list[Finish]:
+        """Looks, what is subtracted from the logits of each, and when each was taken → what is in each, but for what
+        any thread can do."""
+
+
+@dataclass(slots=True)
+class _Limit:
+    """How many frames go in together; halved when that is too many."""
+
+    size: int
 
 
 @dataclass(slots=True)
 class Inference(Generic[L]):
-    """``batch_size`` frames come at a time; ``size`` of them go in together. ``size`` is halved when that is too
-    many."""
+    """``batch_size`` frames come at a time, and that many are looked at together, or fewer where the memory is too
+    small. What is found in them is found in all of them together: objects are followed from frame to frame."""
 
     model: Model[L]
     batch_size: int
-    size: int = field(init=False)
     notes: list[str] = field(default_factory=list)
+    _looking: _Limit = field(init=False)
+    _finding: _Limit = field(default_factory=lambda: _Limit(sys.maxsize))
 
     def __post_init__(self) -> None:
-        self.size = self.batch_size
+        self._looking = _Limit(self.batch_size)
 
     def look(self, images: Sequence[Rgb]) -> list[L]:
         """``Model.look`` for any number of frames."""
-        return self._in_parts(self.model.look, images)
+        return self._in_parts(self.model.look, images, self._looking)
 
-    def find(self, looks: Sequence[L], usual: Sequence[Logits | None]) -> list[Finish]:
-        """``Model.find`` for any number of frames."""
-        pairs = list(zip(looks, usual, strict=True))
-        return self._in_parts(lambda part: self.model.find([one for one, _ in part], [own for _, own in part]), pairs)
+    def find(self, ready: Sequence[tuple[L, Logits | None, Moment]]) -> list[Finish]:
+        """``Model.find`` for any number of frames: looks, what is subtracted from each, and when each was taken."""
+        return self._in_parts(self._find, ready, self._finding)
 
-    def _in_parts(self, work: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
+    def _find(self, part: Sequence[tuple[L, Logits | None, Moment]]) -> list[Finish]:
+        looks, usual, moments = zip(*part, strict=True)
+        return self.model.find(looks, usual, moments)
+
+    def _in_parts(self, work: Callable[[Sequence[T]], list[R]], items: Sequence[T], limit: _Limit) -> list[R]:
         results: list[R] = []
         while len(results) < len(items):
-            part = items[len(results) : len(results) + self.size]
+            part = items[len(results) : len(results) + limit.size]
             done = self._try(work, part)
             if done is None:
-                self._halve(len(part))
+                self._halve(len(part), limit)
             else:
                 results.extend(done)
         return results
@@ -85,10 +105,10 @@ class Inference(Generic[L]):
                 ) from error
             return None
 
-    def _halve(self, tried: int) -> None:
-        self.size = tried // 2
-        self.notes.append(f"the memory of the accelerator is too small for {tried} frames: continued with {self.size}")
-        log.warning("The memory of the accelerator is too small for %d frames; going on with %d", tried, self.size)
+    def _halve(self, tried: int, limit: _Limit) -> None:
+        limit.size = tried // 2
+        self.notes.append(f"the memory of the accelerator is too small for {tried} frames: continued with {limit.size}")
+        log.warning("The memory of the accelerator is too small for %d frames; going on with %d", tried, limit.size)
         if torch.accelerator.is_available():
             torch.accelerator.empty_cache()  # otherwise fragments of the failed batch stay in memory
 

@@ -10,13 +10,13 @@ from itertools import groupby
 import numpy as np
 import pyarrow as pa
 
+from clipomaly_core.object_tracks import Sighting, link
 from clipomaly_core.types import FrameResult
 from schemas.records import FrameStatus, Source
 from schemas.tables import Table, written_schema
 from tasks.footage.frames import Frame
 from tasks.footage.positions import Position
 from tasks.masks import encode_mask
-from tasks.scanning.object_tracks import Sighting, link
 from tasks.scanning.track_names import Vote, sighting_weight, track_name
 
 Row = dict[str, object]

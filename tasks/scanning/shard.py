@@ -13,6 +13,7 @@ from queue import Empty, Full, Queue
 from threading import Event
 from typing import Generic, TypeVar
 
+from clipomaly_core.crop_choice import Moment
 from clipomaly_core.steps import count_steps
 from clipomaly_core.types import Finish, FrameResult
 from schemas.records import (
@@ -324,8 +325,14 @@ def _infer(
 
 
 def _found(inference: Inference[L], ready: Sequence[Ready[_Read, L]]) -> list[_Inferred]:
-    finishes = inference.find([waiting.look for waiting in ready], [waiting.usual for waiting in ready])
+    finishes = inference.find([(one.look, one.usual, _moment(one)) for one in ready])
     return [_Inferred(one.item, finish) for one, finish in zip(ready, finishes, strict=True)]
+
+
+def _moment(one: Ready[_Read, L]) -> Moment:
+    """The frames that waited for each other are those in which an object is followed: a rerun has the same."""
+    frame = one.item.frame
+    return Moment(one.group, frame.index, frame.timestamp)
 
 
 def _track(source: Source, tally: _Tally) -> Track | None:

@@ -33,17 +33,21 @@ L = TypeVar("L", bound=Scored)
 
 @dataclass(frozen=True, slots=True)
 class Ready(Generic[T, L]):
-    """A frame with what is to be subtracted from its logits, ``None`` where nothing is."""
+    """A frame with what is to be subtracted from its logits, ``None`` where nothing is. ``group`` is the same for the
+    frames that waited for each other, and for no others of the shard."""
 
     item: T
     look: L
     usual: Logits | None
+    group: Hashable = None
 
 
 @dataclass(slots=True)
 class _Camera(Generic[T, L]):
+    key: Hashable
     recent: deque[Logits] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     waiting: list[tuple[T, L]] = field(default_factory=list)
+    released: int = 0
 
 
 class SourceMaps(Generic[T, L]):
@@ -62,7 +66,8 @@ class SourceMaps(Generic[T, L]):
         """
         ready = self.close() if source != self._source else []
         self._source = source
-        own = self._cameras.setdefault((camera, look.logits.shape), _Camera())
+        key = (camera, look.logits.shape)
+        own = self._cameras.setdefault(key, _Camera((source, *key)))
         own.recent.append(look.logits)
         own.waiting.append((item, look))
         return ready + (self._release(own) if len(own.waiting) == _GROUP else [])
@@ -75,6 +80,8 @@ class SourceMaps(Generic[T, L]):
 
     def _release(self, camera: _Camera[T, L]) -> list[Ready[T, L]]:
         usual = usual_excess(camera.recent, self._ordinary) if camera.waiting else None
-        ready = [Ready(item, look, usual) for item, look in camera.waiting]
+        group = (camera.key, camera.released)
+        ready = [Ready(item, look, usual, group) for item, look in camera.waiting]
         camera.waiting.clear()
+        camera.released += 1
         return ready

@@ -45,7 +45,7 @@ class BlobFinder:
     def look(self, frames: Sequence[Rgb], /) -> list["Seen"]:
         return [Seen(finish) for finish in self.infer(frames)]
 
-    def find(self, looks: Sequence["Seen"], usual: object = None, /) -> list[Finish]:
+    def find(self, looks: Sequence["Seen"], usual: object = None, moments: object = None, /) -> list[Finish]:
         return [look.finish for look in looks]
 
     def judge(self, frame: Rgb) -> FrameResult:

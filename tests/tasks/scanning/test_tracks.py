@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from clipomaly_core.object_tracks import Sighting, link
 from demo_fleet import Scene, write_archive
 from tasks.footage.archive import list_sources
 from tasks.masks import decode_mask
 from tasks.model import describe_model, get_model
 from tasks.model_settings import ModelSettings
-from tasks.scanning.object_tracks import Sighting, link
 from tasks.scanning.plan import plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard

@@ -1,0 +1,1 @@
+"""What a team would take instead, on the same clips: ``python -m benchmarks.peers``."""

@@ -1,0 +1,148 @@
+"""What finds cost a scan: a drawn street with several finds a frame, against the same scan without them.
+
+``python -m benchmarks street``. An untrained ViT-B/16, which runs as fast as a trained one. Random weights find
+everything or nothing, so where the finds are is the drawn truth: it takes the place of the scores, and all the rest is
+the scan of the clip, from decoding to part files. Objects drive by as they do on a road, so that a scan sees most of
+them in several frames.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import open_clip
+import torch
+from safetensors.torch import save_file
+
+from benchmarks.results import Clock, Figures, Goal, interleaved, ratio
+from clipomaly_core import Clipomaly
+from clipomaly_core.anomaly_regions import Logits
+from clipomaly_core.crop_choice import Moment
+from clipomaly_core.look import Look
+from clipomaly_core.types import Finish, Frame
+from demo_fleet import write_archive
+from tasks.footage.archive import list_sources
+from tasks.model import describe_model, get_model
+from tasks.model_settings import ModelSettings
+from tasks.scanning.plan import plan
+from tasks.scanning.scan_record import make_scan_record
+from tasks.scanning.shard import scan_shard
+from tasks.tables import Tables
+
+GOALS = {"scan with finds, times the same without": Goal(at_most=1.25)}
+_FAR = 20.0
+"""Logits by which a find stands out of the ordinary."""
+
+Truth = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class _Street:
+    """A model that finds what is drawn: a mask for each frame of a scan, in order."""
+
+    model: Clipomaly
+    truth: Sequence[Truth]
+    regions: int = 0
+    _next: Iterator[Truth] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._next = iter(self.truth)
+
+    @property
+    def batch_size(self) -> int:
+        return self.model.batch_size
+
+    @property
+    def ordinary_logit(self) -> float:
+        return self.model.ordinary_logit
+
+    def look(self, frames: Sequence[Frame], /) -> list[Look]:
+        return [self._drawn(look, next(self._next)) for look in self.model.look(frames)]
+
+    def _drawn(self, look: Look, mask: Truth) -> Look:
+        size = look.logits.shape[::-1]
+        there = cv2.resize(mask.astype(np.uint8), (size[0], size[1]), interpolation=cv2.INTER_AREA) > 0
+        self.regions += cv2.connectedComponents(there.astype(np.uint8))[0] - 1
+        return replace(look, logits=np.where(there, _FAR, self.ordinary_logit).astype(np.float32))
+
+    def find(
+        self,
+        looks: Sequence[Look],
+        usual: Sequence[Logits | None] | None = None,
+        moments: Sequence[Moment | None] | None = None,
+        /,
+    ) -> list[Finish]:
+        return self.model.find(looks, usual, moments)
+
+
+def measure(
+    repeats: int = 1,
+    clock: Clock = time.perf_counter,
+    clips: int = 1,
+    objects: int = 8,
+    model: str = "ViT-B-16-quickgelu",
+) -> Figures:
+    """Seconds of scans with finds, without, and with crops of every sighting, and their ratios.
+
+    Args:
+        repeats: interleaved runs.
+        clock: what is timed with.
+        clips: drawn clips of eight seconds, a frame a second of each.
+        objects: planted in all of them together.
+        model: ``nano``, or an open_clip name, whose weights are random.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        weights = None
+        if model != "nano":
+            weights = f"{folder}/weights.safetensors"
+            torch.manual_seed(0)  # the same weights every time, so that text embeddings are found in the cache
+            save_file(open_clip.create_model(model, load_weights=False).state_dict(), weights)
+        root = Path(folder) / "archive"
+        write_archive(root, drives=1, clips=clips, objects=objects, nights=0, seed=3)
+        truth = _truth(root)
+        nothing = [np.zeros_like(mask) for mask in truth]
+        without = ModelSettings(model, weights)
+        every = replace(without, method=(("crop_share", None), ("crop_sightings", None)))
+        streets = {
+            "without finds": (without, nothing),
+            "with finds": (without, truth),
+            "with crops of every sighting": (every, truth),
+        }
+        loaded = {name: get_model(settings) for name, (settings, _) in streets.items()}
+        runs = 0
+        last: dict[str, _Street] = {}
+
+        def scan(name: str) -> None:
+            nonlocal runs
+            runs += 1
+            settings, masks = streets[name]
+            last[name] = _Street(loaded[name], masks)
+            record = make_scan_record(describe_model(settings), fps=1)
+            tables = Tables.at(f"{folder}/tables-{runs}")
+            tables.begin(record)
+            [shard] = plan(list_sources(str(root)).sources, [], 5)
+            scan_shard(shard, record, tables, last[name])
+
+        seconds = interleaved({name: (lambda name=name: scan(name)) for name in streets}, repeats, clock)  # type: ignore[misc]
+    return {
+        "frames": len(truth),
+        "finds a frame": last["with finds"].regions / len(truth),
+        "scan with finds, times the same without": ratio(seconds["with finds"], seconds["without finds"]),
+        "the same with crops of every sighting": ratio(
+            seconds["with crops of every sighting"], seconds["without finds"]
+        ),
+    }
+
+
+def _truth(root: Path) -> list[Truth]:
+    """The masks of what is planted, of one frame a second of each clip in order."""
+    masks: list[Truth] = []
+    for clip in sorted(root.rglob("*.mp4")):
+        pictures = sorted((Path(f"{root}.truth") / clip.relative_to(root).with_suffix("")).glob("*_instances.png"))
+        masks += [np.asarray(cv2.imread(str(picture), cv2.IMREAD_UNCHANGED)) > 0 for picture in pictures[::10]]
+    return masks
