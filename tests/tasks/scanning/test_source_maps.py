@@ -53,3 +53,11 @@ def test_cameras_of_a_source_have_maps_of_their_own():
         maps.add("a", "rear", ("rear", number), seen(-9.0))
     usual = {one.item: float(one.usual.max()) for one in maps.close() if one.usual is not None}
     assert usual[("front", 0)] == 5 and usual[("rear", 0)] == 0
+
+
+def test_frames_that_waited_for_each_other_are_a_group_and_no_others():
+    maps = Maps(-3.0)
+    ready = run(maps, "a", [0.0] * 12, "front") + run(maps, "b", [0.0] * 2) + maps.close()
+    groups = [one.group for one in ready]
+    assert len(set(groups)) == 3
+    assert [groups.count(group) for group in dict.fromkeys(groups)] == [8, 4, 2]
