@@ -38,13 +38,16 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(ALONE)
 	touch $@
 
-# For a quiet machine. ARCHIVE=folder for footage of your own, else drawn scenes. QUICK=1 for a look in a few minutes.
+# For a quiet machine. ARCHIVE=folder for footage of your own, else drawn scenes. QUICK=1 for a look in a few minutes:
+# it fails where a figure is more than 15 % worse than in the last kept look, for its machine's speed.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
 	$(BIN)/python -m benchmarks.planning $(if $(QUICK),--quick)
 	$(BIN)/python -m benchmarks.fan_out $(if $(QUICK),--quick)
 	$(BIN)/python -m benchmarks.query build/query $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
 	$(BIN)/python -m benchmarks.query_year build/query_year $(if $(QUICK),--days 30)
+	$(BIN)/python -m benchmarks.peers $(if $(QUICK),--clips 2 --only ray)
+	$(if $(QUICK),$(BIN)/python -m benchmarks.watch)
 
 # The packages of an environment, with versions and licences, in CycloneDX.
 ENVIRONMENT ?= $(BIN)/python

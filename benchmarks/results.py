@@ -106,11 +106,32 @@ def ratio(slow: list[float], fast: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
+def calibration(repeats: int = 5) -> float:
+    """CPU seconds of a fixed piece of work, half Python and half arithmetic: the median of some runs.
+
+    By it, figures of another day are compared, see ``benchmarks.watch``.
+    """
+    a = torch.ones(512, 512)
+    seconds = []
+    for _ in range(repeats):
+        started = time.process_time()
+        total = 0
+        for number in range(400_000):
+            total += number & 3
+        for _ in range(10):
+            a @ a
+        seconds.append(time.process_time() - started)
+    return statistics.median(seconds)
+
+
 def write_results(name: str, figures: Figures) -> Path:
-    """Write figures with machine, versions and date to ``results/<name>.json``."""
+    """Write figures with machine, versions, date and ``calibration`` to ``results/<name>.json``."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"measured": about(), **figures}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"measured": about() | {"calibration, seconds": calibration()}, **figures}, indent=1) + "\n",
+        encoding="utf-8",
+    )
     return path
 
 
