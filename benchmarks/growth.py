@@ -1,8 +1,9 @@
-"""How cost grows with the work: clips, names, regions. ``python -m benchmarks growth``.
+"""How cost grows with the work: clips, names, regions, rows, workers. ``python -m benchmarks growth``.
 
-Clips are one drawn clip under many names, one frame of each scanned by ``nano``. Names are random directions in place
-of embedded words, which cost the same. Regions are squares of a drawn scene, named by ``nano``; what 50 of them cost
-beside the frame itself is also measured with an untrained ViT-B/16.
+Clips are one drawn clip under many names, one small frame of each scanned by ``nano``, so that what grows is not the
+model. Names are random directions in place of embedded words, which cost the same. Regions are squares of a drawn
+scene, named by ``nano``; what 50 of them cost beside the frame itself is also measured with an untrained ViT-B/16. Rows
+are drawn ones, of which a query counts names. Workers are processes that share the clips of one archive.
 """
 
 import os
@@ -25,7 +26,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from benchmarks.drawn_rows import drawn_rows
 from benchmarks.footage import footage
+from benchmarks.query import by_query, multiply
 from benchmarks.results import Clock, Figures, Goal, Ran, interleaved, run_command
 from clipomaly_core import Clipomaly
 from clipomaly_core.device import choose_device
@@ -49,14 +52,19 @@ GOALS = {
     "the same without crops, share of a frame": Goal(at_most=0.15),
 }
 _NAMES_BESIDE_REGIONS = 5_000
+_ROWS_OF_A_CAR, _ROWS_OF_A_DAY = 3_334, 333_400
+_QUESTION = "SELECT name, count(*) FROM {instances} GROUP BY name ORDER BY 2 DESC"
+_SMALL = ["--model", "nano", "--fps", "0.01", "--set", "short_side=64", "--set", "scales=1", "--no-reference"]
 
 
 def measure(
     repeats: int = 3,
     clock: Clock = time.perf_counter,
-    clips: Sequence[int] = (1, 10, 100, 1_000),
-    names: Sequence[int] = (10, 100, 1_000, 10_000),
+    clips: Sequence[int] = (1, 10, 100, 1_000, 10_000),
+    names: Sequence[int] = (10, 100, 1_000, 10_000, 100_000),
     regions: Sequence[int] = (0, 1, 10, 50, 200),
+    rows: Sequence[int] = (100_000, 1_000_000, 10_000_000),
+    workers: Sequence[int] = (1, 2, 4, 8),
     model: str = "ViT-B-16-quickgelu",
 ) -> Figures:
     """Seconds and memory over each kind of work, and how they grow.
@@ -64,12 +72,14 @@ def measure(
     Args:
         repeats: interleaved runs, of names and regions.
         clock: what is timed with.
-        clips, names, regions: amounts of work, each at least two.
+        clips, names, regions, rows, workers: amounts of work, each at least two.
         model: ``nano`` or an open_clip name with random weights, for the share of naming.
     """
     by_clips = grow_clips(clips, clock)
     by_names = grow_names(names, repeats, clock)
     by_regions = grow_regions(regions, repeats, clock)
+    by_rows = grow_rows(rows, repeats, clock)
+    by_workers = grow_workers(workers, clock)
     with_crops, without = naming_shares(model, 50, clock)
     most, fewer = by_clips[clips[-1]], by_clips[clips[-2]]
     return {
@@ -84,6 +94,8 @@ def measure(
         "by clips": {count: asdict(ran) for count, ran in by_clips.items()},
         "by names, seconds a frame": by_names,
         "by regions, seconds a frame": by_regions,
+        "by rows, seconds a query": by_rows,
+        "by workers, seconds": by_workers,
     }
 
 
@@ -97,18 +109,48 @@ def grow_clips(counts: Sequence[int], clock: Clock) -> dict[int, Ran]:
     """What a scan of one frame of each of so many clips takes, in a process of its own."""
     ran = {}
     with tempfile.TemporaryDirectory() as folder, footage(None) as drawn:
-        [clip] = drawn.rglob("*.mp4")
         for count in counts:
-            archive = Path(folder) / f"archive-{count}"
-            for number in range(count):
-                minute = f"2026-11-22T{number // 60 % 24:02d}-{number % 60:02d}-00"
-                target = archive / f"drive-{number % 10}" / f"{minute}-{number}.mp4"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.link(clip, target)
-            ran[count] = run_command(
-                ["scan", str(archive), "--out", f"{folder}/tables-{count}", "--model", "nano", "--fps", "0.01"], clock
-            )
+            archive = _many(drawn, count, Path(folder) / f"archive-{count}")
+            ran[count] = run_command(["scan", str(archive), "--out", f"{folder}/tables-{count}", *_SMALL], clock)
     return ran
+
+
+def grow_rows(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int, float]:
+    """Seconds of counting the names of so many rows, by ``clipomaly.query`` over compacted days."""
+    runs = {}
+    with tempfile.TemporaryDirectory() as folder:
+        found = drawn_rows(min(_ROWS_OF_A_CAR, min(counts)))
+        for count in counts:
+            tables = Path(folder) / str(count)
+            days = max(1, count // _ROWS_OF_A_DAY)
+            cars = max(1, count // days // _ROWS_OF_A_CAR)
+            multiply(found, tables, days, cars, count // days // cars)
+            runs[str(count)] = partial(by_query, tables, _QUESTION)
+        return {int(name): statistics.median(times) for name, times in interleaved(runs, repeats, clock).items()}
+
+
+def grow_workers(counts: Sequence[int], clock: Clock) -> dict[int, float]:
+    """Seconds of a scan of 48 clips by so many processes."""
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder, footage(None) as drawn:
+        archive = _many(drawn, 48, Path(folder) / "archive")
+        for count in counts:
+            out = f"{folder}/tables-{count}"
+            command = ["scan", str(archive), "--out", out, "--model", "nano", "--fps", "0.25", "--shard-minutes", "0.5"]
+            ran = run_command([*command, "--runner", "processes", "--workers", str(count)], clock)
+            seconds[count] = ran.seconds
+    return seconds
+
+
+def _many(drawn: Path, count: int, archive: Path) -> Path:
+    """One clip under many names."""
+    [clip] = drawn.rglob("*.mp4")
+    for number in range(count):
+        minute = f"2026-11-22T{number // 60 % 24:02d}-{number % 60:02d}-00"
+        target = archive / f"drive-{number % 10}" / f"{minute}-{number}.mp4"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(clip, target)
+    return archive
 
 
 def grow_names(counts: Sequence[int], repeats: int, clock: Clock) -> dict[int, float]:
@@ -199,20 +241,31 @@ def _curve(figures: Figures, name: str) -> Mapping[Any, Any]:
     return curve
 
 
+def exponent(values: Mapping[int, float]) -> float:
+    """The power with which values grow, by least squares on logarithms over the last hundredfold of amounts."""
+    most = max(values)
+    amounts = [amount for amount in values if amount and 100 * amount >= most]
+    slope: float = np.polyfit(np.log(amounts), np.log([values[amount] for amount in amounts]), 1)[0]
+    return slope
+
+
 def draw(figures: Figures, path: Path) -> None:
-    """One plot a kind of work: seconds over amount, both logarithmic; memory beside clips."""
+    """One page, a plot a kind of work: seconds over amount, both logarithmic, with the fitted exponent; memory over
+    clips."""
     ran = _curve(figures, "by clips")
     curves = {
-        "clips": ({count: one["seconds"] for count, one in ran.items()}, "seconds"),
-        "clips ": ({count: one["peak_mib"] for count, one in ran.items()}, "most memory, MiB"),
-        "names": (_curve(figures, "by names, seconds a frame"), "seconds a frame"),
+        "clips, a small frame of each": ({count: one["seconds"] for count, one in ran.items()}, "seconds of a scan"),
+        "clips": ({count: one["peak_mib"] for count, one in ran.items()}, "most memory, MiB"),
+        "candidate names": (_curve(figures, "by names, seconds a frame"), "seconds a frame"),
         "regions of a frame": (_curve(figures, "by regions, seconds a frame"), "seconds of naming"),
+        "rows": (_curve(figures, "by rows, seconds a query"), "seconds of counting names"),
+        "worker processes": (_curve(figures, "by workers, seconds"), "seconds of a scan"),
     }
-    figure, axes = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), layout="constrained")
-    for axis, (name, (values, unit)) in zip(axes, curves.items(), strict=True):
-        amounts = [amount for amount in values if amount]
-        axis.plot(amounts, [values[amount] for amount in amounts], "o-")
-        axis.set(xscale="log", xlabel=name.strip(), title=unit)
+    figure, axes = plt.subplots(2, 3, figsize=(9.6, 6), layout="constrained")
+    for axis, (name, (values, unit)) in zip(axes.flat, curves.items(), strict=True):
+        points = {int(amount): value for amount, value in values.items() if int(amount)}
+        axis.plot([*points], [*points.values()], "o-")
+        axis.set(xscale="log", xlabel=name, title=f"{unit}\nexponent {exponent(points):.2f}")
         if unit.startswith("seconds"):
             axis.set(yscale="log")
         else:

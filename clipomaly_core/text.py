@@ -25,6 +25,8 @@ _BATCH = 512
 """Texts in one forward pass."""
 _WORDS = 256
 """Words that are embedded before the cache is written."""
+_GROWTH = 0.25
+"""Share by which the cache has grown when it is written again: it is one file, and has many parts."""
 
 
 def load_templates(name: str) -> tuple[str, ...]:
@@ -71,11 +73,16 @@ class TextEncoder:
         """
         missing = sorted({word for word in words if word not in self._known})
         progress = SlowStart("embedding names, once for this model", len(missing))
+        unsaved = 0
         for start in range(0, len(missing), _WORDS):
             part = missing[start : start + _WORDS]
             self._known.update(zip(part, self._embed(part).cpu(), strict=True))
-            self._write()  # after each part, so that an interrupted start goes on from there
-            progress.done(start + len(part))
+            done = start + len(part)
+            unsaved += len(part)
+            if unsaved >= _GROWTH * len(self._known) or done == len(missing):
+                self._write()  # so that an interrupted start goes on from there
+                unsaved = 0
+            progress.done(done)
         if not words:
             return torch.zeros(0, self._dimension, device=self._device)
         return torch.stack([self._known[word] for word in words]).to(self._device)

@@ -17,10 +17,16 @@ MOMENTS = [Moment("front", index, NOON + timedelta(seconds=index)) for index in 
 @pytest.fixture(scope="module")
 def model():
     """Crops alone name, and no known class takes a region."""
-    crops_alone = {"region_weight": 0.0, "reassign_known_margin": 0.0, "name_cosine": -1.0, "certain_threshold": 0.5}
-    return Clipomaly.load(
-        "nano", device="cpu", options=replace(default_options("nano"), short_side=128, crop_sightings=1, **crops_alone)
+    options = replace(
+        default_options("nano"),
+        short_side=128,
+        crop_sightings=1,
+        region_weight=0.0,
+        reassign_known_margin=0.0,
+        name_cosine=-1.0,
+        certain_threshold=0.5,
     )
+    return Clipomaly.load("nano", device="cpu", options=options)
 
 
 def looks_of(model):
