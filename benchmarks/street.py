@@ -58,6 +58,10 @@ class _Street:
         return self.model.batch_size
 
     @property
+    def batches_in_flight(self) -> int:
+        return self.model.batches_in_flight
+
+    @property
     def ordinary_logit(self) -> float:
         return self.model.ordinary_logit
 
@@ -103,7 +107,7 @@ def measure(
             torch.manual_seed(0)  # the same weights every time, so that text embeddings are found in the cache
             save_file(open_clip.create_model(model, load_weights=False).state_dict(), weights)
         root = Path(folder) / "archive"
-        write_archive(root, drives=1, clips=clips, objects=objects, nights=0, seed=3)
+        write_archive(root, drives=1, clips=clips, objects=objects, nights=0, seed=5)
         truth = _truth(root)
         nothing = [np.zeros_like(mask) for mask in truth]
         without = ModelSettings(model, weights)

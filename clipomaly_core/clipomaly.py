@@ -151,6 +151,11 @@ class Clipomaly:
         return 4 if self._device.type == "cpu" else 32
 
     @property
+    def batches_in_flight(self) -> int:
+        """How many batches a scan works at: on an accelerator, it looks at the next one while regions are named."""
+        return 1 if self._device.type == "cpu" else 2
+
+    @property
     def ordinary_logit(self) -> float:
         """The logit of the anomaly score at ordinary places."""
         return ORDINARY_LOGIT

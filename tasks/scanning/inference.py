@@ -30,6 +30,10 @@ class Model(Protocol[L]):
         """How many frames one call should hold."""
 
     @property
+    def batches_in_flight(self) -> int:
+        """How many batches may be looked at, and searched for finds, at the same time."""
+
+    @property
     def ordinary_logit(self) -> float:
         """The logit of the anomaly score of ordinary places."""
 

@@ -34,7 +34,7 @@ from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
 from tasks.footage.opening import open_source
 from tasks.footage.positions import BadTrack, Position, Track, read_track
-from tasks.scanning.batches import in_batches
+from tasks.scanning.batches import in_batches, made_ahead
 from tasks.scanning.inference import Inference, L, Model
 from tasks.scanning.rows import ShardRows
 from tasks.scanning.source_maps import Ready, SourceMaps
@@ -299,11 +299,19 @@ def _infer(
     inference: Inference[L],
     progress: Callable[[int], None] | None,
 ) -> float:
-    busy = 0.0
-    maps: SourceMaps[_Read, L] = SourceMaps(inference.model.ordinary_logit)
-    for batch in read:
+    looking = _Busy()
+
+    def look(batch: list[_Read]) -> list[L]:
         started = time.perf_counter()
-        looks = iter(inference.look([item.frame.image for item in batch if item.frame.image is not None]))
+        looks = inference.look([item.frame.image for item in batch if item.frame.image is not None])
+        looking.seconds += time.perf_counter() - started
+        return looks
+
+    finding = 0.0
+    maps: SourceMaps[_Read, L] = SourceMaps(inference.model.ordinary_logit)
+    for batch, made in made_ahead(look, read, inference.model.batches_in_flight):
+        started = time.perf_counter()
+        looks = iter(made)
         done: list[_Inferred] = []
         ready: list[Ready[_Read, L]] = []
         for item in batch:
@@ -312,16 +320,16 @@ def _infer(
             else:
                 ready += maps.add(item.tally.source.uri, item.frame.camera, item, next(looks))
         done += _found(inference, ready)
-        busy += time.perf_counter() - started
+        finding += time.perf_counter() - started
         inferred.put(done)
         if progress:
             progress(len(batch))
     started = time.perf_counter()
     rest = _found(inference, maps.close())
-    busy += time.perf_counter() - started
+    finding += time.perf_counter() - started
     inferred.put(rest)
     inferred.put(None)
-    return busy
+    return looking.seconds + finding
 
 
 def _found(inference: Inference[L], ready: Sequence[Ready[_Read, L]]) -> list[_Inferred]:

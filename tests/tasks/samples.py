@@ -34,8 +34,8 @@ class BlobFinder:
     dimension = 8
     ordinary_logit = 0.0
 
-    def __init__(self, batch_size: int = 4) -> None:
-        self.batch_size = batch_size
+    def __init__(self, batch_size: int = 4, batches_in_flight: int = 1) -> None:
+        self.batch_size, self.batches_in_flight = batch_size, batches_in_flight
         self.calls: list[int] = []
 
     def infer(self, frames: Sequence[Rgb], /) -> list[Finish]:

@@ -1,9 +1,11 @@
 """Batches by number and by pixels."""
 
+from threading import Event
+
 import numpy as np
 import pytest
 
-from tasks.scanning.batches import MOST_PIXELS, in_batches
+from tasks.scanning.batches import MOST_PIXELS, in_batches, made_ahead
 
 
 def frame(pixels: int | None) -> np.ndarray | None:
@@ -38,3 +40,33 @@ def test_nothing_is_read_before_it_is_wanted():
 
     next(in_batches(items(), 4, lambda image: image))
     assert len(taken) == 4
+
+
+def test_the_next_is_made_while_the_one_before_is_used():
+    next_one = Event()
+
+    def work(number):
+        if number == 1:
+            next_one.set()
+        return 10 * number
+
+    for number, made in made_ahead(work, range(4), 2):
+        assert made == 10 * number
+        assert next_one.wait(20)
+
+
+def test_nothing_is_made_ahead_at_one_and_errors_come_in_their_place():
+    started = []
+
+    def work(number):
+        started.append(number)
+        if number == 2:
+            raise ValueError("third")
+        return number
+
+    seen = []
+    with pytest.raises(ValueError, match="third"):
+        for number, _ in made_ahead(work, range(4), 1):
+            seen.append(number)
+            assert started == [*range(number + 1)]
+    assert seen == [0, 1]

@@ -129,8 +129,10 @@ def test_same_bytes_again_and_from_any_batch_size(archive: Path, tmp_path: Path,
     shard = whole(archive)
     for name, size in (("first", 4), ("second", 4), ("third", 7)):
         scan_shard(shard, record, Tables.at(tmp_path / name), BlobFinder(size))
+    scan_shard(shard, record, Tables.at(tmp_path / "in flight"), BlobFinder(4, batches_in_flight=2))
     first = part_files(tmp_path / "first")
     assert first == part_files(tmp_path / "second") == part_files(tmp_path / "third")
+    assert first == part_files(tmp_path / "in flight")
     assert len(first) >= 6
 
 
