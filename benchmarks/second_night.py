@@ -12,8 +12,10 @@ The reviewer accepts a name that is right, corrects one that is wrong, and rejec
 or on a kind that nobody wants.
 An instance shows a thing when they overlap by an IoU of 0.2 or more; less than a tenth of a false find is planted. A
 thing carries the name that its track has in most of its instances. A kind was corrected three times when three of its
-items, duplicates with them, had another name; a kind of false find is what got the same best name. Prints the figures
-and writes ``results/second-night-SOURCE.json``.
+items, duplicates with them, had another name. A false find was rejected three times when it has the look of an item
+that was rejected together with two duplicates or more: as near to one of them as mining takes for the same object. A
+wider count takes all false finds with a best name that was rejected three times. Things count only if the second night
+delivers them with the old vocabulary. Prints the figures and writes ``results/second-night-SOURCE.json``.
 """
 
 import argparse
@@ -23,9 +25,13 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from benchmarks.discovery import Item, judge
 from benchmarks.results import write_results
 from benchmarks.seen_again import Footage, drawn_again, drawn_roads, ordinary_clips, photos
+from clipomaly_core.types import UNKNOWN_NAME
 from flows.mine import run_mine
 from flows.parameters import ScanParameters
 from flows.promote import propose_from_queue
@@ -33,8 +39,10 @@ from flows.scan import run_scan
 from review import Queue
 from schemas.review import JUDGED, State, Verdict
 from tasks.mining.mine import MiningOptions
-from tasks.tables import open_table
+from tasks.tables import Tables, open_table
+from tasks.tables.embeddings import read_vectors
 from tasks.vocabularies.promote import Promotion, write_promotion
+from tasks.vocabularies.verdicts import read_spaces, unit_vector
 
 OFTEN = 3
 REVIEWER = "truth"
@@ -42,11 +50,12 @@ REVIEWER = "truth"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An instance: what it shows, the name of its track, and the best name, be it clear or not."""
+    """An instance: what it shows, the name of its track, the best name, be it clear or not, and its embedding."""
 
     item: Item
     name: str
     best: str
+    look: npt.NDArray[np.float32]
 
     @property
     def false(self) -> bool:
@@ -56,11 +65,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """How often each kind's name was corrected, and each best name of a false find rejected, duplicates included."""
+    """How often each kind's name was corrected, and each best name of a false find rejected, duplicates included.
+
+    ``looks`` are the embeddings of items that were rejected with two duplicates or more, and of these, by best name.
+    """
 
     corrected: Counter[str]
     rejected: Counter[str]
     verdicts: Counter[str]
+    looks: tuple[tuple[str, npt.NDArray[np.float32]], ...]
 
 
 def scan(archive: Path, tables: Path, model: str, vocabulary: Path | None, fps: float) -> dict[str, Seen]:
@@ -77,14 +90,17 @@ def scan(archive: Path, tables: Path, model: str, vocabulary: Path | None, fps: 
     )
     items = judge(str(tables), archive, summary.scan_id)
     columns = ["instance_id", "name", "names", "track_name"]
-    rows = open_table(str(tables), "instances", scan_id=summary.scan_id).to_table(columns=columns).to_pylist()
+    found = open_table(str(tables), "instances", scan_id=summary.scan_id).to_table(columns=columns)
+    scans = [scan for scan in Tables.at(str(tables)).scans() if scan.scan_id == summary.scan_id]
+    looks = read_vectors(Tables.at(str(tables)), scans, found["instance_id"]).astype(np.float32)
     return {
         row["instance_id"]: Seen(
             items[row["instance_id"]],
             row["track_name"] or row["name"],
             row["names"][0]["name"] if row["names"] else row["name"],
+            look,
         )
-        for row in rows
+        for row, look in zip(found.to_pylist(), looks, strict=True)
     }
 
 
@@ -110,26 +126,31 @@ def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footag
                              None if right else seen.item.kind)  # fmt: skip
         corrected, rejected, verdicts = Counter[str](), Counter[str](), Counter[str]()
         told = {}
+        groups: dict[str, list[tuple[str, npt.NDArray[np.float32]]]] = defaultdict(list)
         for queued in queue.walk((*JUDGED, State.DUPLICATE), with_pictures=False):
             item, status = queued.item, queued.status
             told[item.item_id] = status, item
         for status, item in told.values():
-            of = status
+            of, original = status, item.item_id
             while of.duplicate_of is not None and of.duplicate_of in told:
-                of = told[of.duplicate_of][0]
+                original = of.duplicate_of
+                of = told[original][0]
             if of.verdict is not None:
                 verdicts[f"{of.verdict.value}{', as a duplicate' if status.duplicate_of else ''}"] += 1
             if of.verdict is Verdict.RELABEL and of.name:
                 corrected[of.name] += 1
             elif of.verdict is Verdict.NOT_AN_OBJECT:
                 rejected[item.suggestion or item.name] += 1
-    return Decided(corrected, rejected, verdicts)
+                best = item.suggestion or item.name
+                groups[original].append((best, unit_vector(item.embedding or b"")))
+    often = [member for group in groups.values() if len(group) >= OFTEN for member in group]
+    return Decided(corrected, rejected, verdicts, tuple(often))
 
 
 def run(
     folder: Path, footage: Footage, model: str, fps: float, least: int
-) -> tuple[Decided, Promotion, list[dict[str, Seen]]]:
-    """Decide on the first night; the second with the old and with the new vocabulary."""
+) -> tuple[Decided, Promotion, list[dict[str, Seen]], float]:
+    """Decide on the first night; the second with the old and with the new vocabulary; the usual distance of finds."""
     own = model.replace("/", "-")
     two = f"{own}-{footage.two.name}"
     one, before, after = folder / f"{own}-{footage.one.name}", folder / f"{two}-before", folder / f"{two}-after"
@@ -147,7 +168,8 @@ def run(
         scan(footage.two, before, model, None, fps),
         scan(footage.two, after, model, words if promotion.changes else None, fps),
     ]
-    return decided, promotion, nights
+    [space] = read_spaces(Tables.at(str(one))).values()
+    return decided, promotion, nights, space.distances.usual
 
 
 def carried(night: dict[str, Seen]) -> dict[int, tuple[str, str]]:
@@ -161,8 +183,16 @@ def carried(night: dict[str, Seen]) -> dict[int, tuple[str, str]]:
     return {thing: (kinds[thing], max(sorted(called), key=lambda n: called[n])) for thing, called in names.items()}
 
 
-def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]]) -> dict[str, object]:
-    """What the decisions were worth."""
+def seen_again(seen: Seen, decided: Decided, usual: float) -> bool:
+    """Whether mining would take a find for an object that was rejected three times; ``usual`` as of ``Distances``."""
+    reach = MiningOptions().same_look * usual
+    return any(
+        1 - float(look @ seen.look) <= (1.5 * reach if best == seen.best else reach) for best, look in decided.looks
+    )
+
+
+def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]], usual: float) -> dict[str, object]:
+    """What the decisions were worth; ``usual`` is the usual distance of the first night's finds."""
     everything = [carried(night) for night in nights]
     before, after = (
         {thing: told for thing, told in night.items() if told[0] not in footage.unwanted} for night in everything
@@ -177,6 +207,7 @@ def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]]) -
     lost = sorted(right["before"] - right["after"])
     false = [[seen for seen in night.values() if seen.false] for night in nights]
     of_rejected = [sum(seen.best in rejected for seen in night) for night in false]
+    again_rejected = [sum(seen_again(seen, decided, usual) for seen in night) for night in false]
     unwanted = [sum(seen.item.kind in footage.unwanted for seen in night.values()) for night in nights]
     return {
         "things of kinds corrected three times": len(again),
@@ -184,12 +215,18 @@ def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]]) -
         "carry the name after": share(len(right["after"] & set(again)), len(again)),
         "things right before": len(right["before"]),
         "things right after": len(right["after"]),
+        "unknown before, wrong after": sum(
+            name == UNKNOWN_NAME and thing in after and after[thing][1] != UNKNOWN_NAME and thing not in right["after"]
+            for thing, (_, name) in before.items()
+        ),
         "right, then wrong": [f"{before[t][0]}: {after[t][1] if t in after else 'not found'}" for t in lost],
         "things found": [len(before), len(after)],
         "finds on kinds that nobody wants": unwanted,
         "fall of these": share(unwanted[0] - unwanted[1], unwanted[0]),
-        "false finds of kinds rejected three times": of_rejected,
-        "their fall": share(of_rejected[0] - of_rejected[1], of_rejected[0]),
+        "false finds that were rejected three times": again_rejected,
+        "their fall": share(again_rejected[0] - again_rejected[1], again_rejected[0]),
+        "false finds of names rejected three times": of_rejected,
+        "fall by name": share(of_rejected[0] - of_rejected[1], of_rejected[0]),
         "all false finds": [len(night) for night in false],
         "all fall": share(len(false[0]) - len(false[1]), len(false[0])),
     }
@@ -225,7 +262,7 @@ def main() -> None:
         footage = photos(folder, given.photos, given.names, given.seed, given.half)
     else:
         footage = ordinary_clips(folder, given.clip)
-    decided, promotion, nights = run(folder, footage, given.model, given.fps, given.at_least)
+    decided, promotion, nights, usual = run(folder, footage, given.model, given.fps, given.at_least)
     told = {
         "model": given.model,
         "seed": given.seed,
@@ -234,7 +271,7 @@ def main() -> None:
         "rejected": dict(decided.rejected.most_common()),
         "changes": [f"{change.kind} {change.subject}: {change.reason}" for change in promotion.changes],
         "notes": list(promotion.notes),
-        **figures(footage, decided, nights),
+        **figures(footage, decided, nights, usual),
     }
     print(json.dumps(told, indent=1))
     write_results(f"second-night-{label}-{given.model.replace('/', '-')}", told)
