@@ -60,7 +60,8 @@ class Exemplars:
     ``model`` is the SHA-256 of the weights that embedded them; other models do not use them. ``sha256`` is that of
     their content, which lies in the exemplar file beside the vocabulary under the key ``tensors``. Of K regions,
     ``embeddings`` are (K, D) little-endian float16, ``weights`` (K,) little-endian float32 in [0, 1], how far each is
-    trusted, and ``widths`` (K,) little-endian float32 above 0, the 1 - cosine at which that trust has fallen to 1/e.
+    trusted (one of 0 only limits the others), and ``widths`` (K,) little-endian float32 above 0, the 1 - cosine at
+    which that trust has fallen to 1/e.
     All three are empty where the exemplar file was not read.
     """
 

@@ -23,7 +23,7 @@ It is YAML; every part may be missing and is then the built-in one:
     exemplar_file: words.safetensors  # beside this file: the embeddings of the exemplars
     exemplars:                      # judged regions that show what a name means: ``vocabulary promote`` writes them
       - reason: given 3 times
-        name: cow                   # without a name: regions like these are no anomalies
+        name: cow                   # without a name: no anomalies, or, with a weight of 0, limits
         model: 5f0c…
         tensors: cow-5f0c4a2e       # their key in the exemplar file
         sha256: 9d81…               # of their content there
