@@ -32,9 +32,9 @@ def main() -> None:
         start = time.perf_counter()
         searchable = select(tables, SearchFilters())
         text = np.random.default_rng(number).normal(size=searchable.scan.embedding_dimension).astype(np.float32)
-        hits = rank(tables, searchable, text / np.linalg.norm(text), 20)
+        hits = rank(tables, searchable, text / np.linalg.norm(text), 20).hits
         seconds.append(round(time.perf_counter() - start, 2))
-    told["rows"], told["search_seconds"], told["hits"] = len(searchable.found.rows), seconds, len(hits)
+    told["rows"], told["search_seconds"], told["hits"] = searchable.instances, seconds, len(hits)
     del searchable
     start = time.perf_counter()
     candidates = read_candidates(tables)

@@ -37,6 +37,7 @@ FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)
 NAMES = 400
 DRAWN = 5_000  # rows, from which the others are made
 THREADS = 2
+EMBEDDING = 512  # numbers
 
 QUESTIONS = {
     "counts by name and day": """
@@ -89,7 +90,7 @@ def multiply(found: pa.Table, tables: Path, days: int, cars: int, rows: int) -> 
 def scan_record() -> ScanRecord:
     """A generation of no model."""
     nothing = "0" * 64
-    model = ModelDescription("drawn", nothing, 8, ("road", "thing"), nothing, 1, (("method_version", 1),))
+    model = ModelDescription("drawn", nothing, EMBEDDING, ("road", "thing"), nothing, 1, (("method_version", 1),))
     return make_scan_record(model, fps=1.0)
 
 

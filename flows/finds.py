@@ -111,7 +111,7 @@ class TableFinds:
 
     def _ranked(self, vector: npt.NDArray[np.float32], count: int, searchable: Searchable | None = None) -> list[Find]:
         try:
-            hits = rank(self._tables, searchable or select(self._tables, SearchFilters()), vector, count)
+            hits = rank(self._tables, searchable or select(self._tables, SearchFilters()), vector, count).hits
             self._remember(hits)
         except UserError as error:
             raise FindsGoneError(str(error)) from error

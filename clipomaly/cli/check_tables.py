@@ -28,6 +28,7 @@ def check(
     Example: clipomaly check s3://fleet/tables --repair
     """
     from clipomaly.cli.rendering.check import print_finding, print_verdict
+    from clipomaly.cli.rendering.compact import print_indexed
     from clipomaly.cli.rendering.publish import print_behind, print_published
     from tasks.tables import Tables as Opened
 
@@ -40,6 +41,8 @@ def check(
     if any(finding.repair is None for finding in findings):
         raise typer.Exit(1)
     if repair and findings:
+        for indexed in there.index_again():
+            print_indexed(indexed)
         for published in there.publish_again():
             print_published(published)
     print_behind(there.behind(), tables)

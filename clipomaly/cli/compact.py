@@ -22,8 +22,9 @@ def compact(
 
     Rows stay the same. Files that were replaced are removed by the first run
     after the grace, so run it every night after the scan. It can be ended at any
-    moment and run again. Where the tables are published, it publishes them again
-    at the end. Exits 1 when the files of a day cannot be read.
+    moment and run again. It makes the search index of every day that has 1,000
+    instances or more. Where the tables are published, it publishes them again at
+    the end. Exits 1 when the files of a day cannot be read.
 
     Later versions of Clipomaly add columns. Old files lack them until they are
     upgraded; clipomaly status says where.
@@ -32,7 +33,7 @@ def compact(
     """
     from datetime import timedelta
 
-    from clipomaly.cli.rendering.compact import print_day
+    from clipomaly.cli.rendering.compact import print_day, print_indexed
     from clipomaly.cli.rendering.publish import print_published
     from tasks.tables import Tables as Opened
 
@@ -41,6 +42,9 @@ def compact(
     for day in there.compact(timedelta(hours=grace), upgrade=upgrade):
         print_day(day)
         days, troubles = days + 1, troubles + (day.trouble is not None)
+    for indexed in there.index():
+        print_indexed(indexed)
+        days, troubles = days + 1, troubles + (indexed.trouble is not None)
     if not days:
         print("nothing to do: every day is compacted")
     for published in there.publish_again():

@@ -43,7 +43,7 @@ def forget(
     from datetime import timedelta
     from functools import partial
 
-    from clipomaly.cli.rendering.compact import print_day
+    from clipomaly.cli.rendering.compact import print_day, print_indexed
     from clipomaly.cli.rendering.console import plural
     from clipomaly.cli.rendering.publish import print_published
     from tasks.tables import Tables as Opened
@@ -60,6 +60,8 @@ def forget(
     for day in there.remove_rows(forgotten, timedelta(hours=grace)):
         print_day(day)
         troubles += day.trouble is not None
+    for indexed in there.index_again():
+        print_indexed(indexed)
     for published in there.publish_again(timedelta(hours=grace)):
         print_published(published)
     failed = False

@@ -39,6 +39,7 @@ from tasks.tables.files import (
     rows_in,
     wrong_sizes,
 )
+from tasks.tables.indexing import damaged_indexes
 from tasks.tables.parts import file_day
 from tasks.tables.scans import read_scan_record, restore_scan_record, scan_ids, scan_place
 
@@ -73,8 +74,21 @@ def check(root: Location, *, repair: bool = False, hashes: bool = True) -> Itera
         yield from found
         if repair or not found:
             yield from _files(root, scan_id, repair, hashes)
+        if hashes:
+            yield from _indexes(root, scan_id, repair)
         if repair and committed_shards(root, scan_id):
             fold_commits(root, scan_id)
+
+
+def _indexes(root: Location, scan_id: str, repair: bool) -> Iterator[Finding]:
+    for place in damaged_indexes(root, scan_id):
+        if repair:
+            remove_files([place])
+        yield Finding(
+            scan_id,
+            f"the search index {place.url} is damaged; searches may miss objects",
+            "removed; clipomaly compact makes it again" if repair else None,
+        )
 
 
 def missing_files(root: Location, scan_id: str, commits: pa.Table) -> list[str]:

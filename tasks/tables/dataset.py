@@ -1,30 +1,41 @@
 """The committed rows of a table as one pyarrow dataset, or as files that an engine reads itself."""
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
 from schemas.tables import FRAMES, INSTANCES, SHARD, Table
 from tasks.storage import Location, is_local
 from tasks.tables.files import SelectedFile
+from tasks.tables.row_reader import arrow_filesystem
 from tasks.tables.selection import Selection, select
 
 
-def open_rows(root: Location, table: str, scan_id: str | None = None) -> ds.Dataset:
-    """The committed rows of a table; see ``tasks.tables.open_table``."""
-    return filtered(root, select(root, table, scan_id))
+def open_rows(
+    root: Location, table: str, scan_id: str | None = None, besides: Container[tuple[str, date]] = ()
+) -> ds.Dataset:
+    """The committed rows of a table; see ``tasks.tables.open_table``. Merged files of the generations and days
+    ``besides`` are left out."""
+    return filtered(root, without_merged(select(root, table, scan_id), besides))
+
+
+def without_merged(selection: Selection, days: Container[tuple[str, date]]) -> Selection:
+    """A selection without the merged files of some generations' days."""
+    files = [item for item in selection.files if item.shard_id is not None or (item.scan_id, item.day) not in days]
+    return replace(selection, files=tuple(files))
 
 
 def filtered(root: Location, selection: Selection) -> ds.Dataset:
     """The rows of a selection that count."""
-    dataset = _dataset(root, selection)
+    dataset = whole_files(root, selection)
     for rows in selection.left_out:
         left_out = rows.expression()
         if selection.table is Table.EMBEDDINGS and rows.sources is not None:
             # Embeddings carry no source. The id covers the generation and the etag: it names one row of the table.
-            instances = _dataset(root, select(root, Table.INSTANCES, rows.scan_id))
+            instances = whole_files(root, select(root, Table.INSTANCES, rows.scan_id))
             ids = instances.to_table(columns=["instance_id"], filter=left_out)["instance_id"]
             left_out = ds.field("instance_id").isin(ids.combine_chunks())
         dataset = dataset.filter(~left_out)
@@ -76,9 +87,10 @@ def row_schema(selection: Selection) -> pa.Schema:
     return pa.schema([*files, *folders, SHARD])
 
 
-def _dataset(root: Location, selection: Selection) -> ds.Dataset:
+def whole_files(root: Location, selection: Selection) -> ds.Dataset:
+    """All rows of the selected files, also those that do not count."""
     parquet = ds.ParquetFileFormat()
-    filesystem = LocalFileSystem() if is_local(root.fs) else PyFileSystem(FSSpecHandler(root.fs))
+    filesystem = arrow_filesystem(root)
     fragments = [
         parquet.make_fragment(root.child(item.file.path).path, filesystem, _known_of(item), file_size=item.file.size)
         for item in selection.files

@@ -1,7 +1,10 @@
 """The embeddings of a model's instances: which scans they are from, and the vectors themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +15,11 @@ import pyarrow.dataset as ds
 from schemas.records import ScanRecord
 from schemas.tables import Table
 from tasks.errors import UserError
+from tasks.tables.dataset import open_rows
+from tasks.tables.ids import id_keys
 from tasks.tables.tables import Tables
 
 Vectors = npt.NDArray[np.float16]
-
-_DIGITS = 20  # of an instance_id
-_ODD = np.uint64(0x9E3779B97F4A7C15)  # spreads one half of an id over 64 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,24 @@ class OneModel:
         )
 
 
-def read_one_model(tables: Tables, columns: Sequence[str], condition: ds.Expression | None = None) -> OneModel:
+def read_one_model(
+    tables: Tables,
+    columns: Sequence[str],
+    condition: ds.Expression | None = None,
+    indexed: Mapping[tuple[str, date], int] = MappingProxyType({}),
+) -> OneModel:
     """The live instances that meet ``condition``, of the newest model among them.
 
-    Raises UserError when there are no tables.
+    The merged files of ``indexed`` generations and days are not read; how many of their instances meet the condition
+    is known. Raises UserError when there are no tables.
     """
-    table = tables.open(Table.INSTANCES).to_table(columns=[*columns, "scan"], filter=condition)
+    rest = open_rows(tables.root, Table.INSTANCES, besides=indexed)
+    table = rest.to_table(columns=[*columns, "scan"], filter=condition)
     scans = tables.scans()
-    counts = {str(pair["values"]): int(pair["counts"]) for pair in table["scan"].value_counts().to_pylist()}
+    counts = Counter({str(pair["values"]): int(pair["counts"]) for pair in table["scan"].value_counts().to_pylist()})
+    for (scan_id, _), count in indexed.items():
+        counts[scan_id] += count
+    counts = +counts
     newest = next((scan for scan in reversed(scans) if scan.scan_id in counts), scans[-1])
     chosen = tuple(scan for scan in scans if scan.weights_sha256 == newest.weights_sha256)
     others: dict[str, int] = {}
@@ -93,29 +105,42 @@ def sample_vectors(tables: Tables, scan: ScanRecord, count: int = 4096) -> Vecto
 
 
 def cosines(
-    tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray, vector: npt.NDArray[np.float32]
+    tables: Tables,
+    scans: Sequence[ScanRecord],
+    instance_ids: pa.ChunkedArray,
+    vector: npt.NDArray[np.float32],
+    besides: Container[tuple[str, date]] = (),
 ) -> npt.NDArray[np.float32]:
     """The cosine of each of these instances with a (D,) vector of length 1: (N,) float32, without holding the
-    embeddings in memory.
+    embeddings in memory. None of them is in the merged files of the generations and days ``besides``.
 
     Raises UserError when one has none.
     """
     found = np.zeros(len(instance_ids), np.float32)
-    for places, part in _matched(tables, scans, instance_ids):
-        norms = np.sqrt(np.einsum("ij,ij->i", part, part))
-        # Not ``@``: BLAS starts threads for each part, and on a busy machine they wait for each other.
-        found[places] = np.einsum("ij,j->i", part, vector) / np.maximum(norms, 1e-12)
+    for places, part in _matched(tables, scans, instance_ids, besides):
+        found[places] = cosines_of(part, vector)
+    return found
+
+
+def cosines_of(vectors: npt.NDArray[np.float32], vector: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The cosine of each of (N, D) embeddings with a (D,) vector of length 1: (N,) float32."""
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    # Not ``@``: BLAS starts threads for each part, and on a busy machine they wait for each other.
+    found: npt.NDArray[np.float32] = np.einsum("ij,j->i", vectors, vector) / np.maximum(norms, 1e-12)
     return found
 
 
 def _matched(
-    tables: Tables, scans: Sequence[ScanRecord], instance_ids: pa.ChunkedArray
+    tables: Tables,
+    scans: Sequence[ScanRecord],
+    instance_ids: pa.ChunkedArray,
+    besides: Container[tuple[str, date]] = (),
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
     """These instances in parts: their places, and their (n, D) embeddings."""
     wanted = _Index(instance_ids)
     there = np.zeros(len(instance_ids), np.bool_)
     for scan in scans:
-        for ids, part in _batches(tables, scan):
+        for ids, part in _batches(tables, scan, besides):
             places = wanted.find(ids)
             hit = places >= 0
             if hit.any():
@@ -128,9 +153,11 @@ def _matched(
         )
 
 
-def _batches(tables: Tables, scan: ScanRecord) -> Iterator[tuple[pa.Array, npt.NDArray[np.float32]]]:
+def _batches(
+    tables: Tables, scan: ScanRecord, besides: Container[tuple[str, date]]
+) -> Iterator[tuple[pa.Array, npt.NDArray[np.float32]]]:
     """Ids and (n, D) float32 embeddings of a scan."""
-    table = tables.open(Table.EMBEDDINGS, scan_id=scan.scan_id)
+    table = open_rows(tables.root, Table.EMBEDDINGS, scan.scan_id, besides)
     try:
         for batch in table.to_batches(columns=["instance_id", "embedding"], batch_size=32_768, fragment_readahead=2):
             column = batch.column("embedding")
@@ -148,7 +175,7 @@ class _Index:
     """Finds the places of ids by a 64-bit hash: among a million ids, no two share one by chance."""
 
     def __init__(self, ids: pa.ChunkedArray) -> None:
-        self._keys = _keys(ids.combine_chunks())
+        self._keys = id_keys(ids.combine_chunks())
         self._next = 0  # after the last that was found
         self._sorted: tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]] | None = None
 
@@ -156,7 +183,7 @@ class _Index:
         """The place of each id, -1 if it is missing."""
         if not len(self._keys):
             return np.full(len(ids), -1)
-        keys = _keys(ids)
+        keys = id_keys(ids)
         # Both tables are written in the same order: if all are asked for, the next ids begin where the last ones ended.
         end = self._next + len(keys)
         if np.array_equal(self._keys[self._next : end], keys):
@@ -171,18 +198,3 @@ class _Index:
         found = np.where(ordered[at] == keys, order[at], -1)
         self._next = int(found[-1]) + 1 if len(found) else self._next
         return found
-
-
-def _keys(ids: pa.Array) -> npt.NDArray[np.uint64]:
-    """Ids of 20 hex digits, read directly from memory: a million take a moment."""
-    wide = ids.cast(pa.large_string())
-    _, offsets, text = wide.buffers()
-    if not len(wide):
-        return np.zeros(0, np.uint64)
-    ends = np.frombuffer(offsets, np.int64)[wide.offset : wide.offset + len(wide) + 1]
-    if not np.all(np.diff(ends) == _DIGITS):
-        raise UserError(f"An instance_id of these tables does not have {_DIGITS} digits. They are not of Clipomaly.")
-    digits = np.frombuffer(text, np.uint8)[ends[0] : ends[-1]].reshape(len(wide), _DIGITS)
-    halves = np.ascontiguousarray(digits[:, :16]).view(np.uint64)
-    keys: npt.NDArray[np.uint64] = halves[:, 0] * _ODD ^ halves[:, 1]
-    return keys

@@ -24,6 +24,8 @@ _GROUP_END, _ROW_END = 12_000, 3
 # tenth slower than in groups four times as large.
 _GROUP_ROWS = 32_768
 _GROUP_BYTES = 64_000_000
+# Search reads single embeddings from everywhere: a row group is the least that can be read.
+_EMBEDDINGS_BYTES = 256_000
 _AHEAD = 16  # small files read at once
 
 _Place = tuple[str, str]  # where a shard comes in order: its first source, its id
@@ -121,8 +123,9 @@ def _groups(runs: Iterable[pa.Table]) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
     count = size = 0
     for run in runs:
-        for piece in _pieces(run):
-            if waiting and (count + len(piece) > _GROUP_ROWS or size + piece.nbytes > _GROUP_BYTES):
+        largest = _EMBEDDINGS_BYTES if "embedding" in run.column_names else _GROUP_BYTES
+        for piece in _pieces(run, largest):
+            if waiting and (count + len(piece) > _GROUP_ROWS or size + piece.nbytes > largest):
                 yield pa.concat_tables(waiting)
                 waiting, count, size = [], 0, 0
             if len(piece) or not waiting:
@@ -132,8 +135,8 @@ def _groups(runs: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-def _pieces(rows: pa.Table) -> Iterator[pa.Table]:
-    """The rows of a shard, cut where they are more than a row group holds."""
-    most = max(1, min(_GROUP_ROWS, len(rows) * _GROUP_BYTES // max(1, rows.nbytes)))
+def _pieces(rows: pa.Table, largest: int) -> Iterator[pa.Table]:
+    """The rows of a shard, cut where they are more than a row group of ``largest`` bytes holds."""
+    most = max(1, min(_GROUP_ROWS, len(rows) * largest // max(1, rows.nbytes)))
     for start in range(0, max(1, len(rows)), most):
         yield rows.slice(start, most)

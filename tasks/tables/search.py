@@ -1,6 +1,5 @@
 """Search by text: rank every scanned object by its embeddings and that of the words. No pixels are read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -11,11 +10,17 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from schemas.records import ScanRecord
+from schemas.tables import Table
 from tasks.errors import UsageError, UserError
+from tasks.tables.dataset import open_rows
 from tasks.tables.embeddings import OneModel, cosines, read_one_model
+from tasks.tables.indexed_days import SearchedDay, nearest, open_days, read_instances
+from tasks.tables.selection import select as select_files
 from tasks.tables.tables import Tables
+from tasks.tables.vector_index import BadIndexError
 
 _COLUMNS = ("instance_id", "track_id")
+_SHOWN = ("instance_id", "track_id", "timestamp", "source_uri", "drive", "frame_index", "name", "anomaly_score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,12 @@ class SearchFilters:
     drive: str | None = None
     name: str | None = None
 
-    def condition(self) -> ds.Expression | None:
-        """As a condition on the table ``instances``."""
+    def condition(self, *, dates: bool = True) -> ds.Expression | None:
+        """As a condition on the table ``instances``, with the dates or without."""
         terms = []
-        if self.since is not None:
+        if dates and self.since is not None:
             terms.append(ds.field("timestamp") >= pa.scalar(_midnight(self.since)))
-        if self.until is not None:
+        if dates and self.until is not None:
             terms.append(ds.field("timestamp") < pa.scalar(_midnight(self.until) + timedelta(days=1)))
         if self.drive is not None:
             terms.append(ds.field("drive") == self.drive)
@@ -66,41 +71,97 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Searchable:
-    """The instances that meet the filters, before any embedding is read."""
+    """The instances that meet the filters, before any embedding is read: ``days`` have a search index, the instances
+    of ``found`` have none. ``notes`` are lines about indexes that are missing or damaged."""
 
     found: OneModel
+    days: tuple[SearchedDay, ...]
+    filters: SearchFilters
+    notes: tuple[str, ...]
 
     @property
     def scan(self) -> ScanRecord:
         """The newest generation of the model whose embeddings are compared: which text encoder to ask."""
         return self.found.newest
 
+    @property
+    def indexed(self) -> int:
+        """How many instances an index covers."""
+        return sum(day.count for day in self.days)
 
-def select(tables: Tables, filters: SearchFilters) -> Searchable:
+    @property
+    def instances(self) -> int:
+        """How many instances there are to rank."""
+        return self.indexed + len(self.found.rows)
+
+
+def select(tables: Tables, filters: SearchFilters, *, use_indexes: bool = True) -> Searchable:
     """Find the instances to rank. Raises UserError when there are no tables, UsageError for dates that end before they
     begin."""
     if filters.since is not None and filters.until is not None and filters.since > filters.until:
         raise UsageError(f"--since {filters.since} is after --until {filters.until}.")
-    return Searchable(read_one_model(tables, _COLUMNS, filters.condition()))
+    days: list[SearchedDay] = []
+    notes: list[str] = []
+    if use_indexes:
+        selection = select_files(tables.root, Table.INSTANCES, None)
+        condition = filters.condition(dates=False)
+        days, notes = open_days(tables.root, selection, filters.since, filters.until, condition)
+    indexed = {day.key: day.count for day in days}
+    found = read_one_model(tables, _COLUMNS, filters.condition(), indexed)
+    chosen = {scan.scan_id for scan in found.scans}
+    return Searchable(found, tuple(day for day in days if day.day.scan_id in chosen), filters, tuple(notes))
 
 
-def rank(tables: Tables, searchable: Searchable, text: npt.NDArray[np.float32], count: int) -> list[Hit]:
-    """The ``count`` objects that fit best, one instance each, best first.
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The best objects, one instance each, best first, and lines about what went wrong."""
 
-    ``text`` is (D,) float32 of length 1, embedded by the model of ``searchable.scan``. Raises UserError when the
-    embeddings are missing or of another length.
+    hits: tuple[Hit, ...]
+    notes: tuple[str, ...] = ()
+
+
+def rank(tables: Tables, searchable: Searchable, text: npt.NDArray[np.float32], count: int) -> Ranking:
+    """The ``count`` objects that fit best.
+
+    Instances of days with a search index are found by it and then compared exactly; of others, every instance is
+    compared. ``text`` is (D,) float32 of length 1, embedded by the model of ``searchable.scan``. Raises UserError when
+    the embeddings are missing or of another length.
     """
-    rows, scans = searchable.found.rows, searchable.found.scans
-    if text.shape != (scans[-1].embedding_dimension,):
+    if text.shape != (searchable.scan.embedding_dimension,):
         raise UserError(
-            f"The text's embedding has {text.shape[0]} numbers, the tables' {scans[-1].embedding_dimension}: "
+            f"The text's embedding has {text.shape[0]} numbers, the tables' {searchable.scan.embedding_dimension}: "
             "name the --model that scanned them."
         )
+    try:
+        found = [*_by_index(tables, searchable, text, count), *_one_by_one(tables, searchable, text, count)]
+    except BadIndexError as error:
+        everything = select(tables, searchable.filters, use_indexes=False)
+        return Ranking(rank(tables, everything, text, count).hits, (str(error),))
+    best: dict[str, Hit] = {}
+    for hit in sorted(found, key=lambda hit: -hit.score):
+        best.setdefault(hit.track_id or hit.instance_id, hit)
+    return Ranking(tuple(best.values())[:count])
+
+
+def _by_index(tables: Tables, searchable: Searchable, text: npt.NDArray[np.float32], count: int) -> list[Hit]:
+    found = nearest(tables.root, searchable.days, text, count) if searchable.indexed else None
+    if found is None or not len(found.scores):
+        return []
+    rows = read_instances(tables.root, searchable.days, found, _SHOWN)
+    return [Hit(score=score, **row) for score, row in zip(found.scores.tolist(), rows.to_pylist(), strict=True)]
+
+
+def _one_by_one(tables: Tables, searchable: Searchable, text: npt.NDArray[np.float32], count: int) -> list[Hit]:
+    rows, besides = searchable.found.rows, frozenset(day.key for day in searchable.days)
     if not len(rows):
         return []
-    scores = cosines(tables, scans, rows["instance_id"], text)
+    scores = cosines(tables, searchable.found.scans, rows["instance_id"], text, besides)
     order = _best(scores, rows, count)
-    return _hits(tables, rows["instance_id"].take(pa.array(order)).to_pylist(), scores[order].tolist())
+    ids = rows["instance_id"].take(pa.array(order)).to_pylist()
+    wanted = ds.field("instance_id").isin(pa.array(ids, pa.string()))
+    table = open_rows(tables.root, Table.INSTANCES, besides=besides).to_table(columns=[*_SHOWN], filter=wanted)
+    found = {row["instance_id"]: row for row in table.to_pylist()}
+    return [Hit(score=score, **found[key]) for key, score in zip(ids, scores[order].tolist(), strict=True)]
 
 
 def _best(scores: npt.NDArray[np.float32], rows: pa.Table, count: int) -> npt.NDArray[np.int64]:
@@ -116,11 +177,3 @@ def _best(scores: npt.NDArray[np.float32], rows: pa.Table, count: int) -> npt.ND
         if len(first) >= count or wanted == len(scores):
             best: npt.NDArray[np.int64] = top[np.sort(first)[:count]]
             return best
-
-
-def _hits(tables: Tables, instance_ids: Sequence[str], scores: Sequence[float]) -> list[Hit]:
-    columns = ["instance_id", "track_id", "timestamp", "source_uri", "drive", "frame_index", "name", "anomaly_score"]
-    wanted = ds.field("instance_id").isin(pa.array(instance_ids, pa.string()))
-    found = tables.open("instances").to_table(columns=columns, filter=wanted)
-    rows = {row["instance_id"]: row for row in found.to_pylist()}
-    return [Hit(score=score, **rows[key]) for key, score in zip(instance_ids, scores, strict=True)]

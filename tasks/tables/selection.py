@@ -24,7 +24,8 @@ class Selection:
     """The files that hold the committed rows of a table, and the rows in them that do not count.
 
     ``embedding_dimension`` is that of the rows, or of the newest generation where there are none. ``schema_versions``
-    has that of the code which scanned each generation. ``shards`` are those whose rows count, at least in part.
+    has that of the code which scanned each generation, ``embedding_dimensions`` the length of its embeddings.
+    ``shards`` are those whose rows count, at least in part.
     """
 
     table: Table
@@ -32,6 +33,8 @@ class Selection:
     left_out: tuple[LeftOut, ...]
     embedding_dimension: int
     schema_versions: Mapping[str, int]
+    embedding_dimensions: Mapping[str, int]
+    compactions: Compactions
     shards: Sequence["LiveShard"]
 
     @property
@@ -113,6 +116,8 @@ def choose(committed: Committed, table: Table, *, newest: bool) -> Selection:
         left_out=(*_merged_but_not_live(shards, committed.compactions), *_superseded(shards)),
         embedding_dimension=next(iter(lengths), list(scans.values())[-1].embedding_dimension),
         schema_versions={scan.scan_id: scan.schema_version for scan in scans.values()},
+        embedding_dimensions={scan.scan_id: scan.embedding_dimension for scan in scans.values()},
+        compactions=committed.compactions,
         shards=shards,
     )
 

@@ -11,10 +11,11 @@ import pyarrow.dataset as ds
 from schemas.records import CommitRecord, PartFile, ScanRecord
 from schemas.tables import Table
 from tasks.storage import Location, is_local, locate
-from tasks.tables import check, commits, compact, dataset, forget, outdated, parts, publish, scans
+from tasks.tables import check, commits, compact, dataset, forget, indexing, outdated, parts, publish, scans
 from tasks.tables.check import Finding
 from tasks.tables.compact import DayCompacted
 from tasks.tables.forget import Forgotten
+from tasks.tables.indexing import DayIndexed
 from tasks.tables.outdated import Outdated
 from tasks.tables.publish import KEEP, TablePublished
 
@@ -92,6 +93,15 @@ class Tables:
         schema versions are written again with the columns of the newest.
         """
         return compact.compact(self.root, grace, upgrade=upgrade)
+
+    def index(self) -> Iterator[DayIndexed]:
+        """Make the search index of every compacted day that lacks one, and remove those of files that were
+        replaced."""
+        return indexing.index_days(self.root)
+
+    def index_again(self) -> Iterator[DayIndexed]:
+        """``index`` where there is an index already; else nothing."""
+        return indexing.index_again(self.root)
 
     def outdated(self) -> list[Outdated]:
         """Which generations have files of older schema versions, that ``compact`` can upgrade."""

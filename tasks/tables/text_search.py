@@ -10,12 +10,14 @@ from tasks.tables.tables import Tables
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The best results, best first, the model that ranked them, how many instances were searched, and notes."""
+    """The best results, best first, the model that ranked them, how many instances were searched, notes, and how many
+    of the instances a search index covers."""
 
     model: str
     hits: tuple[Hit, ...]
     instances: int
     notes: tuple[str, ...]
+    indexed: int = 0
 
 
 def run_search(
@@ -40,6 +42,7 @@ def run_search(
     settings = ModelSettings(model or scan.model, weights, None, device)
     embedded = embed_text(settings, scan.weights_sha256, str(scan.options.get("templates", "short")), text)
     warning = searchable.found.warning()
-    notes = [warning] if warning else []
-    hits = tuple(rank(tables, searchable, embedded, count))
-    return SearchResult(settings.model, hits, len(searchable.found.rows), tuple(notes))
+    ranked = rank(tables, searchable, embedded, count)
+    notes = [*([warning] if warning else []), *searchable.notes, *ranked.notes]
+    indexed = 0 if ranked.notes else searchable.indexed
+    return SearchResult(settings.model, ranked.hits, searchable.instances, tuple(notes), indexed)

@@ -12,6 +12,10 @@ def print_hits(result: SearchResult, as_json: bool = False) -> None:
     """What a search found, as a table or as JSON lines."""
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
+    if result.indexed:
+        rest = result.instances - result.indexed
+        others = f", and one by one {rest:,} others" if rest else ""
+        print(f"searched {result.indexed:,} instances by the search index{others}", file=sys.stderr)
     if as_json:
         for hit in result.hits:
             print(json.dumps(asdict(hit) | {"timestamp": hit.timestamp.isoformat()}))

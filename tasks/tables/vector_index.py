@@ -1,0 +1,216 @@
+"""A search index: short codes of many embeddings, to find the few that are worth comparing.
+
+Each two numbers of an embedding become four bits (product quantization, Jégou et al. 2011), so a code takes an eighth
+of the embedding at half precision. All codes are compared with a text, by table look-ups in vector registers (André et
+al. 2015; faiss's ``IndexPQFastScan``).
+
+The file is safetensors: plain arrays, of which nothing is executed. faiss's own format is not used, because reading a
+damaged file of it can end the process.
+"""
+
+import hashlib
+import json
+import math
+import mmap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save
+
+from tasks.errors import UserError
+from tasks.storage import Location, is_local, read_file
+
+if TYPE_CHECKING:
+    import faiss  # takes a second to import, and most commands search nothing
+
+VERSION = "1"  # of the file's content
+TRAINED_ON = 16_384  # embeddings at most
+
+_BITS, _WORDS, _SUB = 4, 16, 2  # of a part of a code, its values, and how many numbers it stands for
+_BLOCK = 32  # codes that faiss compares at once
+_SLICE = 1 << 18  # codes that are copied for a comparison
+_LONGEST_HEADER = 100_000  # bytes
+_NAMES = {np.dtype(np.uint8): "U8", np.dtype(np.float32): "F32", np.dtype(np.int32): "I32", np.dtype(np.uint64): "U64"}
+
+_WRONG = (ValueError, KeyError, TypeError, AttributeError, IndexError, OSError)  # of a file that is something else
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+class BadIndexError(UserError):
+    """A search index that cannot be used. The message says why, for the end of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorIndex:
+    """The index of N embeddings of D numbers.
+
+    ``codes`` (ceil(N / 32), bytes) uint8 are faiss's blocks of 32 codes. ``centroids`` (D / 2 rounded up, 16, 2)
+    float32 say what codes stand for. ``rows`` (N,) int32 is the row of ``instances`` that each embedding is of,
+    ``objects`` (N,) uint64 a key that instances of the same object share.
+    """
+
+    dimension: int
+    codes: npt.NDArray[np.uint8]
+    centroids: Floats
+    rows: npt.NDArray[np.int32]
+    objects: npt.NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def nearest(self, vector: Floats, count: int, mask: Mask | None = None) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """About the ``count`` embeddings with the greatest cosine to a (D,) vector of length 1 of every 262,144:
+        estimates of the cosines, and the embeddings' numbers. Only embeddings in ``mask`` (N,), if it is given."""
+        query = _padded(vector[None])
+        scores, numbers = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
+        for start in range(0, len(self), _SLICE):
+            stop = min(start + _SLICE, len(self))
+            kept = None if mask is None else mask[start:stop]
+            wanted = min(count, stop - start if kept is None else int(np.count_nonzero(kept)))
+            if wanted:
+                index, places = self._slice(start, stop, kept)
+                found, at = index.search(query, wanted)
+                if at.min() < 0:
+                    raise BadIndexError("codes that stand for nothing")
+                scores.append(found[0])
+                numbers.append(start + places[at[0]])
+        return np.concatenate(scores), np.concatenate(numbers)
+
+    def _slice(self, start: int, stop: int, mask: Mask | None) -> "tuple[faiss.Index, npt.NDArray[np.int64]]":
+        """Codes as an index of faiss, and their places from ``start``."""
+        import faiss
+
+        codes, places = self.codes[start // _BLOCK : -(-stop // _BLOCK)], np.arange(stop - start)
+        if mask is not None:
+            whole = np.zeros(len(codes) * _BLOCK, np.bool_)
+            whole[: stop - start] = mask
+            used = np.flatnonzero(whole.reshape(-1, _BLOCK).any(axis=1))
+            codes = codes[used]
+            places = (used[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
+            places = places[places < stop - start]
+        index = _empty(self.dimension)
+        faiss.copy_array_to_vector(self.centroids.ravel(), index.pq.centroids)
+        index.is_trained, index.ntotal, index.ntotal2 = True, len(places), len(codes) * _BLOCK
+        faiss.copy_array_to_AlignedTable(np.ascontiguousarray(codes).ravel(), index.codes)
+        if mask is not None and not mask[places].all():
+            others = ~mask[places]
+            bits = np.packbits(others, bitorder="little")
+            index.remove_ids(faiss.IDSelectorBitmap(bits))
+            places = places[~others]
+        return index, places
+
+    def to_bytes(self, described: Mapping[str, str]) -> bytes:
+        """The content of its file; ``described`` says what it is of."""
+        tensors = {"codes": self.codes, "centroids": self.centroids, "rows": self.rows, "objects": self.objects}
+        told = {**described, "version": VERSION}
+        return bytes(save(tensors, {**told, "sha256": _digest(bytes(save(tensors, told)))}))
+
+
+def encode(sample: Floats, vectors: Iterable[Floats]) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """``codes`` and ``centroids`` of embeddings of length 1, given as parts (n, D). ``sample`` (m, D), m > 0, are those
+    to learn codes from."""
+    import faiss
+
+    dimension = sample.shape[1]
+    index = _empty(dimension)
+    index.pq.cp.min_points_per_centroid = 1  # small days have few, and faiss would complain on stderr
+    index.train(_padded(sample))
+    for part in vectors:
+        index.add(_padded(part))
+    codes = faiss.AlignedTable_to_array(index.codes).reshape(-1, _bytes_of_block(dimension))
+    centroids = faiss.vector_to_array(index.pq.centroids).reshape(-1, _WORDS, _SUB)
+    return codes[: -(-index.ntotal // _BLOCK)], centroids
+
+
+def open_index(place: Location, count: int, dimension: int) -> VectorIndex:
+    """The index of ``count`` embeddings in a file. On a local disk, its arrays are read when they are used. Raises
+    BadIndexError when it is no such index, UserError when the file cannot be read."""
+    parts = -(-dimension // _SUB)
+    expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "codes": (np.uint8, (-(-count // _BLOCK), _bytes_of_block(dimension))),
+        "centroids": (np.float32, (parts, _WORDS, _SUB)),
+        "rows": (np.int32, (count,)),
+        "objects": (np.uint64, (count,)),
+    }
+    try:
+        data = _mapped(place)
+        header, start = _header(data)
+        arrays = {
+            name: _array(data, start, header[name], np.dtype(kind), shape) for name, (kind, shape) in expected.items()
+        }
+    except _WRONG as error:
+        raise BadIndexError("it is damaged") from error
+    index = VectorIndex(dimension, **arrays)
+    if count and (int(index.rows.min()) < 0 or int(index.rows.max()) >= count):
+        raise BadIndexError("it names rows that are not there")
+    return index
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether the content of a file is that of an index as it was written."""
+    try:
+        header, _ = _header(data)
+        return bool(header["__metadata__"]["sha256"] == _digest(data))
+    except (BadIndexError, *_WRONG):
+        return False
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
+
+
+def _header(data: "bytes | mmap.mmap") -> tuple[dict[str, Any], int]:
+    """What a file holds, and where its arrays begin."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    if not 8 < start <= min(_LONGEST_HEADER, len(data)):
+        raise BadIndexError("it is no file of safetensors")
+    header: dict[str, Any] = json.loads(bytes(data[8:start]))
+    if header["__metadata__"].get("version") != VERSION:
+        raise BadIndexError("it is of another version, or of another program")
+    ends = [int(tensor["data_offsets"][1]) for name, tensor in header.items() if name != "__metadata__"]
+    if len(data) - start != max(ends):
+        raise BadIndexError("it is cut off")
+    return header, start
+
+
+def _mapped(place: Location) -> "bytes | mmap.mmap":
+    if not is_local(place.fs):
+        return read_file(place)
+    with open(place.path, "rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _array(
+    data: "bytes | mmap.mmap", start: int, told: Mapping[str, Any], kind: np.dtype[Any], shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    begin, end = map(int, told["data_offsets"])
+    if (
+        told["dtype"] != _NAMES[kind]
+        or tuple(told["shape"]) != shape
+        or end - begin != kind.itemsize * math.prod(shape)
+    ):
+        raise BadIndexError("it is not of the embeddings that lie there")
+    return np.frombuffer(data, kind, math.prod(shape), start + begin).reshape(shape)
+
+
+def _empty(dimension: int) -> "faiss.IndexPQFastScan":
+    import faiss
+
+    parts = -(-dimension // _SUB)
+    return faiss.IndexPQFastScan(parts * _SUB, parts, _BITS, faiss.METRIC_INNER_PRODUCT, _BLOCK)
+
+
+def _bytes_of_block(dimension: int) -> int:
+    parts = -(-dimension // _SUB)
+    return _BLOCK * (parts + parts % 2) * _BITS // 8
+
+
+def _padded(vectors: Floats) -> Floats:
+    """With an even count of numbers."""
+    odd = vectors.shape[1] % _SUB
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, odd))) if odd else vectors, np.float32)
