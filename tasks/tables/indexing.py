@@ -5,7 +5,6 @@ found any more, and nobody has to mark it.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -19,13 +18,12 @@ from tasks.errors import UserError
 from tasks.storage import Location, file_names, folder_names, is_local, leftovers, read_file, remove_files, replace_file
 from tasks.tables.ids import id_keys, object_keys
 from tasks.tables.row_reader import read_in_order, read_rows
-from tasks.tables.selection import Selection, select
+from tasks.tables.selection import Selection, choose, read_committed
 from tasks.tables.vector_index import TRAINED_ON, BadIndexError, Floats, VectorIndex, encode, is_whole, open_index
 
 _FOLDER = "_indexes"
 _FEWEST = 1_000  # rows: fewer are compared as fast without an index
 _RUNS = 64  # places from which embeddings are drawn, to learn codes
-_NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.[0-9a-f]{12}\.safetensors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +90,10 @@ def index_days(root: Location) -> Iterator[DayIndexed]:
     """Make the index of every compacted day that lacks one, and remove those of files that were replaced.
 
     Rows that no compaction merged yet have none, and neither have generations of which no row counts any more. Raises
-    UserError when there are no tables or the storage fails.
+    UserError when there are no tables or the storage fails; what is wrong with a day is its ``trouble``.
     """
-    wanted = merged_days(select(root, Table.INSTANCES, None))
+    # Files that are damaged are the trouble of their day alone, so nothing is asked of all files at once.
+    wanted = merged_days(choose(read_committed(root), Table.INSTANCES, newest=True))
     for day in wanted:
         if not _is_sound(root, day):
             yield _index_day(root, day)
@@ -103,8 +102,11 @@ def index_days(root: Location) -> Iterator[DayIndexed]:
         keep.setdefault(day.scan_id, set()).add(day.name)
     for scan_id in folder_names(root.child(_FOLDER)):
         folder = root.child(f"{_FOLDER}/{scan_id}")
-        there = [*index_names(root, scan_id), *leftovers(folder)]
-        remove_files(folder.child(name) for name in there if name not in keep.get(scan_id, ()))
+        kept = keep.get(scan_id, set())
+        gone = [name for name in index_names(root, scan_id) if name not in kept]
+        # That of an index which is wanted may be another process's that is writing it now.
+        gone += [name for name in leftovers(folder) if not any(name.startswith(f".{other}.") for other in kept)]
+        remove_files(map(folder.child, gone))
 
 
 def damaged_indexes(root: Location, scan_id: str) -> Iterator[Location]:
@@ -138,6 +140,8 @@ def _index_day(root: Location, day: MergedDay) -> DayIndexed:
         index = _build(root, day)
         data = index.to_bytes({"scan": day.scan_id, "day": day.day.isoformat()})
         replace_file(day.place(root), data)
+        folder = root.child(f"{_FOLDER}/{day.scan_id}")
+        remove_files(folder.child(name) for name in leftovers(folder) if name.startswith(f".{day.name}."))
     except UserError as error:
         return DayIndexed(day.scan_id, day.day, trouble=str(error))
     return DayIndexed(day.scan_id, day.day, day.rows, len(data))

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
-from tasks.tables import open_table
+from tasks.tables import Tables, open_table
 from tests.flows.files import part_files, rows
+from tests.tasks.tables.embedded import add_source, scan_record
 from tests.tasks.tables.versions import tables_of_every_version
 
 
@@ -47,6 +48,17 @@ def test_a_day_that_cannot_be_read_is_one_line(clipomaly, tables):
     assert ran.code == 1 and ran.err == ""
     told = [line for line in ran.out.splitlines() if "left:" in line]
     assert len(told) == 1 and f"{path} is damaged" in told[0]
+
+
+def test_the_search_index_is_made_and_said(clipomaly, tmp_path):
+    place = tmp_path / "tables"
+    for drive in ("a", "b"):
+        add_source(Tables.at(place), scan_record(), drive)
+    ran = clipomaly("compact", place, "--grace", 0)
+    assert ran.code == 0 and "search index of 1,200 instances" in ran.out
+    assert "nothing to do" in clipomaly("compact", place, "--grace", 0).out
+    assert clipomaly("forget", place, "s3://fleet/a/0.mp4", "--yes").code == 0
+    assert not list(place.glob("_indexes/*/*"))
 
 
 def test_bad_usage(clipomaly, tmp_path):

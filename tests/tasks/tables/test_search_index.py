@@ -174,3 +174,16 @@ def test_check_finds_a_damaged_index_and_removes_it(tables: Tables) -> None:
     assert ["search index" in finding.what for finding in tables.check()] == [True]
     assert [finding.repair for finding in tables.check(repair=True)] == ["removed; clipomaly compact makes it again"]
     assert name not in indexes(tables)
+
+
+def test_a_damaged_day_costs_the_others_nothing(tmp_path: Path) -> None:
+    tables, record = Tables.at(str(tmp_path / "T")), scan_record()
+    for day in range(2):
+        for drive in ("a", "b"):
+            add_source(tables, record, drive, day)
+    assert [day.trouble for day in tables.compact(NOW) if day.trouble] == []
+    [path, _] = sorted((tmp_path / "T" / "embeddings").glob("*/*/*.parquet"))
+    path.write_bytes(path.read_bytes()[:5000])
+    [first, second] = tables.index()
+    assert str(path) in (first.trouble or "")
+    assert (second.rows, second.trouble) == (1200, None)
