@@ -10,7 +10,9 @@ import duckdb
 
 from schemas.tables import Table
 from tasks.errors import UsageError, UserError
+from tasks.storage import is_local
 from tasks.tables.dataset import LocalFiles, local_files
+from tasks.tables.late import read_late
 from tasks.tables.tables import Tables
 
 _GLOB = frozenset("*?[{")  # DuckDB takes a path with one of these for a pattern
@@ -118,7 +120,10 @@ def run_query(tables: Tables, sql: str, *, unsafe: bool = False) -> Answer:
                 statement.type == duckdb.StatementType.COPY for statement in connection.extract_statements(sql)
             ):
                 raise UsageError("COPY writes files, and query does not. Take --format csv, or allow it by --unsafe.")
-            asked = connection.sql(sql)
+            late = None if is_local(tables.root.fs) else read_late(tables.root, sql)
+            if late is not None:
+                connection.register(late.table.value, late.rows)
+            asked = connection.sql(late.sql if late else sql)
             if asked is None:
                 raise UsageError("That SQL gives no rows. Begin it with SELECT.")
             numbers = tuple(_NUMBER.fullmatch(str(kind)) is not None for kind in asked.types)

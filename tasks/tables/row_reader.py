@@ -26,9 +26,9 @@ def arrow_filesystem(root: Location) -> FileSystem:
     return LocalFileSystem() if is_local(root.fs) else PyFileSystem(FSSpecHandler(root.fs))
 
 
-def read_rows(root: Location, files: Sequence[PartFile], rows: Numbers, columns: Sequence[str]) -> pa.Table:
-    """Some rows of these files in the order of ``rows``: (n,) numbers, counted through all files from 0, each at most
-    once. At least one row.
+def read_rows(root: Location, files: Sequence[PartFile], rows: Numbers, columns: Sequence[str] | None) -> pa.Table:
+    """Some rows of these files in the order of ``rows``: (n,) numbers, n > 0, counted through all files from 0. Without
+    ``columns``, all that any of these files has.
 
     Raises UserError when a file cannot be read.
     """
@@ -44,7 +44,7 @@ def read_rows(root: Location, files: Sequence[PartFile], rows: Numbers, columns:
     filesystem = arrow_filesystem(root)
     with ThreadPoolExecutor(_THREADS) as pool:
         found = pool.map(lambda part: _read_file(root, filesystem, *part, columns), parts)
-        table = pa.concat_tables(found)
+        table = pa.concat_tables(found, promote_options="default")
     return table.take(pa.array(np.argsort(order)))
 
 
@@ -74,13 +74,13 @@ def _opened(root: Location, filesystem: FileSystem, file: PartFile) -> Iterator[
 
 
 def _read_file(
-    root: Location, filesystem: FileSystem, file: PartFile, wanted: Numbers, columns: Sequence[str]
+    root: Location, filesystem: FileSystem, file: PartFile, wanted: Numbers, columns: Sequence[str] | None
 ) -> pa.Table:
     with _opened(root, filesystem, file) as parquet:
-        return pa.concat_tables(_read_groups(parquet, wanted, [*columns]))
+        return pa.concat_tables(_read_groups(parquet, wanted, columns))
 
 
-def _read_groups(parquet: pq.ParquetFile, wanted: Numbers, columns: list[str]) -> Iterator[pa.Table]:
+def _read_groups(parquet: pq.ParquetFile, wanted: Numbers, columns: Sequence[str] | None) -> Iterator[pa.Table]:
     metadata = parquet.metadata
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     starts = np.cumsum([0, *(group.num_rows for group in groups)])
@@ -98,9 +98,14 @@ def _read_groups(parquet: pq.ParquetFile, wanted: Numbers, columns: list[str]) -
 
 
 def _taken(
-    parquet: pq.ParquetFile, groups: list[int], starts: Numbers, of_row: Numbers, wanted: Numbers, columns: list[str]
+    parquet: pq.ParquetFile,
+    groups: list[int],
+    starts: Numbers,
+    of_row: Numbers,
+    wanted: Numbers,
+    columns: Sequence[str] | None,
 ) -> pa.Table:
-    read = parquet.read_row_groups(groups, columns=columns, use_threads=False)
+    read = parquet.read_row_groups(groups, columns=columns and [*columns], use_threads=False)
     lengths = starts[np.array(groups) + 1] - starts[groups]
     first = np.cumsum(lengths) - lengths  # of each group within what was read
     mine = wanted[np.isin(of_row, groups)]
