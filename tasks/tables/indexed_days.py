@@ -210,7 +210,7 @@ def read_instances(root: Location, days: Sequence[SearchedDay], found: Nearest, 
             )
         tables.append(rows)
         at.append(mine)
-    return pa.concat_tables(tables).take(pa.array(np.argsort(np.concatenate(at))))
+    return pa.concat_tables(tables).combine_chunks().take(pa.array(np.argsort(np.concatenate(at))))
 
 
 def _damaged(root: Location, day: MergedDay) -> BadIndexError:

@@ -20,9 +20,9 @@ from tasks.tables.parts import parquet_writer, with_shard
 LARGEST = 256_000_000  # bytes
 # More than the end of a file takes for each row group (footer, page index), and for each row in it (Bloom filters).
 _GROUP_END, _ROW_END = 12_000, 3
-# Arrow reads a whole row group or none of it, so reading few rows of a drive must not read many others. Counting is a
-# tenth slower than in groups four times as large.
-_GROUP_ROWS = 32_768
+# Arrow reads a whole row group or none of it, so reading few rows must not read many others. Counting is a third slower
+# than in groups four times as large.
+_GROUP_ROWS = 8_192
 _GROUP_BYTES = 64_000_000
 # Search reads single embeddings from everywhere: a row group is the least that can be read.
 _EMBEDDINGS_BYTES = 256_000

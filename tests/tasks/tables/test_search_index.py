@@ -187,3 +187,20 @@ def test_a_damaged_day_costs_the_others_nothing(tmp_path: Path) -> None:
     [first, second] = tables.index()
     assert str(path) in (first.trouble or "")
     assert (second.rows, second.trouble) == (1200, None)
+
+
+@pytest.mark.slow
+def test_finds_nearly_all_of_a_million(tmp_path: Path) -> None:
+    tables, record = Tables.at(str(tmp_path / "T")), scan_record()
+    for day in range(4):
+        for drive in ("a", "b", "c", "d", "e"):
+            add_source(tables, record, drive, day, rows=50_000)
+    assert [day.trouble for day in (*tables.compact(NOW), *tables.index()) if day.trouble] == []
+    searchable, everything = select(tables, ALL), select(tables, ALL, use_indexes=False)
+    assert searchable.indexed == everything.instances == 1_000_000
+    shares = []
+    for number in range(5):
+        best = ids(rank(tables, everything, words(number), 100))
+        found = ids(rank(tables, searchable, words(number), 100))
+        shares.append(len(set(best) & set(found)) / 100)
+    assert np.mean(shares) >= 0.95, shares
