@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
 
 import numpy as np
 import numpy.typing as npt
@@ -122,8 +123,11 @@ class TableFinds:
 
     def _remember(self, hits: Sequence[Hit]) -> None:
         ids = ds.field("instance_id").isin(pa.array([hit.instance_id for hit in hits], pa.string()))
+        # Files and their row groups are told apart by these two, and not by ids.
+        days = ds.field("dt").isin(pa.array([*{hit.timestamp.astimezone(UTC).date() for hit in hits}], pa.date32()))
+        sources = ds.field("source_uri").isin(pa.array([*{hit.source_uri for hit in hits}], pa.string()))
         rows = self._tables.open("instances").to_table(
-            columns=["instance_id", "source_uri", "frame_index", *_BOX], filter=ids
+            columns=["instance_id", "source_uri", "frame_index", *_BOX], filter=days & sources & ids
         )
         with self._lock:
             for row in rows.to_pylist():

@@ -116,7 +116,7 @@ def nearest(root: Location, days: Sequence[SearchedDay], vector: Floats, count: 
     1, as far as the indexes find them.
 
     Candidates are compared exactly, the best estimates first, until the last of ``count`` objects is better than the
-    next estimate by more than estimates are usually wrong. Raises UserError when files cannot be read.
+    next estimate by more than the last estimates were wrong. Raises UserError when files cannot be read.
     """
     first = max(_FIRST, 4 * count)
     most = _MOST * first
@@ -134,17 +134,16 @@ def nearest(root: Location, days: Sequence[SearchedDay], vector: Floats, count: 
     numbers = np.repeat(np.arange(len(days)), [len(scores) for scores, _ in found])
     order = np.argsort(-estimates, kind="stable")[:most]
     parts: list[Nearest] = []
-    errors: list[Floats] = []
     start, step = 0, first
     while start < len(order):
         chosen = order[start : start + step]
         exact, at = _exact(root, days, numbers[chosen], places[chosen], vector)
         parts.append(exact)
-        errors.append(exact.scores - estimates[chosen][at])
+        errors = exact.scores - estimates[chosen][at]
         start, step = start + step, start + step
         best = _best(_joined(parts), count)
         if start < len(order) and len(best.scores) >= count:
-            unsure = _SURE * float(np.std(np.concatenate(errors)))
+            unsure = max(float(np.mean(errors)), 0) + _SURE * float(np.std(errors))
             if best.scores[-1] >= estimates[order[start]] + unsure:
                 break
     return _best(_joined(parts), count) if parts else _NOTHING

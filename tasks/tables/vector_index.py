@@ -1,8 +1,8 @@
 """A search index: short codes of many embeddings, to find the few that are worth comparing.
 
 Each two numbers of an embedding become four bits (product quantization, Jégou et al. 2011), so a code takes an eighth
-of the embedding at half precision. All codes are compared with a text, by table look-ups in vector registers (André et
-al. 2015; faiss's ``IndexPQFastScan``).
+of the embedding at half precision. Short embeddings give less to compare, so there each number becomes four bits. All
+codes are compared with a text, by table look-ups in vector registers (André et al. 2015; faiss's ``IndexPQFastScan``).
 
 The file is safetensors: plain arrays, of which nothing is executed. faiss's own format is not used, because reading a
 damaged file of it can end the process.
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 VERSION = "1"  # of the file's content
 TRAINED_ON = 16_384  # embeddings at most
 
-_BITS, _WORDS, _SUB = 4, 16, 2  # of a part of a code, its values, and how many numbers it stands for
+_BITS, _WORDS = 4, 16  # of a part of a code, and its values
+_SHORT = 256  # numbers of an embedding: up to here each has a part of its own, else each two
 _BLOCK = 32  # codes that faiss compares at once
 _SLICE = 1 << 18  # codes that are copied for a comparison
 _LONGEST_HEADER = 100_000  # bytes
@@ -49,8 +50,8 @@ class BadIndexError(UserError):
 class VectorIndex:
     """The index of N embeddings of D numbers.
 
-    ``codes`` (ceil(N / 32), bytes) uint8 are faiss's blocks of 32 codes. ``centroids`` (D / 2 rounded up, 16, 2)
-    float32 say what codes stand for. ``rows`` (N,) int32 is the row of ``instances`` that each embedding is of,
+    ``codes`` (ceil(N / 32), bytes) uint8 are faiss's blocks of 32 codes. ``centroids`` (parts, 16, D / parts) float32
+    say what codes stand for. ``rows`` (N,) int32 is the row of ``instances`` that each embedding is of,
     ``objects`` (N,) uint64 a key that instances of the same object share.
     """
 
@@ -123,17 +124,17 @@ def encode(sample: Floats, vectors: Iterable[Floats]) -> tuple[npt.NDArray[np.ui
     for part in vectors:
         index.add(_padded(part))
     codes = faiss.AlignedTable_to_array(index.codes).reshape(-1, _bytes_of_block(dimension))
-    centroids = faiss.vector_to_array(index.pq.centroids).reshape(-1, _WORDS, _SUB)
+    centroids = faiss.vector_to_array(index.pq.centroids).reshape(index.pq.M, _WORDS, -1)
     return codes[: -(-index.ntotal // _BLOCK)], centroids
 
 
 def open_index(place: Location, count: int, dimension: int) -> VectorIndex:
     """The index of ``count`` embeddings in a file. On a local disk, its arrays are read when they are used. Raises
     BadIndexError when it is no such index, UserError when the file cannot be read."""
-    parts = -(-dimension // _SUB)
+    parts, numbers = _parts(dimension)
     expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
         "codes": (np.uint8, (-(-count // _BLOCK), _bytes_of_block(dimension))),
-        "centroids": (np.float32, (parts, _WORDS, _SUB)),
+        "centroids": (np.float32, (parts, _WORDS, numbers)),
         "rows": (np.int32, (count,)),
         "objects": (np.uint64, (count,)),
     }
@@ -198,19 +199,26 @@ def _array(
     return np.frombuffer(data, kind, math.prod(shape), start + begin).reshape(shape)
 
 
+def _parts(dimension: int) -> tuple[int, int]:
+    """How many parts a code has, and how many numbers each stands for."""
+    numbers = 1 if dimension <= _SHORT else 2
+    return -(-dimension // numbers), numbers
+
+
 def _empty(dimension: int) -> "faiss.IndexPQFastScan":
     import faiss
 
-    parts = -(-dimension // _SUB)
-    return faiss.IndexPQFastScan(parts * _SUB, parts, _BITS, faiss.METRIC_INNER_PRODUCT, _BLOCK)
+    parts, numbers = _parts(dimension)
+    return faiss.IndexPQFastScan(parts * numbers, parts, _BITS, faiss.METRIC_INNER_PRODUCT, _BLOCK)
 
 
 def _bytes_of_block(dimension: int) -> int:
-    parts = -(-dimension // _SUB)
+    parts, _ = _parts(dimension)
     return _BLOCK * (parts + parts % 2) * _BITS // 8
 
 
 def _padded(vectors: Floats) -> Floats:
-    """With an even count of numbers."""
-    odd = vectors.shape[1] % _SUB
-    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, odd))) if odd else vectors, np.float32)
+    """With as many numbers as their code stands for."""
+    parts, numbers = _parts(vectors.shape[1])
+    more = parts * numbers - vectors.shape[1]
+    return np.ascontiguousarray(np.pad(vectors, ((0, 0), (0, more))) if more else vectors, np.float32)
