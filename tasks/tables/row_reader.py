@@ -43,7 +43,7 @@ def read_rows(root: Location, files: Sequence[PartFile], rows: Numbers, columns:
     ]
     filesystem = arrow_filesystem(root)
     with ThreadPoolExecutor(_THREADS) as pool:
-        found = pool.map(lambda part: _read_file(root, filesystem, *part, columns), parts)
+        found = pool.map(lambda part: _read_file(root, filesystem, part[0], part[1], columns), parts)
         table = pa.concat_tables(found, promote_options="default")
     return table.combine_chunks().take(pa.array(np.argsort(order)))
 

@@ -94,20 +94,26 @@ class VectorIndex:
             codes = codes[used]
             places = (used[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
             places = places[places < stop - start]
-        index = _empty(self.dimension)
+        index: Any = _empty(self.dimension)  # faiss's type hints lack some of its attributes
         faiss.copy_array_to_vector(self.centroids.ravel(), index.pq.centroids)
         index.is_trained, index.ntotal, index.ntotal2 = True, len(places), len(codes) * _BLOCK
         faiss.copy_array_to_AlignedTable(np.ascontiguousarray(codes).ravel(), index.codes)
         if mask is not None and not mask[places].all():
             others = ~mask[places]
             bits = np.packbits(others, bitorder="little")
-            index.remove_ids(faiss.IDSelectorBitmap(bits))
+            selector: Any = faiss.IDSelectorBitmap
+            index.remove_ids(selector(bits))
             places = places[~others]
         return index, places
 
     def to_bytes(self, described: Mapping[str, str]) -> bytes:
         """The content of its file; ``described`` says what it is of."""
-        tensors = {"codes": self.codes, "centroids": self.centroids, "rows": self.rows, "objects": self.objects}
+        tensors: dict[str, npt.NDArray[Any]] = {
+            "codes": self.codes,
+            "centroids": self.centroids,
+            "rows": self.rows,
+            "objects": self.objects,
+        }
         told = {**described, "version": VERSION}
         return bytes(save(tensors, {**told, "sha256": _digest(bytes(save(tensors, told)))}))
 
