@@ -16,8 +16,8 @@ LOWER = ORDINARY_LOGIT + 4.85 * ORDINARY_WIDTH
 UPPER = ORDINARY_LOGIT + 5.8 * ORDINARY_WIDTH
 """The logit that a find reaches somewhere, where a reference saw too few regions to tell."""
 SURVEYS = (3.0, 2.0, 1.0, 0.0)
-"""Standard deviations above the ordinary from which on a reference counts regions: the first at which enough stand
-out. An untrained model has hardly any at the first, and then the number of finds an hour could not be met."""
+"""Standard deviations above the ordinary from which on a reference counts regions: the first, and the next ones where
+too few stand out. An untrained model has hardly any at the first, and the number of finds an hour could not be met."""
 
 _SCORING = (
     "attention",

@@ -40,7 +40,7 @@ class ReferenceFacts:
     scan finds the regions that stood out in them with a low threshold and that no known class took, in falling order;
     ``second_half`` are the places in ``peaks`` of those of every second stretch of footage. ``built_in`` is the one
     that a model brings along: it calibrates scores, and the thresholds are the model's own. ``survey`` is that low
-    threshold, in standard deviations above the ordinary.
+    threshold, the lowest, in standard deviations above the ordinary.
     """
 
     model: str

@@ -1,16 +1,17 @@
 """The reference of ordinary footage for a model: build it, store it beside the tables, find it again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
-from clipomaly_core import Clipomaly, FrameResult, Options
+from clipomaly_core import Clipomaly, Instance, Options
 from clipomaly_core.errors import UsageError, UserError
 from clipomaly_core.look import Look
 from clipomaly_core.reference.bank import Bank
 from clipomaly_core.reference.build import Ordinary
 from clipomaly_core.reference.files import SUFFIX, read_reference, reference_bytes
-from clipomaly_core.reference.fit import SURVEYS, check_reference, plain, survey_options
+from clipomaly_core.reference.fit import SURVEYS, check_reference, plain, survey_logit, survey_options
 from clipomaly_core.reference.record import Reference, ReferenceFacts
 from clipomaly_core.reference.score import calibrated_look
 from tasks.footage.sources import Sources
@@ -92,15 +93,15 @@ def build_reference(
     )
     language, distance, bank = settling.spreads()
     share = len(first) / max(min(expected_frames(sources, fps), REFERENCE_FRAMES), len(first))
-    preliminary, survey = _surveying(model, Reference(facts, language, distance, bank), first, _ENOUGH * share)
+    levels = _survey_levels(model, Reference(facts, language, distance, bank), first, _ENOUGH * share)
     everything = Ordinary(REFERENCE_FRAMES, _known(model))
     peaks: list[tuple[float, bool]] = []
     seen: dict[str, None] = {}
     frames = 0
-    for drawn, look, result in _found(preliminary, _looks(preliminary, reference_frames(sources, fps), first)):
+    for drawn, look, instances in _found(levels, _looks(levels[0].model, reference_frames(sources, fps), first)):
         everything.add(look.features, look.language)
         second = drawn.stretch % 2 == 1
-        peaks += [(instance.evidence, second) for instance in result.instances]
+        peaks += [(instance.evidence, second) for instance in instances]
         seen[drawn.source.uri] = None
         frames += 1
         progress(1)
@@ -111,15 +112,15 @@ def build_reference(
         sources=tuple(seen),
         peaks=tuple(peak for peak, _ in peaks),
         second_half=tuple(place for place, (_, second) in enumerate(peaks) if second),
-        survey=survey,
+        survey=levels[-1].survey,
     )
     return Reference(told, language, distance, everything.bank())
 
 
 def share_with_finds(model: Clipomaly, settled: Looks) -> float:
     """The share of frames in which a model finds something by its own thresholds."""
-    results = [result for _, _, result in _found(model, settled.values())]
-    return sum(bool(result.instances) for result in results) / len(results)
+    found = [instances for _, _, instances in _found([_Level(model)], settled.values())]
+    return sum(map(bool, found)) / len(found)
 
 
 def is_ordinary(model: Clipomaly, settled: Looks) -> bool:
@@ -158,19 +159,34 @@ def find_reference(tables: str, weights_sha256: str, options: Options, fps: floa
     return url, reference
 
 
-def _surveying(model: Clipomaly, reference: Reference, settled: Looks, enough: float) -> tuple[Clipomaly, float]:
-    """The model as it counts regions for a reference, and its threshold: the highest at which enough stand out, or
-    else the one with most."""
-    most = -1
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A model that counts regions from a threshold on: ``survey`` is one of ``SURVEYS``. Regions that a higher level
+    counts have an evidence of ``below`` and more; here they may be joined."""
+
+    model: Clipomaly
+    survey: float = SURVEYS[0]
+    below: float = math.inf
+
+
+def _survey_levels(model: Clipomaly, reference: Reference, settled: Looks, enough: float) -> list[_Level]:
+    """The levels at which a reference counts regions: as many, from the highest down, as are needed for enough of them.
+
+    Regions are named without crops here, which cost most and change few of the counts.
+    """
+    levels: list[_Level] = []
+    regions = 0
+    below = math.inf
     for survey in SURVEYS:
-        counting = model.with_reference(reference, survey_options(model.options, survey))
-        calibrated = _looks(counting, (frame for frame, _ in settled.values()), settled)
-        regions = sum(len(result.instances) for _, _, result in _found(counting, calibrated))
-        if regions > most:
-            most, chosen = regions, survey
+        options = survey_options(model.options, survey)
+        levels.append(_Level(model.with_reference(reference, options), survey, below))
+        plain = _Level(model.with_reference(reference, replace(options, region_weight=1.0)), survey, below)
+        calibrated = _looks(plain.model, (frame for frame, _ in settled.values()), settled)
+        regions += sum(len(instances) for _, _, instances in _found([plain], calibrated))
         if regions >= enough:
             break
-    return model.with_reference(reference, survey_options(model.options, chosen)), chosen
+        below = survey_logit(survey)
+    return levels
 
 
 def _known(model: Clipomaly) -> Bank | None:
@@ -190,16 +206,22 @@ def _looks(model: Clipomaly, drawn: Iterable[DrawnFrame], settled: Looks) -> Ite
 
 
 def _found(
-    model: Clipomaly, looks: Iterable[tuple[DrawnFrame, Look]]
-) -> Iterator[tuple[DrawnFrame, Look, FrameResult]]:
-    """Each frame with what the model finds in it, with the map of its camera as in a scan."""
-    maps: SourceMaps[DrawnFrame, Look] = SourceMaps(model.ordinary_logit)
+    levels: Sequence[_Level], looks: Iterable[tuple[DrawnFrame, Look]]
+) -> Iterator[tuple[DrawnFrame, Look, list[Instance]]]:
+    """Each frame with what is found in it at each level, with the map of its camera as in a scan."""
+    maps: SourceMaps[DrawnFrame, Look] = SourceMaps(levels[0].model.ordinary_logit)
     for frame, look in looks:
-        yield from _results(model, maps.add(frame.source.uri, None, frame, look))
-    yield from _results(model, maps.close())
+        yield from _instances(levels, maps.add(frame.source.uri, None, frame, look))
+    yield from _instances(levels, maps.close())
 
 
-def _results(model: Clipomaly, ready: list[Ready[DrawnFrame, Look]]) -> Iterator[tuple[DrawnFrame, Look, FrameResult]]:
-    finishes = model.find([drawn.look for drawn in ready], [drawn.usual for drawn in ready])
-    for drawn, finish in zip(ready, finishes, strict=True):
-        yield drawn.item, drawn.look, finish()
+def _instances(
+    levels: Sequence[_Level], ready: list[Ready[DrawnFrame, Look]]
+) -> Iterator[tuple[DrawnFrame, Look, list[Instance]]]:
+    found: list[list[Instance]] = [[] for _ in ready]
+    for level in levels:
+        finishes = level.model.find([drawn.look for drawn in ready], [drawn.usual for drawn in ready])
+        for own, finish in zip(found, finishes, strict=True):
+            own += [instance for instance in finish().instances if instance.evidence < level.below]
+    for drawn, instances in zip(ready, found, strict=True):
+        yield drawn.item, drawn.look, instances
