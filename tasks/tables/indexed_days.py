@@ -22,6 +22,7 @@ from tasks.tables.vector_index import BadIndexError, Floats, Mask, VectorIndex
 
 _THREADS = 4
 _FIRST = 1_000  # candidates that are always compared exactly: where fewer rows are wanted, nothing is estimated
+_OF_EACH = 20  # candidates at least for each object that is asked for
 _MOST = 16  # times as many at most
 _SURE = 2.0  # standard deviations of an estimated cosine
 
@@ -44,13 +45,12 @@ class SearchedDay:
 @dataclass(frozen=True, slots=True)
 class Nearest:
     """Instances with their exact cosines, best first: (N,) arrays. ``days`` is the number of the searched day,
-    ``rows`` the row of ``instances`` in it, ``ids`` and ``objects`` keys of the instance and of its object."""
+    ``places`` that of the embedding in it, ``objects`` a key of the object."""
 
     scores: Floats
     objects: Keys
-    ids: Keys
     days: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
 
 
 def open_days(
@@ -118,7 +118,7 @@ def nearest(root: Location, days: Sequence[SearchedDay], vector: Floats, count: 
     Candidates are compared exactly, the best estimates first, until the last of ``count`` objects is better than the
     next estimate by more than the last estimates were wrong. Raises UserError when files cannot be read.
     """
-    first = max(_FIRST, 4 * count)
+    first = max(_FIRST, _OF_EACH * count)
     most = _MOST * first
 
     def candidates(searched: SearchedDay) -> tuple[Floats, npt.NDArray[np.int64]]:
@@ -162,11 +162,9 @@ def _exact(
         searched = days[number]
         at = np.flatnonzero(numbers == number)
         mine = places[at]
-        table = read_rows(root, searched.day.embeddings, mine, ["instance_id", "embedding"])
+        table = read_rows(root, searched.day.embeddings, mine, ["embedding"])
         scores = cosines_of(vectors_of(table["embedding"], searched.day.dimension), vector)
-        ids = id_keys(table["instance_id"].combine_chunks())
-        rows = searched.index.rows[mine].astype(np.int64)
-        return Nearest(scores, searched.index.objects[mine], ids, np.full(len(at), number), rows), at
+        return Nearest(scores, searched.index.objects[mine], np.full(len(at), number), mine), at
 
     with ThreadPoolExecutor(_THREADS) as pool:
         found = list(pool.map(of_day, np.unique(numbers).tolist()))
@@ -177,9 +175,8 @@ def _joined(parts: Sequence[Nearest]) -> Nearest:
     return Nearest(
         np.concatenate([part.scores for part in parts]),
         np.concatenate([part.objects for part in parts]),
-        np.concatenate([part.ids for part in parts]),
         np.concatenate([part.days for part in parts]),
-        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.places for part in parts]),
     )
 
 
@@ -188,28 +185,30 @@ def _best(found: Nearest, count: int) -> Nearest:
     order = np.argsort(-found.scores, kind="stable")
     _, first = np.unique(found.objects[order], return_index=True)
     best = order[np.sort(first)[:count]]
-    return Nearest(found.scores[best], found.objects[best], found.ids[best], found.days[best], found.rows[best])
+    return Nearest(found.scores[best], found.objects[best], found.days[best], found.places[best])
 
 
-_NO_KEYS, _NO_NUMBERS = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-_NOTHING = Nearest(np.zeros(0, np.float32), _NO_KEYS, _NO_KEYS, _NO_NUMBERS, _NO_NUMBERS)
+_NO_NUMBERS = np.zeros(0, np.int64)
+_NOTHING = Nearest(np.zeros(0, np.float32), np.zeros(0, np.uint64), _NO_NUMBERS, _NO_NUMBERS)
 
 
 def read_instances(root: Location, days: Sequence[SearchedDay], found: Nearest, columns: Sequence[str]) -> pa.Table:
     """Columns of these instances, in their order. Raises BadIndexError when an index names other rows than those whose
     embeddings were compared."""
-    tables, at = [], []
-    for number in np.unique(found.days).tolist():
+
+    def of_day(number: int) -> tuple[pa.Table, npt.NDArray[np.int64]]:
         mine = np.flatnonzero(found.days == number)
-        day = days[number].day
-        rows = read_rows(root, day.instances, found.rows[mine], columns)
-        if not np.array_equal(id_keys(rows["instance_id"].combine_chunks()), found.ids[mine]):
-            raise BadIndexError(
-                f"The search index {day.place(root).url} is damaged: clipomaly check --repair removes it."
-            )
-        tables.append(rows)
-        at.append(mine)
-    return pa.concat_tables(tables).combine_chunks().take(pa.array(np.argsort(np.concatenate(at))))
+        day, places = days[number].day, found.places[mine]
+        rows = read_rows(root, day.instances, days[number].index.rows[places].astype(np.int64), columns)
+        compared = read_rows(root, day.embeddings, places, ["instance_id"])
+        if not np.array_equal(*(id_keys(table["instance_id"].combine_chunks()) for table in (rows, compared))):
+            raise _damaged(root, day)
+        return rows, mine
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        read = list(pool.map(of_day, np.unique(found.days).tolist()))
+    order = np.argsort(np.concatenate([mine for _, mine in read]))
+    return pa.concat_tables([rows for rows, _ in read]).combine_chunks().take(pa.array(order))
 
 
 def _damaged(root: Location, day: MergedDay) -> BadIndexError:
