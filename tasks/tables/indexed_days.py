@@ -201,7 +201,8 @@ def read_instances(root: Location, days: Sequence[SearchedDay], found: Nearest, 
         day, places = days[number].day, found.places[mine]
         rows = read_rows(root, day.instances, days[number].index.rows[places].astype(np.int64), columns)
         compared = read_rows(root, day.embeddings, places, ["instance_id"])
-        if not np.array_equal(*(id_keys(table["instance_id"].combine_chunks()) for table in (rows, compared))):
+        shown, scored = (id_keys(table["instance_id"].combine_chunks()) for table in (rows, compared))
+        if not np.array_equal(shown, scored):
             raise _damaged(root, day)
         return rows, mine
 
