@@ -4,8 +4,8 @@
     python -m benchmarks.peers --only ray datatrove --clips 4
 
 Each peer runs in an environment of its own below ``build/peers``, with the versions in ``requirements``; it sees our
-packages behind its own. Each runs once to its end, then is killed after 60 % of that time, with all its processes, and
-started again with the same command. One model at a time and one thread each, with ``nano``.
+packages behind its own. Each runs once to its end, then is killed after 60 % of its CPU seconds, with all its
+processes, and started again with the same command. One model at a time and one thread each, with ``nano``.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from demo_fleet import write_archive
 
 _HERE = Path(__file__).parent
 _KILL_AFTER = 0.6
-"""Share of the time of a whole run."""
+"""Share of the CPU seconds of a whole run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def measure(name: str, python: Path, archive: str, frames: int, folder: Path) ->
 
     whole = run(folder / "whole")
     again = folder / "again"
-    first = run(again, _KILL_AFTER * whole.seconds)
+    first = run(again, _KILL_AFTER * whole.cpu_seconds)
     kept = peer.kept(again)
     second = run(again)
     return {

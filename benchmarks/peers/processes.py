@@ -28,7 +28,7 @@ class Used:
 
 
 def run_all(command: Sequence[str], environment: Mapping[str, str], log: Path, kill_after: float | None = None) -> Used:
-    """Run a command to its end, or kill it and all its children with SIGKILL after so many seconds.
+    """Run a command to its end, or kill it and all its children with SIGKILL after so many of their CPU seconds.
 
     Raises:
         SystemExit: it failed; its output is in ``log``.
@@ -42,7 +42,7 @@ def run_all(command: Sequence[str], environment: Mapping[str, str], log: Path, k
             family = _family(process.pid)
             peak = max(peak, sum(_resident_mib(pid) for pid in family))
             cpu |= {pid: _cpu_seconds(pid) for pid in family}
-            if kill_after is not None and time.perf_counter() - started > kill_after:
+            if kill_after is not None and sum(cpu.values()) > kill_after:
                 for pid in family:
                     _kill(pid)
                 killed = True

@@ -65,9 +65,18 @@ def test_growth_of_names_and_regions(tmp_path):
         "by clips": {count: {"seconds": one.seconds, "peak_mib": one.peak_mib} for count, one in ran.items()},
         "by names, seconds a frame": by_names,
         "by regions, seconds a frame": by_regions,
+        "by rows, seconds a query": growth.grow_rows((100, 1_000), 1, time.process_time),
+        "by workers, seconds": {1: 8.0, 2: 4.5},
     }
     growth.draw(figures, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 1000
+
+
+def test_the_exponent_is_that_of_the_last_hundredfold():
+    assert growth.exponent({count: 5 + 0.001 * count**2 for count in (1, 10, 1_000, 100_000)}) == pytest.approx(
+        2, abs=0.01
+    )
+    assert growth.exponent({0: 1.0, 1: 3.0, 10: 3.0, 100: 3.0}) == pytest.approx(0)
 
 
 @pytest.mark.whole
