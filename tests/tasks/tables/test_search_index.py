@@ -56,7 +56,7 @@ def test_finds_what_comparing_everything_finds(place: str, request: pytest.Fixtu
     tables = compacted(f"{request.getfixturevalue('s3')}/T" if place == "s3" else str(tmp_path / "T"))
     searchable = select(tables, ALL)
     assert (searchable.instances, searchable.indexed, searchable.notes) == (3000, 2400, ())
-    for number in range(3):
+    for number in range(1 if place == "s3" else 3):
         by_index, everything = both(tables, number=number)
         assert by_index == everything
         assert len({instance for instance, _ in everything}) == 20
