@@ -168,7 +168,7 @@ def run(
         scan(footage.two, before, model, None, fps),
         scan(footage.two, after, model, words if promotion.changes else None, fps),
     ]
-    [space] = read_spaces(Tables.at(str(one))).values()
+    space = next(iter(read_spaces(Tables.at(str(one))).values()))
     return decided, promotion, nights, space.distances.usual
 
 
