@@ -23,6 +23,8 @@ from clipomaly_core.names import Candidate, Exemplars
 
 _CLEAR = 0.5
 """Where the texts have a clear name, exemplars reach so many times as far as elsewhere: that name may be right."""
+_CLEAR_MOST = 0.3
+"""The most that they reach there, in widths of the widest: about what is the same object."""
 _UNCLEAR = 0.25
 """What the texts count beside exemplars where none of them is clear."""
 _RIVALRY = 0.125
@@ -61,6 +63,7 @@ class Recall:
 
     ``likely`` is the probability of each name by nearness alone, ``distance`` is 1 - cosine, ``weight`` and ``width``
     are the exemplar's. ``places`` (M,) are the columns that ``Shares`` has for them: N is what is no anomaly.
+    ``widest`` is the largest width of all exemplars.
     """
 
     likely: Tensor
@@ -69,6 +72,7 @@ class Recall:
     width: Tensor
     places: Tensor
     names: int
+    widest: float
 
     def shares(self, clear: Tensor) -> Shares:
         """What exemplars take of the probability.
@@ -76,7 +80,8 @@ class Recall:
         Args:
             clear: (R,) bool, regions that have a clear name by their texts, or are known by them.
         """
-        reach = self.width * torch.where(clear, _CLEAR, 1.0)[:, None]
+        beside_text = (_CLEAR * self.width).clamp(max=_CLEAR_MOST * self.widest)
+        reach = torch.where(clear[:, None], beside_text, self.width)
         trust = self.likely * self.weight * torch.exp(-((self.distance / reach) ** 2))
         taken = trust.sum(1)
         trust = trust / (taken + torch.where(clear, 1.0, _UNCLEAR) * (1 - taken))[:, None]
@@ -130,15 +135,15 @@ def make_recaller(
         counts[place] += len(one.weights) // 4
     columns = torch.tensor([*counts], device=device)
     starts = torch.tensor([0, *counts.values()], device=device).cumsum(0)[:-1]
-    rivalry = _RIVALRY * widths.max()
+    widest = float(widths.max())
 
     def recall(regions: Tensor) -> Recall:
         distances = (1 - regions @ keys.T).clamp(min=0)
         nearest = [part.min(1) for part in distances.split([*counts.values()], dim=1)]
         distance = torch.stack([of_name.values for of_name in nearest], 1)
         which = torch.stack([of_name.indices for of_name in nearest], 1) + starts
-        likely = torch.softmax(-distance / rivalry, dim=1)
-        return Recall(likely, distance, weights[which], widths[which], columns, ordinary)
+        likely = torch.softmax(-distance / (_RIVALRY * widest), dim=1)
+        return Recall(likely, distance, weights[which], widths[which], columns, ordinary, widest)
 
     return recall
 

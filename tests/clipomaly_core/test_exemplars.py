@@ -58,7 +58,7 @@ def test_what_looks_like_exemplars_gets_their_name_whatever_its_text_says():
     region = beside(LOOK, 1, 0.3)
     assert named(region).name == "boar"
     found = named(region, exemplars("Sofas", LOOK))
-    assert found.name == "sofa" and found.score > 0.8 and [name.name for name in found.names][1] == "boar"
+    assert found.name == "sofa" and found.score > 0.7 and [name.name for name in found.names][1] == "boar"
 
 
 def test_what_looks_like_nothing_that_was_judged_keeps_its_name_and_its_probabilities():
