@@ -15,7 +15,7 @@ LOWER = ORDINARY_LOGIT + 4.85 * ORDINARY_WIDTH
 """The logit from which on a place belongs to a region, chosen on photos and clips as docs/calibration.md says."""
 UPPER = ORDINARY_LOGIT + 5.8 * ORDINARY_WIDTH
 """The logit that a find reaches somewhere, where a reference saw too few regions to tell."""
-SURVEYS = (3.0, 2.0, 1.0, 0.0)
+SURVEYS = (3.0, 2.5, 2.0, 1.5, 1.0, 0.5, 0.0)
 """Standard deviations above the ordinary from which on a reference counts regions: the first, and the next ones where
 too few stand out. An untrained model has hardly any at the first, and the number of finds an hour could not be met."""
 
