@@ -56,12 +56,16 @@ class Nearest:
 def open_days(
     root: Location, selection: Selection, since: date | None, until: date | None, condition: ds.Expression | None
 ) -> tuple[list[SearchedDay], list[str]]:
-    """The compacted days with an index, and a line for each that has none which can be used.
+    """The compacted days between ``since`` and ``until`` with an index, and a line for each that has none which can be
+    used. The indexes of other days are not read.
 
-    ``selection`` is of ``instances``. Of days between ``since`` and ``until``, instances that meet ``condition`` are
-    wanted; of others, none.
+    ``selection`` is of ``instances``; those that meet ``condition`` are wanted.
     """
-    days = merged_days(selection)
+    days = [
+        day
+        for day in merged_days(selection)
+        if (since is None or day.day >= since) and (until is None or day.day <= until)
+    ]
     names = {scan_id: index_names(root, scan_id) for scan_id in {day.scan_id for day in days}}
     missing = [day for day in days if day.name not in names[day.scan_id]]
     opened: list[tuple[MergedDay, VectorIndex]] = []
@@ -82,8 +86,6 @@ def open_days(
 
     def searched(item: tuple[MergedDay, VectorIndex]) -> SearchedDay:
         day, index = item
-        if (since and day.day < since) or (until and day.day > until):
-            return SearchedDay(day, index, np.zeros(len(index), np.bool_), 0)
         met = _met(root, selection, day, condition)
         mask = None if met is None else met[index.rows]
         return SearchedDay(day, index, mask, len(index) if mask is None else int(np.count_nonzero(mask)))
