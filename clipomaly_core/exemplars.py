@@ -8,7 +8,7 @@ what looks like nothing that was judged keeps the probabilities of its texts.
 The nearest exemplar of each name counts, and names compete: what lies between two of them belongs to neither.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -63,7 +63,8 @@ class Recall:
 
     ``likely`` is the probability of each name by nearness alone, ``distance`` is 1 - cosine, ``weight`` and ``width``
     are the exemplar's. ``places`` (M,) are the columns that ``Shares`` has for them: N is what is no anomaly.
-    ``widest`` is the largest width of all exemplars.
+    ``widest`` is the largest width of all exemplars. ``replaced`` (M, N) bool are the candidates that people replaced
+    by each name.
     """
 
     likely: Tensor
@@ -73,18 +74,22 @@ class Recall:
     places: Tensor
     names: int
     widest: float
+    replaced: Tensor
 
-    def shares(self, clear: Tensor) -> Shares:
+    def shares(self, clear: Tensor, best: Tensor) -> Shares:
         """What exemplars take of the probability.
 
         Args:
             clear: (R,) bool, regions that have a clear name by their texts, or are known by them.
+            best: (R,) the number of that name. Where people replaced it by the name of an exemplar, it is not clear.
         """
+        firm = clear[:, None] & ~self.replaced.T[best]
         beside_text = (_CLEAR * self.width).clamp(max=_CLEAR_MOST * self.widest)
-        reach = torch.where(clear[:, None], beside_text, self.width)
+        reach = torch.where(firm, beside_text, self.width)
         trust = self.likely * self.weight * torch.exp(-((self.distance / reach) ** 2))
         taken = trust.sum(1)
-        trust = trust / (taken + torch.where(clear, 1.0, _UNCLEAR) * (1 - taken))[:, None]
+        is_firm = firm.gather(1, trust.argmax(1, keepdim=True))[:, 0]
+        trust = trust / (taken + torch.where(is_firm, 1.0, _UNCLEAR) * (1 - taken))[:, None]
         placed = torch.zeros(len(trust), self.names + 1, device=trust.device).index_copy(1, self.places, trust)
         return Shares(placed[:, : self.names], placed[:, self.names])
 
@@ -131,8 +136,14 @@ def make_recaller(
     weights = _tensor([one.weights for _, one in own], "<f4", device)
     widths = _tensor([one.widths for _, one in own], "<f4", device)
     counts: Counter[int] = Counter()
+    replaced = defaultdict[int, set[int]](set)
     for place, one in own:
         counts[place] += len(one.weights) // 4
+        replaced[place] |= {places[lemma(name)] for name in one.instead_of if lemma(name) in places}
+    corrections = torch.zeros(len(counts), len(candidates), dtype=torch.bool)
+    for row, place in enumerate(counts):
+        corrections[row, sorted(replaced[place])] = True
+    corrections = corrections.to(device)
     columns = torch.tensor([*counts], device=device)
     starts = torch.tensor([0, *counts.values()], device=device).cumsum(0)[:-1]
     widest = float(widths.max())
@@ -143,7 +154,7 @@ def make_recaller(
         distance = torch.stack([of_name.values for of_name in nearest], 1)
         which = torch.stack([of_name.indices for of_name in nearest], 1) + starts
         likely = torch.softmax(-distance / (_RIVALRY * widest), dim=1)
-        return Recall(likely, distance, weights[which], widths[which], columns, ordinary, widest)
+        return Recall(likely, distance, weights[which], widths[which], columns, ordinary, widest, corrections)
 
     return recall
 

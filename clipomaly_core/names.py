@@ -62,7 +62,7 @@ class Exemplars:
     ``embeddings`` are (K, D) little-endian float16, ``weights`` (K,) little-endian float32 in [0, 1], how far each is
     trusted (one of 0 only limits the others), and ``widths`` (K,) little-endian float32 above 0, the 1 - cosine at
     which that trust has fallen to 1/e.
-    All three are empty where the exemplar file was not read.
+    All three are empty where the exemplar file was not read. ``instead_of`` are names that people replaced by this one.
     """
 
     reason: str
@@ -73,6 +73,7 @@ class Exemplars:
     embeddings: bytes = b""
     weights: bytes = b""
     widths: bytes = b""
+    instead_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ def name_regions(
     options: Options,
     allowed: Tensor | None = None,
     recall: Recall | None = None,
+    unknown: Tensor | None = None,
 ) -> list[RegionName]:
     """Choose a name for each region.
 
@@ -73,6 +74,7 @@ def name_regions(
         options: preselect, region_weight, naming_scale, margin, name_cosine and reassign_known_margin are read.
         allowed: (R, N) bool, the candidates that each region may be called; all where ``None``.
         recall: what exemplars say of the regions; ``None`` where there are none.
+        unknown: (R,) bool, regions that no known class may take: "unknown objects" where one fits better.
     """
     if not names or not len(regions):
         return [RegionName(None, (), reason="candidates")] * len(regions)
@@ -84,7 +86,9 @@ def name_regions(
     texts = _read_texts(candidates_region.masked_fill(~allowed, -torch.inf), fused, fused_known, options)
     shares = nothing_recalled(len(regions), len(names), regions.device)
     if recall is not None:
-        shares = recall.shares(texts.clear | texts.known)
+        known_to_texts = texts.known if unknown is None else texts.known & ~unknown
+        best_text = texts.kept.gather(1, texts.probability.argmax(1, keepdim=True))[:, 0]
+        shares = recall.shares((texts.clear & ~(texts.known ^ known_to_texts)) | known_to_texts, best_text)
         # What exemplars name is compared, however far its text is.
         allowed = allowed | (shares.names > 0.5)
         raised = candidates_region + _ABOVE_ALL * shares.names

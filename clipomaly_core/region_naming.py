@@ -67,14 +67,13 @@ def name_frame_regions(
     counts = torch.tensor([*map(len, regions)], device=device)
     own = None if allowed is None else allowed.repeat_interleave(counts, dim=0)
     recall = words.recall(embedded)
-    named = name_regions(embedded, crops, words.known, words.candidates, words.names, options, own, recall)
-    if options.certain_threshold is not None:
-        least = logit(options.certain_threshold)
-        peaks = [region.peak for found in regions for region in found]
-        named = [
-            _certain(name) if peak > least and name.judged is not False else name
-            for name, peak in zip(named, peaks, strict=True)
-        ]
+    least = float("inf") if options.certain_threshold is None else logit(options.certain_threshold)
+    certain = [region.peak > least for found in regions for region in found]
+    unknown = torch.tensor(certain, device=device)
+    named = name_regions(embedded, crops, words.known, words.candidates, words.names, options, own, recall, unknown)
+    named = [
+        _certain(name) if sure and name.judged is not False else name for name, sure in zip(named, certain, strict=True)
+    ]
     suppressed = words.suppressed(embedded, [name.best for name in named])
     # What looks like an accepted thing is one, though it looks like a rejected one, too.
     suppressed = [hit and not name.judged for hit, name in zip(suppressed, named, strict=True)]

@@ -81,7 +81,13 @@ class Vocabulary:
             )
         if self.exemplars:
             content["exemplars"] = sorted(
-                (entry.model, lemma(entry.name) if entry.name else "", entry.sha256) for entry in self.exemplars
+                (
+                    entry.model,
+                    lemma(entry.name) if entry.name else "",
+                    entry.sha256,
+                    *sorted(map(lemma, entry.instead_of)),
+                )
+                for entry in self.exemplars
             )
         return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 

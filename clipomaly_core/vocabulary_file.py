@@ -27,6 +27,7 @@ It is YAML; every part may be missing and is then the built-in one:
         model: 5f0c…
         tensors: cow-5f0c4a2e       # their key in the exemplar file
         sha256: 9d81…               # of their content there
+        instead_of: [boulder]       # names that people replaced by this one; may be missing
 """
 
 import base64
@@ -196,13 +197,16 @@ class _Nodes:
 
     def _exemplar(self, node: yaml.Node) -> Exemplars:
         keys = ("reason", "model", "tensors", "sha256")
-        parts = self._mapping(node, (*keys, "name"))
+        parts = self._mapping(node, (*keys, "name", "instead_of"))
         for key in keys:
             if key not in parts:
                 self._fail(node, f"exemplars without {key!r}")
+        replaced = self._sequence(parts["instead_of"]) if "instead_of" in parts else ()
         name = self._name(parts["name"], {}) if "name" in parts else None
         reason, model, tensors, digest = (self._text(parts[key]) for key in keys)
-        return Exemplars(reason, model, tensors, digest, name)
+        return Exemplars(
+            reason, model, tensors, digest, name, instead_of=tuple(self._name(one, {}) for one in replaced)
+        )
 
     def _cosine(self, node: yaml.Node) -> float:
         try:

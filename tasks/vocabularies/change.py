@@ -92,6 +92,9 @@ def _put(entries: CommentedSeq, exemplars: Exemplars) -> None:
     if exemplars.name is not None:
         written["name"] = exemplars.name
     written |= {"model": exemplars.model, "tensors": exemplars.tensors, "sha256": exemplars.sha256}
+    if exemplars.instead_of:
+        written["instead_of"] = CommentedSeq(exemplars.instead_of)
+        written["instead_of"].fa.set_flow_style()
     keys = [entry["tensors"] for entry in entries]
     if exemplars.tensors in keys:
         entries[keys.index(exemplars.tensors)] = written

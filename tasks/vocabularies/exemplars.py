@@ -76,7 +76,7 @@ def propose_exemplars(
             if made is None:
                 continue
             acting.append(key)
-            if before is not None and before.sha256 == made.sha256:
+            if before is not None and (before.sha256, before.instead_of) == (made.sha256, made.instead_of):
                 note = f"{made.name}: {_told(own)}; its exemplars are in the vocabulary already."
                 account.leave(part_of(own), "the vocabulary has its exemplars already", note)
             else:
@@ -145,7 +145,9 @@ def _exemplars(
     reason = f"{_told(own)}; {int(kept.sum())} sightings" + (f", {left} left out that look like others" if left else "")
     widths = np.full(len(weights), width * space.distances.usual)
     rows = _rows(sighted.vectors[mine][kept], weights, widths)
-    return make_exemplars(reason, space.model, name, tensors, *_joined(rows, before, sighted))
+    replaced = {lemma(one.best) for one in own if one.verdict is Verdict.RELABEL} - {key, lemma(UNKNOWN_NAME)}
+    instead_of = tuple(sorted(replaced | set(before.instead_of if before else ())))
+    return make_exemplars(reason, space.model, name, tensors, *_joined(rows, before, sighted), instead_of=instead_of)
 
 
 Rows = list[npt.NDArray[np.generic]]

@@ -41,11 +41,12 @@ def recalled(region: torch.Tensor, *of: Exemplars) -> Recall | None:
     return make_recaller(of, CANDIDATES, MODEL, 8, torch.device("cpu"))(region[None])
 
 
-def named(region: torch.Tensor, *of: Exemplars, options: Options = OPTIONS) -> RegionName:
+def named(region: torch.Tensor, *of: Exemplars, options: Options = OPTIONS, unknown: bool = False) -> RegionName:
     words = arrange(WORDS, [[row] for row in range(4)])
     known, candidates = arrange(words.embeddings[:1], [[0]]), arrange(words.embeddings[1:], [[0], [1], [2]])
     recall = recalled(region, *of)
-    [found] = name_regions(region[None], region[None], known, candidates, NAMES, options, None, recall)
+    certain = torch.tensor([unknown])
+    [found] = name_regions(region[None], region[None], known, candidates, NAMES, options, None, recall, certain)
     return found
 
 
@@ -102,6 +103,18 @@ def test_exemplars_reach_farther_where_no_text_is_clear():
     assert named(region, of, options=replace(OPTIONS, name_cosine=0.7)).name == "sofa"
     far = beside(LOOK, 1, 2.0)
     assert named(far, of, options=replace(OPTIONS, name_cosine=0.95)).reason == "distance"
+
+
+def test_a_clear_name_that_people_replaced_by_that_of_the_exemplars_does_not_hold_them_back():
+    region, of = beside(LOOK, 1, 0.7), exemplars("sofa", LOOK)
+    assert named(region, replace(of, instead_of=("tent",))).name == "boar"
+    assert named(region, replace(of, instead_of=("Boars", "no candidate"))).name == "sofa"
+
+
+def test_exemplars_reach_farther_where_an_unknown_object_would_be_delivered():
+    region, of = beside(LOOK, 0, 0.7), exemplars("sofa", LOOK)
+    assert named(region, of).reassigned_known
+    assert named(region, of, unknown=True).name == "sofa"
 
 
 def test_a_limit_that_is_empty_limits_nothing():

@@ -134,5 +134,14 @@ def test_a_decision_that_was_changed_takes_its_exemplars_back(first):
 def test_taking_the_entry_out_of_the_file_takes_its_exemplars_back(first):
     lines = first.read_text().splitlines()
     start = next(n for n, line in enumerate(lines) if "name: cow" in line) - 1
-    first.write_text("\n".join([*lines[:start], *lines[start + 5 :]]) + "\n")
+    first.write_text("\n".join([*lines[:start], *lines[start + 6 :]]) + "\n")
     assert [one.name for one in Vocabulary.load(str(first)).exemplars] == ["horse"]
+
+
+def test_the_vocabulary_tells_which_names_people_replaced(first):
+    text = first.read_text()
+    [cow] = [one for one in Vocabulary.load(str(first)).exemplars if one.name == "cow"]
+    assert cow.instead_of == ("boulder",) and text.count("instead_of: [boulder]") == 2
+    other = first.with_name("other.yaml")
+    other.write_text(text.replace("instead_of: [boulder]", "instead_of: [stone]", 1))
+    assert Vocabulary.load(str(other)).sha256 != Vocabulary.load(str(first)).sha256
