@@ -37,18 +37,11 @@ def read_beside(url: str) -> Beside:
 
 
 def make_exemplars(
-    reason: str,
-    model: str,
-    name: str | None,
-    key: str,
-    embeddings: bytes,
-    weights: bytes,
-    widths: bytes,
-    instead_of: tuple[str, ...] = (),
+    reason: str, model: str, name: str | None, key: str, embeddings: bytes, weights: bytes, widths: bytes
 ) -> Exemplars:
     """Exemplars with the digest of their content; arguments as ``Exemplars`` says, ``key`` is its ``tensors``."""
     digest = _digest(embeddings, weights, widths)
-    return Exemplars(reason, model, key, digest, name, embeddings, weights, widths, instead_of)
+    return Exemplars(reason, model, key, digest, name, embeddings, weights, widths)
 
 
 def exemplar_bytes(exemplars: Iterable[Exemplars]) -> bytes:

@@ -7,7 +7,7 @@ sightings lie beside it in the file with a weight of 0.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -147,7 +147,8 @@ def _exemplars(
     rows = _rows(sighted.vectors[mine][kept], weights, widths)
     replaced = {lemma(one.best) for one in own if one.verdict is Verdict.RELABEL} - {key, lemma(UNKNOWN_NAME)}
     instead_of = tuple(sorted(replaced | set(before.instead_of if before else ())))
-    return make_exemplars(reason, space.model, name, tensors, *_joined(rows, before, sighted), instead_of=instead_of)
+    made = make_exemplars(reason, space.model, name, tensors, *_joined(rows, before, sighted))
+    return replace(made, instead_of=instead_of)
 
 
 Rows = list[npt.NDArray[np.generic]]
