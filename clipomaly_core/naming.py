@@ -86,11 +86,11 @@ def name_regions(
     texts = _read_texts(candidates_region.masked_fill(~allowed, -torch.inf), fused, fused_known, options)
     shares = nothing_recalled(len(regions), len(names), regions.device)
     if recall is not None:
-        clear = texts.clear | texts.known
+        settled = texts.clear | texts.known
         if unknown is not None:  # without exemplars these would be called "unknown object"
-            clear &= ~(texts.known & unknown)
+            settled &= ~(texts.known & unknown)
         best_text = texts.kept.gather(1, texts.probability.argmax(1, keepdim=True))[:, 0]
-        shares = recall.shares(clear, best_text)
+        shares = recall.shares(settled, best_text)
         # What exemplars name is compared, however far its text is.
         allowed = allowed | (shares.names > 0.5)
         raised = candidates_region + _ABOVE_ALL * shares.names
