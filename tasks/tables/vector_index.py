@@ -32,6 +32,10 @@ TRAINED_ON = 16_384  # embeddings at most
 _BITS, _WORDS = 4, 16  # of a part of a code, and its values
 _SHORT = 256  # numbers of an embedding: up to here each has a part of its own, else each two
 _BLOCK = 32  # codes that faiss compares at once
+# Sixteen bytes hold a part of the 32 codes of a block. Their lower halves belong to the first 16 codes, in this order;
+# the upper halves to the code 16 places further on.
+_LANES = np.arange(_BLOCK // 2).reshape(2, -1).T.ravel()
+_BLOCKS = 64  # whose codes fit into a core's cache
 _SLICE = 1 << 18  # codes that are copied for a comparison
 _LONGEST_HEADER = 100_000  # bytes
 _NAMES = {np.dtype(np.uint8): "U8", np.dtype(np.float32): "F32", np.dtype(np.int32): "I32", np.dtype(np.uint64): "U64"}
@@ -68,42 +72,53 @@ class VectorIndex:
         """About the ``count`` embeddings with the greatest cosine to a (D,) vector of length 1 of every 262,144:
         estimates of the cosines, and the embeddings' numbers. Only embeddings in ``mask`` (N,), if it is given."""
         query = _padded(vector[None])
+        worst = self._worst_code(query[0])
         scores, numbers = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
         for start in range(0, len(self), _SLICE):
             stop = min(start + _SLICE, len(self))
             kept = None if mask is None else mask[start:stop]
             wanted = min(count, stop - start if kept is None else int(np.count_nonzero(kept)))
             if wanted:
-                index, places = self._slice(start, stop, kept)
+                index, places = self._slice(start, stop, kept, worst)
                 found, at = index.search(query, wanted)
                 if at.min() < 0:
                     raise BadIndexError("codes that stand for nothing")
-                scores.append(found[0])
-                numbers.append(start + places[at[0]])
+                found, at = found[0], places[at[0]]
+                if kept is not None:  # one that is not wanted can be here only if it ties with the worst
+                    found, at = found[kept[at]], at[kept[at]]
+                scores.append(found)
+                numbers.append(start + at)
         return np.concatenate(scores), np.concatenate(numbers)
 
-    def _slice(self, start: int, stop: int, mask: Mask | None) -> "tuple[faiss.Index, npt.NDArray[np.int64]]":
-        """Codes as an index of faiss, and their places from ``start``."""
+    def _worst_code(self, query: Floats) -> npt.NDArray[np.uint8]:
+        """The code with the smallest cosine that a code can have, each word in both halves of a byte: (parts, 1)."""
+        parts, _, numbers = self.centroids.shape
+        words = np.einsum("pn,pwn->pw", query.reshape(parts, numbers), self.centroids).argmin(axis=1).astype(np.uint8)
+        return np.pad(words | words << _BITS, (0, parts % 2))[:, None]
+
+    def _slice(
+        self, start: int, stop: int, mask: Mask | None, worst: npt.NDArray[np.uint8]
+    ) -> "tuple[faiss.Index, npt.NDArray[np.int64]]":
+        """Codes as an index of faiss, and their places from ``start``. Those that are not in ``mask`` get the worst
+        code there is, so they are found last: faiss takes no mask here, and removes codes one by one."""
         import faiss
 
         codes, places = self.codes[start // _BLOCK : -(-stop // _BLOCK)], np.arange(stop - start)
         if mask is not None:
-            whole = np.zeros(len(codes) * _BLOCK, np.bool_)
-            whole[: stop - start] = mask
-            used = np.flatnonzero(whole.reshape(-1, _BLOCK).any(axis=1))
-            codes = codes[used]
+            wanted = np.pad(mask, (0, len(codes) * _BLOCK - len(mask))).reshape(-1, _BLOCK)
+            used = np.flatnonzero(wanted.any(axis=1))
+            wanted = wanted[used]
+            halves = wanted[:, _LANES] * np.uint8(0x0F) | wanted[:, _LANES + _BLOCK // 2] * np.uint8(0xF0)
+            codes = codes[used].reshape(len(used), -1, _BLOCK // 2)
+            for first in range(0, len(codes), _BLOCKS):
+                some = codes[first : first + _BLOCKS]
+                some ^= (some ^ worst) & ~halves[first : first + _BLOCKS, None]
             places = (used[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
             places = places[places < stop - start]
         index: Any = _empty(self.dimension)  # faiss's type hints lack some of its attributes
         faiss.copy_array_to_vector(self.centroids.ravel(), index.pq.centroids)
         index.is_trained, index.ntotal, index.ntotal2 = True, len(places), len(codes) * _BLOCK
         faiss.copy_array_to_AlignedTable(np.ascontiguousarray(codes).ravel(), index.codes)
-        if mask is not None and not mask[places].all():
-            others = ~mask[places]
-            bits = np.packbits(others, bitorder="little")
-            selector: Any = faiss.IDSelectorBitmap
-            index.remove_ids(selector(bits))
-            places = places[~others]
         return index, places
 
     def to_bytes(self, described: Mapping[str, str]) -> bytes:
@@ -126,9 +141,14 @@ def encode(sample: Floats, vectors: Iterable[Floats]) -> tuple[npt.NDArray[np.ui
     dimension = sample.shape[1]
     index = _empty(dimension)
     index.pq.cp.min_points_per_centroid = 1  # small days have few, and faiss would complain on stderr
-    index.train(_padded(sample))
-    for part in vectors:
-        index.add(_padded(part))
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # parts are so small that threads mostly wait for each other: 3 to 10 times as slow
+    try:
+        index.train(_padded(sample))
+        for part in vectors:
+            index.add(_padded(part))
+    finally:
+        faiss.omp_set_num_threads(threads)
     codes = faiss.AlignedTable_to_array(index.codes).reshape(-1, _bytes_of_block(dimension))
     centroids = faiss.vector_to_array(index.pq.centroids).reshape(index.pq.M, _WORDS, -1)
     return codes[: -(-index.ntotal // _BLOCK)], centroids

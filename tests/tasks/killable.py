@@ -1,10 +1,10 @@
-"""Scans, compactions and publishers in processes of their own, to be killed: ready-made ones, since importing takes
-longer.
+"""Scans, compactions, publishers and makers of search indexes in processes of their own, to be killed: ready-made ones,
+since importing takes longer.
 
 Run as a program it reads lines of JSON ``[archive, tables, count, environment]`` and forks so many scans; compactions
-where there is no archive, and publishers where it is ``PUBLISH``. It prints their process ids, reads an empty line, and
-prints how each has ended. Until then the ids are theirs alone. With the argument ``PUBLISH`` it can only publish, and
-is ready sooner.
+where there is no archive, publishers where it is ``PUBLISH``, and makers of indexes where it is ``INDEX``. It prints
+their process ids, reads an empty line, and prints how each has ended. Until then the ids are theirs alone. With the
+argument ``PUBLISH`` or ``INDEX`` it cannot scan, and is ready sooner.
 """
 
 import json
@@ -22,11 +22,11 @@ from pathlib import Path
 from tasks.tables import Tables
 
 ROOT = Path(__file__).parents[2]
-PUBLISH = "publish:"
+PUBLISH, INDEX = "publish:", "index:"
 
 
 class Scans:
-    """Starts scans, compactions or publishers from the outside; one set of them at a time."""
+    """Starts them from the outside; one set of them at a time."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -92,7 +92,9 @@ def _make_scan() -> Callable[[str, str], object]:
 
 
 def _main() -> None:
-    scan = None if PUBLISH in sys.argv else _make_scan()
+    scan = _make_scan() if sys.argv[1:] == [] else None
+    if INDEX in sys.argv:
+        import faiss  # noqa: F401
     print("ready", flush=True)
     while line := sys.stdin.readline():
         archive, tables, count, environment = json.loads(line)
@@ -106,6 +108,8 @@ def _main() -> None:
                         list(Tables.at(tables).compact(timedelta(), upgrade=True))
                     elif archive == PUBLISH:
                         list(Tables.at(tables).publish())
+                    elif archive == INDEX:
+                        list(Tables.at(tables).index())
                     else:
                         assert scan
                         scan(archive, tables)

@@ -1,6 +1,7 @@
 """Search with indexes of compacted days: the same results as without, whatever lies there."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tasks.storage import files_below, replace_file
+from tasks.storage import files_below, remove_files, replace_file
 from tasks.tables import Tables
 from tasks.tables.search import Ranking, SearchFilters, rank, select
+from tests.tasks.killable import INDEX, Scans, moments, scans
 from tests.tasks.tables.embedded import FIRST_DAY, add_source, directions, scan_record
 
 Vector = npt.NDArray[np.float32]
 NOW = timedelta()
+MORE = [("local", 40), ("s3", 12)]
 ALL = SearchFilters()
 
 
@@ -145,10 +148,12 @@ def ids(ranked: Ranking) -> list[str]:
     return [hit.instance_id for hit in ranked.hits]
 
 
+def remove(tables: Tables, names: set[str]) -> None:
+    remove_files(tables.root.child(f"_indexes/{name}") for name in names)
+
+
 def test_a_missing_index_is_said_and_made_again(tables: Tables) -> None:
-    for name in indexes(tables):
-        place = tables.root.child(f"_indexes/{name}")
-        place.fs.rm_file(place.path)
+    remove(tables, indexes(tables))
     searchable = select(tables, ALL)
     assert searchable.indexed == 0
     assert searchable.notes == (
@@ -187,6 +192,37 @@ def test_a_damaged_day_costs_the_others_nothing(tmp_path: Path) -> None:
     [first, second] = tables.index()
     assert str(path) in (first.trouble or "")
     assert (second.rows, second.trouble) == (1200, None)
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Scans]:
+    with scans(INDEX) as started:
+        yield started
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(("place", "count"), [("local", 4), *(pytest.param(*p, marks=pytest.mark.slow) for p in MORE)])
+def test_killed_at_random_moments(
+    processes: Scans, place: str, count: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """A search finds the same before and after, and the next compaction makes what is missing and clears the rest."""
+    where = f"{request.getfixturevalue('s3')}/T" if place == "s3" else str(tmp_path / "T")
+    tables, killed = compacted(where), 0
+    names = indexes(tables)
+    remove(tables, names)
+    started = time.monotonic()
+    processes.start(INDEX, where)
+    assert processes.wait() == [0]
+    longest = time.monotonic() - started
+    for seconds in moments(count, longest, seed=count):
+        remove(tables, names)
+        killed += processes.killed_after(INDEX, where, seconds)
+        by_index, everything = both(tables)
+        assert by_index == everything
+        assert [day.trouble for day in tables.index() if day.trouble] == []
+        assert indexes(tables) == names
+        assert select(tables, ALL).indexed == 2400
+    assert killed
 
 
 @pytest.mark.slow
