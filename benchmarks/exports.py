@@ -1,8 +1,10 @@
 """Read datasets with the tools that people train with, and hold what they read against what was judged.
 
+    python -m benchmarks.exports
     python -m benchmarks.exports DATASET DATASET-2 …
 
-The datasets are folders that ``clipomaly dataset build`` wrote, in any format. Prints a row for each format and reader:
+The datasets are folders that ``clipomaly dataset build`` wrote, in any format; without any, the drawn fleet of the
+tests is built in every format. Prints a row for each format and reader:
 whether splits and names are those of ``labels.parquet``, the largest error of a box in pixels, and the least overlap
 (IoU) of the masks. Masks and boxes of one name on a frame are compared together, because YOLO divides a mask of several
 parts and Cityscapes has one class a pixel. A tool that is not installed is told so.
@@ -16,10 +18,11 @@ datumaro and FiftyOne have an environment of their own, whose interpreter ``--py
 import argparse
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +32,9 @@ from benchmarks.export_elsewhere import SCRIPTS, interpreter_with, read_elsewher
 from benchmarks.export_readers import READERS, Mask, Read, Seen
 from schemas.dataset import Role
 from schemas.dataset_format import DatasetFormat
-from tasks.datasets.build import read_manifest
+from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
 from tasks.masks import decode_mask
+from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
 
 _NOT_INSTALLED = "not run: not installed"
 _NO_READER = "not run: it has no reader"
@@ -145,15 +149,26 @@ def _corners(instances: Sequence[Seen]) -> npt.NDArray[np.float64] | None:
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("datasets", nargs="+", type=Path)
+    parser.add_argument("datasets", nargs="*", type=Path)
     parser.add_argument("--python", action="append", default=[], help="an interpreter that has other tools; repeatable")
     given = parser.parse_args()
     print("| format | reader | splits | names | largest box error, px | least mask IoU |\n|---|---|---|---|---|---|")
-    for root in given.datasets:
-        for one in matrix(root, (sys.executable, *given.python)):
-            box = "not given" if one.box_error is None else one.box_error
-            told = one.problem or f"{one.splits} | {one.names} | {box} | {one.mask_iou}"
-            print(f"| {one.form} | {one.tool} | {told} |", flush=True)
+    with TemporaryDirectory() as folder:
+        for root in given.datasets or drawn_datasets(Path(folder)):
+            for one in matrix(root, (sys.executable, *given.python)):
+                box = "not given" if one.box_error is None else one.box_error
+                told = one.problem or f"{one.splits} | {one.names} | {box} | {one.mask_iou}"
+                print(f"| {one.form} | {one.tool} | {told} |", flush=True)
+
+
+def drawn_datasets(folder: Path) -> Iterator[Path]:
+    """The drawn fleet of the tests as a dataset of every format."""
+    archive = write_fleet(folder / "archive", drives=3)
+    fleet = judged_fleet(archive, scan_fleet(archive, folder / "tables"))
+    for form in DatasetFormat:
+        root = folder / form
+        build_dataset(fleet.walk, str(root), DatasetOptions(fleet.tables, form, shares=(0.5, 0.25, 0.25)))
+        yield root
 
 
 if __name__ == "__main__":
