@@ -21,7 +21,8 @@ _VANISHING_POINT = (0.5, 0.5)  # as a share of width and height: the usual vanis
 _GROWTH = np.geomspace(0.8, 5.0, 20)  # from one instance to the next
 _USUAL_GROWTH = 2.2  # a second; beyond it, and below 1, growth costs its logarithm
 _WANDERING = 0.03  # as a share of the width in a second: cameras shake, animals walk
-_MEMORY = 0.7  # share of the past in a track's embedding: one instance may be half hidden, or show another side
+_MEMORY = 0.3  # share of the past in a track's embedding: one instance may be half hidden, or show another side
+_UNALIKE = 0.6  # 1 - cosine beyond which two instances never show one object, however well the places fit
 _NO_LINK = 1e3
 
 # What a link costs: each term is about 1 where a link becomes doubtful.
@@ -29,7 +30,7 @@ _DISTANCE = 1.0  # from where the object should be, in lengths of the object
 _SIZE = 0.25  # logarithm of the size over what it should be
 _LOOK = 1 / 0.45  # 1 - cosine of the embeddings
 _NAME = 0.05  # another name
-_WAITING = 0.15  # a second more than the track seen last
+_WAITING = 0.4  # a second more than the track seen last
 _MOST = 2.2
 
 
@@ -121,8 +122,8 @@ def _costs(tracks: Sequence[_Track], seen: Sequence[Sighting]) -> Floats:
     looks = np.stack([track.look for track in tracks]) @ np.stack([_unit(s.embedding) for s in seen]).T
     renamed = np.array([[track.last.name != sighting.name for sighting in seen] for track in tracks])
     waiting = (seconds - seconds.min()).clip(0)
-    total: Floats = place + _LOOK * (1 - looks) + _NAME * renamed + _WAITING * waiting
-    return total
+    total = place + _LOOK * (1 - looks) + _NAME * renamed + _WAITING * waiting
+    return np.where(1 - looks > _UNALIKE, _NO_LINK, total)
 
 
 def _place(sightings: Sequence[Sighting]) -> tuple[Floats, Floats]:
