@@ -25,6 +25,7 @@ Floats = npt.NDArray[np.float32]
 
 _WIDTH = 0.4  # distance (see tasks/mining/neighbours.py) at which an exemplar is trusted 1/e as much
 _NARROW = 0.15  # the same, where one verdict stands for all: about what mining takes for one object
+_STEP = 0.3  # distance up to which two sightings of a track show one object: a track may go over to another one
 _ALIKE = 0.2  # distance up to which objects are look-alikes that should be judged the same
 _LEAST_AGREEMENT = 0.5  # share of the look-alikes that were judged the same; others are no exemplars
 _MOST = 256  # sightings of a name, the latest
@@ -62,7 +63,7 @@ def propose_exemplars(
             for decision in judged
             if decision.space and decision.space.model == space.model and decision.sightings
         ]
-        sighted = _sighted(of_model)
+        sighted = _sighted(of_model, space)
         by_name = {key: [one for one in of_model if _label(one) == key] for key in set(map(_label, of_model))}
         often = sorted(key for key, own in by_name.items() if key in names and len(own) >= least)
         acting = []
@@ -109,13 +110,27 @@ def _limits(sighted: _Sighted, acting: Sequence[str], space: Space, there: Seque
     return [Change(ChangeKind.EXEMPLARS, _OTHERS, reason, exemplars=made)]
 
 
-def _sighted(judged: Iterable[Judged]) -> _Sighted:
-    rows = [(one, number, sight) for number, one in enumerate(judged) for sight in one.sightings]
+def _sighted(judged: Iterable[Judged], space: Space) -> _Sighted:
+    rows = [(one, number, sight) for number, one in enumerate(judged) for sight in _like_shown(one, space)]
     return _Sighted(
-        np.stack([unit_vector(sight) for _, _, sight in rows]) if rows else np.zeros((0, 1), np.float32),
+        np.stack([sight for _, _, sight in rows]) if rows else np.zeros((0, 1), np.float32),
         np.array([_label(one) for one, _, _ in rows]),
         np.array([number for _, number, _ in rows], np.int64),
     )
+
+
+def _like_shown(one: Judged, space: Space) -> Floats:
+    """(K, D): the sightings that lead, from look to look, to the one that people saw; of the others they said nothing."""
+    vectors = np.stack([unit_vector(sight) for sight in one.sightings])
+    if not one.embedding:
+        return vectors
+    step = _STEP * space.distances.usual
+    near = 1 - vectors @ vectors.T <= step
+    shown = unit_vector(one.embedding)
+    kept = 1 - vectors @ shown <= step
+    for _ in vectors:
+        kept = kept | near[kept].any(axis=0)
+    return vectors[kept] if kept.any() else shown[None]
 
 
 def _exemplars(
