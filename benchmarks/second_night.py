@@ -68,12 +68,14 @@ class Decided:
     """How often each kind's name was corrected, and each best name of a false find rejected, duplicates included.
 
     ``looks`` are the embeddings of items that were rejected with two duplicates or more, and of these, by best name.
+    ``named`` are the things that got a right name, from a person or as a duplicate.
     """
 
     corrected: Counter[str]
     rejected: Counter[str]
     verdicts: Counter[str]
     looks: tuple[tuple[str, npt.NDArray[np.float32]], ...]
+    named: frozenset[int]
 
 
 def scan(archive: Path, tables: Path, model: str, vocabulary: Path | None, fps: float) -> dict[str, Seen]:
@@ -125,6 +127,7 @@ def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footag
                 queue.decide(REVIEWER, item.item_id, Verdict.ACCEPT if right else Verdict.RELABEL,
                              None if right else seen.item.kind)  # fmt: skip
         corrected, rejected, verdicts = Counter[str](), Counter[str](), Counter[str]()
+        named = set[int]()
         told = {}
         groups: dict[str, list[tuple[str, npt.NDArray[np.float32]]]] = defaultdict(list)
         for queued in queue.walk((*JUDGED, State.DUPLICATE), with_pictures=False):
@@ -137,6 +140,9 @@ def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footag
                 of = told[original][0]
             if of.verdict is not None:
                 verdicts[f"{of.verdict.value}{', as a duplicate' if status.duplicate_of else ''}"] += 1
+            there = night[instances[item.track_id or item.item_id, item.frame_index]].item
+            if there.thing is not None and there.kind and of.name and footage.is_right(of.name, there.kind):
+                named.add(there.thing)
             if of.verdict is Verdict.RELABEL and of.name:
                 corrected[of.name] += 1
             elif of.verdict is Verdict.NOT_AN_OBJECT:
@@ -144,7 +150,7 @@ def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footag
                 best = item.suggestion or item.name
                 groups[original].append((best, unit_vector(item.embedding or b"")))
     often = [member for group in groups.values() if len(group) >= OFTEN for member in group]
-    return Decided(corrected, rejected, verdicts, tuple(often))
+    return Decided(corrected, rejected, verdicts, tuple(often), frozenset(named))
 
 
 def run(
@@ -205,6 +211,9 @@ def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]], u
         for label, night in (("before", before), ("after", after))
     }
     lost = sorted(right["before"] - right["after"])
+    first, second = footage.objects(footage.one), footage.objects(footage.two)
+    judged = {first.get(thing, thing) for thing in decided.named}
+    themselves = [thing for thing in again if second.get(thing) in judged]
     false = [[seen for seen in night.values() if seen.false] for night in nights]
     of_rejected = [sum(seen.best in rejected for seen in night) for night in false]
     again_rejected = [sum(seen_again(seen, decided, usual) for seen in night) for night in false]
@@ -213,6 +222,8 @@ def figures(footage: Footage, decided: Decided, nights: list[dict[str, Seen]], u
         "things of kinds corrected three times": len(again),
         "carry the name before": share(len(right["before"] & set(again)), len(again)),
         "carry the name after": share(len(right["after"] & set(again)), len(again)),
+        "of these, judged themselves": len(themselves),
+        "and carry the name after": share(len(right["after"] & set(themselves)), len(themselves)),
         "things right before": len(right["before"]),
         "things right after": len(right["after"]),
         "unknown before, wrong after": sum(

@@ -46,6 +46,12 @@ class Footage:
         """Whether a name is one of the kind's."""
         return lemma(name) in self.accepted[kind]
 
+    def objects(self, night: Path) -> dict[int, int]:
+        """The object that each thing of a night shows, by its number in the first night; empty where nobody wrote it
+        down."""
+        rows = pq.read_table(night.with_name(f"{night.name}.truth") / "objects.parquet").to_pylist()
+        return {row["track_id"]: row["object"] for row in rows if "object" in row}
+
 
 def drawn_roads(folder: Path, seed: int, kinds: int = 12, each: int = 6, seconds: float = 5.0) -> Footage:
     """Two nights of the demo fleet with the same kinds and other things of them, half of kinds that nano never saw.
@@ -92,7 +98,8 @@ def drawn_again(folder: Path, seed: int) -> Footage:
             renumbered = np.zeros(max(own, default=0) + 1, np.uint16)
             renumbered[own] = np.arange(1, len(own) + 1)
             numbered = [(shot, renumbered[labels]) for shot, labels in shots]
-            truth.write(name, numbered, {place + 1: kinds[label] for place, label in enumerate(own)})
+            things = {place + 1: (kinds[label], label) for place, label in enumerate(own)}
+            truth.write(name, numbered, things)
         truth.close()
     return replace(first, two=folder / AGAIN)
 
@@ -150,7 +157,7 @@ def photos(folder: Path, dataset: Path, names: Path, seed: int, half: str | None
             frame, thing = _photo(dataset / "frames", stem)
             for sight in range(sights):
                 name = f"camera-{sight + 1}/{_START + timedelta(minutes=number):%Y%m%d_%H%M%S}"
-                truth.write(name, _pan(frame, thing, rng, mirrored=night == NIGHTS[1]), {1: words[0]})
+                truth.write(name, _pan(frame, thing, rng, mirrored=night == NIGHTS[1]), {1: (words[0], number)})
         truth.close()
     return Footage(folder / NIGHTS[0], folder / NIGHTS[1], accepted)
 
@@ -182,8 +189,8 @@ class _Truth:
         self._next = 0
         self._rows: list[dict[str, object]] = []
 
-    def write(self, name: str, frames: Sequence[tuple[Image, Labels]], kinds: Mapping[int, str]) -> None:
-        """A clip; ``kinds`` are the names of the labels, from 1."""
+    def write(self, name: str, frames: Sequence[tuple[Image, Labels]], things: Mapping[int, tuple[str, int]]) -> None:
+        """A clip; ``things`` are the kinds of the labels, from 1, and the numbers of their objects in the first night."""
         path, truth = self._root / f"{name}.mp4", self._truth / name
         path.parent.mkdir(parents=True, exist_ok=True)
         truth.mkdir(parents=True)
@@ -194,12 +201,14 @@ class _Truth:
             numbered = labels + np.uint16(self._next) * (labels > 0)
             cv2.imwrite(str(truth / f"{index:06d}_instances.png"), numbered.astype(np.uint16))
         writer.release()
-        self._rows += [{"track_id": self._next + label, "name": kind} for label, kind in kinds.items()]
-        self._next += len(kinds)
+        self._rows += [
+            {"track_id": self._next + label, "name": kind, "object": number} for label, (kind, number) in things.items()
+        ]
+        self._next += len(things)
 
     def close(self) -> None:
         """Write which thing is of which kind."""
-        schema = pa.schema([("track_id", pa.int32()), ("name", pa.string())])
+        schema = pa.schema([("track_id", pa.int32()), ("name", pa.string()), ("object", pa.int32())])
         pq.write_table(pa.Table.from_pylist(self._rows, schema=schema), self._truth / "objects.parquet")
 
 
