@@ -190,7 +190,7 @@ class _Truth:
         self._rows: list[dict[str, object]] = []
 
     def write(self, name: str, frames: Sequence[tuple[Image, Labels]], things: Mapping[int, tuple[str, int]]) -> None:
-        """A clip; ``things`` are the kinds of the labels, from 1, and the numbers of their objects in the first night."""
+        """A clip; ``things`` are the kinds of the labels, from 1, and their numbers in the first night."""
         path, truth = self._root / f"{name}.mp4", self._truth / name
         path.parent.mkdir(parents=True, exist_ok=True)
         truth.mkdir(parents=True)

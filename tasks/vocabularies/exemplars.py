@@ -120,7 +120,7 @@ def _sighted(judged: Iterable[Judged], space: Space) -> _Sighted:
 
 
 def _like_shown(one: Judged, space: Space) -> Floats:
-    """(K, D): the sightings that lead, from look to look, to the one that people saw; of the others they said nothing."""
+    """(K, D): the sightings that lead, look by look, to the one that people saw: they said nothing of the others."""
     vectors = np.stack([unit_vector(sight) for sight in one.sightings])
     if not one.embedding:
         return vectors
