@@ -81,6 +81,20 @@ def test_what_looks_otherwise_or_lies_elsewhere_is_another() -> None:
     assert link([sighting(0, 60, 100, 20), sighting(0.5, 280, 100, 20)]) == [0, 1]
 
 
+def test_where_one_object_ends_another_that_looks_different_begins() -> None:
+    first, second = sighting(0, 60, 100, 20), sighting(0.5, 52, 103, 26)
+    mine = first.embedding.astype(np.float64) / np.linalg.norm(first.embedding.astype(np.float64))
+    other = np.random.default_rng(9).normal(size=64)
+    other -= (other @ mine) * mine
+    other /= np.linalg.norm(other)
+
+    def at(cosine: float) -> Sighting:
+        return replace(second, embedding=cosine * mine + np.sqrt(1 - cosine**2) * other)
+
+    assert link([first, at(0.5)]) == [0, 0]
+    assert link([first, at(0.3)]) == [0, 1]
+
+
 def test_a_frame_gives_a_track_one_sighting() -> None:
     twins = [sighting(0, 200, 100, 20), sighting(0.5, 202, 101, 21), sighting(0.5, 206, 101, 21)]
     assert link(twins) == [0, 0, 2]

@@ -72,6 +72,18 @@ def test_all_sightings_of_an_object_are_exemplars():
     assert len(weights(exemplars(promotion)["cow"])) == 6
 
 
+def test_sightings_of_a_track_that_went_over_to_another_object_are_no_exemplars():
+    items = judged(3, Verdict.RELABEL, "cow", "boulder", direction(1))
+    items = [replace(one, item=replace(one.item, track_id=f"track-{number}")) for number, one in enumerate(items)]
+    shown, other = direction(1), direction(2)
+    on_the_way = (shown + 0.45 * other, shown + 1.2 * other)  # each looks like the one before
+    looks = tuple((look / np.linalg.norm(look)).astype("<f2").tobytes() for look in (shown, *on_the_way, -other))
+    kept = exemplars(promote(items, sightings={"track-0": looks}))["cow"]
+    cows = np.frombuffer(kept.embeddings, "<f2").reshape(len(weights(kept)), -1).astype(np.float32)
+    assert len(cows) == 5  # three of the track, and one of each other cow
+    assert (cows @ other > -0.5).all()
+
+
 def test_one_decision_and_its_duplicates_reach_less_far_than_several():
     [first, second, *others] = judged(5, Verdict.RELABEL, "cow", "boulder", direction(1))
     duplicates = [replace(one, status=ItemStatus(State.DUPLICATE, duplicate_of=first.item.item_id)) for one in others]
