@@ -11,7 +11,7 @@ from threading import get_ident
 
 import torch
 import yaml
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -27,6 +27,8 @@ _WORDS = 256
 """Words that are embedded before the cache is written."""
 _GROWTH = 0.25
 """Share by which the cache has grown when it is written again: it is one file, and has many parts."""
+_EMBEDDINGS, _WORDS_KEY = "embeddings", "words"
+"""What a file of the cache holds: a tensor with a row a word, and in its metadata the words, as a JSON list."""
 
 
 def load_templates(name: str) -> tuple[str, ...]:
@@ -61,7 +63,8 @@ class TextEncoder:
         self._text, self._dimension, self._device = tower, dimension, device
         self._templates = tuple(templates)
         key = hashlib.sha256(json.dumps([architecture, weights_sha256, self._templates]).encode()).hexdigest()
-        self._file = cache / "text" / f"{key[:24]}.safetensors"
+        self._older_file = cache / "text" / f"{key[:24]}.safetensors"
+        self._file = self._older_file.with_suffix(".words.safetensors")
         self._known = self._read()
 
     def __call__(self, words: Sequence[str]) -> Tensor:
@@ -98,8 +101,19 @@ class TextEncoder:
 
     def _read(self) -> dict[str, Tensor]:
         try:
-            return load_file(self._file)
-        except (OSError, SafetensorError):  # missing, or cut short when the disk was full: embed again
+            with safe_open(self._file, "pt") as file:
+                words = json.loads(file.metadata()[_WORDS_KEY])
+                return dict(zip(words, file.get_tensor(_EMBEDDINGS).unbind(), strict=True))
+        except FileNotFoundError:
+            return self._read_older()
+        except (OSError, SafetensorError):  # cut short when the disk was full: embed again
+            return {}
+
+    def _read_older(self) -> dict[str, Tensor]:
+        """The cache of version 0.2 and before: a tensor for each word, which takes ten times as long to read."""
+        try:
+            return load_file(self._older_file)
+        except (OSError, SafetensorError):
             return {}
 
     def _write(self) -> None:
@@ -107,7 +121,8 @@ class TextEncoder:
         partial = self._file.with_suffix(f".{os.getpid()}.{get_ident()}.partial")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            save_file(self._read() | self._known, partial)
+            every = self._read() | self._known
+            save_file({_EMBEDDINGS: torch.stack([*every.values()])}, partial, {_WORDS_KEY: json.dumps([*every])})
             partial.replace(self._file)
         except (OSError, SafetensorError) as error:
             logger.warning("Text embeddings cannot be cached in %s (%s): the next start is slower.", self._file, error)

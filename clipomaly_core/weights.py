@@ -9,6 +9,7 @@ import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from functools import lru_cache
 from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
@@ -194,13 +195,20 @@ def _reason(error: OSError) -> str:
 def file_sha256(path: Path) -> str:
     """Hex digest of a file. Raises UserError when it cannot be read."""
     try:
-        digest, read = hashlib.sha256(), 0
-        progress = SlowStart(f"reading {path.name}", path.stat().st_size / 1e6, " MB")
-        with path.open("rb") as file:
-            while part := file.read(1 << 24):
-                digest.update(part)
-                read += len(part)
-                progress.done(read / 1e6)
-        return digest.hexdigest()
+        state = path.stat()
+        return _file_sha256(path, state.st_ino, state.st_size, state.st_mtime_ns)
     except OSError as error:
         raise UserError(f"Weights {path} cannot be read ({_reason(error)}).") from error
+
+
+@lru_cache(maxsize=32)
+def _file_sha256(path: Path, _inode: int, size: int, _modified_ns: int) -> str:
+    """A start asks for the digest of its weights several times; half a second each for 600 MB."""
+    digest, read = hashlib.sha256(), 0
+    progress = SlowStart(f"reading {path.name}", size / 1e6, " MB")
+    with path.open("rb") as file:
+        while part := file.read(1 << 24):
+            digest.update(part)
+            read += len(part)
+            progress.done(read / 1e6)
+    return digest.hexdigest()

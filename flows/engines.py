@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +28,8 @@ class Engine:
 
 def server_is_away(error: BaseException) -> bool:
     """Whether an error means that the Prefect server does not answer, rather than that the request was wrong."""
+    import httpx  # only Prefect's errors are asked about, and a scan in this process has none
+
     if isinstance(error, httpx.HTTPStatusError):  # Prefect's own error is one
         return error.response.status_code >= _SERVER_ERROR
     return isinstance(error, httpx.TransportError)

@@ -1,6 +1,7 @@
 """The text tower of an open_clip model."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import open_clip
@@ -40,7 +41,7 @@ class OpenClipText:
 def _load_tokenizer(architecture: str, folder: Path) -> Callable[[list[str]], Tensor]:
     text = (open_clip.get_model_config(architecture) or {}).get("text_cfg", {})
     if not (name := text.get("hf_tokenizer_name")):
-        return open_clip.get_tokenizer(architecture)
+        return lambda texts: _own_tokenizer(architecture)(texts)
     try:
         if any((folder / file).is_file() for file in ("tokenizer.json", "tokenizer_config.json")):
             return HFTokenizer(
@@ -56,6 +57,13 @@ def _load_tokenizer(architecture: str, folder: Path) -> Callable[[list[str]], Te
             f"{architecture} needs the tokenizer {name}: pip install 'clipomaly[huggingface]', and put tokenizer.json "
             f"beside the weights where the Hugging Face hub cannot be reached ({reason})."
         ) from error
+
+
+@cache
+def _own_tokenizer(architecture: str) -> Callable[[list[str]], Tensor]:
+    """The tokenizer of open_clip: made when the first text comes, because most starts find all texts in the cache."""
+    tokenizer: Callable[[list[str]], Tensor] = open_clip.get_tokenizer(architecture)
+    return tokenizer
 
 
 def encode_texts(network: nn.Module, tokens: Tensor) -> Tensor:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import open_clip
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
 from clipomaly_core.prompts import make_prompts
@@ -101,8 +101,19 @@ def test_two_writers_keep_each_others_words(tower, tmp_path):
     one, two = make_encoder(tower, tmp_path), make_encoder(tower, tmp_path)
     one(["boar"])
     two(["ladder"])
+    counting = replace(tower, text=CountingText(tower.text))
+    make_encoder(counting, tmp_path)(["boar", "ladder"])
+    assert counting.text.embedded == 0
+
+
+def test_the_cache_of_an_older_version_is_read(tower, tmp_path):
+    [expected] = make_encoder(tower, tmp_path)(["boar"])
     [file] = (tmp_path / "text").glob("*.safetensors")
-    assert set(load_file(file)) == {"boar", "ladder"}
+    save_file({"boar": expected}, file.with_name(file.name.replace(".words", "")))  # a tensor for each word
+    file.unlink()
+    counting = replace(tower, text=CountingText(tower.text))
+    torch.testing.assert_close(make_encoder(counting, tmp_path)(["boar"])[0], expected)
+    assert counting.text.embedded == 0
 
 
 def test_a_broken_or_unwritable_cache_only_costs_time(tower, tmp_path, caplog):
