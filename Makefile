@@ -38,16 +38,23 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(ALONE)
 	touch $@
 
-# For a quiet machine. ARCHIVE=folder for footage of your own, else drawn scenes. QUICK=1 for a look in a few minutes:
-# it fails where a figure is more than 15 % worse than in the last kept look, for its machine's speed.
+# For a quiet machine, where it takes hours: see docs/benchmarks.md. ARCHIVE=folder for footage of your own, else drawn
+# scenes. QUICK=1 for a look in a few minutes, on a busy machine too: it fails where a figure is more than 15 % worse
+# than in the last kept look, for its machine's speed.
+ARCHIVE_OPTION = $(if $(ARCHIVE),--archive $(ARCHIVE))
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
-	$(BIN)/python -m benchmarks.planning $(if $(QUICK),--quick)
-	$(BIN)/python -m benchmarks.fan_out $(if $(QUICK),--quick)
-	$(BIN)/python -m benchmarks.query build/query $(if $(QUICK),--quick) $(if $(ARCHIVE),--archive $(ARCHIVE))
-	$(BIN)/python -m benchmarks.query_year build/query_year $(if $(QUICK),--days 30)
-	$(BIN)/python -m benchmarks.peers $(if $(QUICK),--clips 2 --only ray)
-	$(if $(QUICK),$(BIN)/python -m benchmarks.watch)
+ifdef QUICK
+	$(BIN)/python -m benchmarks --quick $(ARCHIVE_OPTION)
+	$(BIN)/python -m benchmarks.planning --quick
+	$(BIN)/python -m benchmarks.watch $(ARCHIVE_OPTION)
+else
+	$(BIN)/python -m benchmarks $(ARCHIVE_OPTION)
+	$(BIN)/python -m benchmarks.planning
+	$(BIN)/python -m benchmarks.fan_out
+	$(BIN)/python -m benchmarks.query build/query $(ARCHIVE_OPTION)
+	$(BIN)/python -m benchmarks.query_year build/query_year
+	$(BIN)/python -m benchmarks.peers
+endif
 
 # The packages of an environment, with versions and licences, in CycloneDX.
 ENVIRONMENT ?= $(BIN)/python

@@ -21,18 +21,19 @@ def catalogue(archive: Path | None, clock: Clock, quick: bool) -> dict[str, Call
     """Every benchmark that this command runs, in order."""
     if quick:
         return {
-            "startup": lambda: startup.measure(1, clock),
-            "forward": lambda: forward.measure(archive, 2, clock, batch=1),
-            "overhead": lambda: overhead.measure(archive, 1, clock, fps=0.5),
-            "street": lambda: street.measure(1, clock),
-            "parts": lambda: parts.measure(archive, 1),
+            "startup": lambda: startup.measure(2, clock),
+            "forward": lambda: forward.measure(archive, 3, clock, size=(224, 448), batch=1),
+            "overhead": lambda: overhead.measure(archive, 3, clock, model="nano"),
+            "street": lambda: street.measure(3, clock, model="nano"),
+            "parts": lambda: parts.measure(archive, 3, frames=12, groups=(1,), phases=(15,)),
             "growth": lambda: _quick_growth(clock),
         }
     return {
         "startup": lambda: startup.measure(clock=clock),
         "forward": lambda: forward.measure(archive, clock=clock),
         "overhead": lambda: overhead.measure(archive, clock=clock),
-        "street": lambda: street.measure(clock=clock),
+        "street": lambda: street.measure(2, clock),
+        "fleet": lambda: street.measure(clock=clock, drives=3, objects=4, finds=None),
         "parts": lambda: parts.measure(archive),
         "growth": lambda: growth.measure(clock=clock),
     }
@@ -40,13 +41,14 @@ def catalogue(archive: Path | None, clock: Clock, quick: bool) -> dict[str, Call
 
 def _quick_growth(clock: Clock) -> Figures:
     return growth.measure(
-        2,
+        3,
         clock,
-        clips=(1, 10, 100),
-        names=(10, 100, 1_000),
-        regions=(0, 1, 10, 50),
+        clips=(1, 50),
+        names=(100, 10_000),
+        regions=(0, 50),
         rows=(10_000, 100_000),
-        workers=(1, 2),
+        workers=(),
+        model="nano",
     )
 
 
@@ -55,6 +57,7 @@ GOALS = {
     "forward": forward.GOALS,
     "overhead": overhead.GOALS,
     "street": street.GOALS,
+    "fleet": street.GOALS,
     "growth": growth.GOALS,
 }
 
@@ -67,8 +70,6 @@ def run(benchmarks: dict[str, Callable[[], Figures]]) -> dict[str, Figures]:
         measured[name] = measure()
         path = write_results(name, measured[name])
         print(f"{name}: {time.perf_counter() - started:.0f} s, {path}", flush=True)
-        if name == "growth":
-            growth.draw(measured[name], RESULTS / "growth.png")
     return measured
 
 
@@ -78,18 +79,28 @@ def main() -> None:
     parser.add_argument("benchmarks", nargs="*", help="some of them; all when left out")
     parser.add_argument("--archive", type=Path, help="a folder of footage with .mp4 clips; drawn scenes when left out")
     parser.add_argument("--cpu-seconds", action="store_true", help="for machines that do other work, too")
-    parser.add_argument("--quick", action="store_true", help="fewer frames, clips and repeats: a tenth of the work")
+    parser.add_argument(
+        "--quick", action="store_true", help="a few minutes for benchmarks.watch: little work, CPU seconds, no goals"
+    )
     arguments = parser.parse_args()
-    if arguments.cpu_seconds:
+    if arguments.cpu_seconds or arguments.quick:
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
-    clock = time.process_time if arguments.cpu_seconds else time.perf_counter
+        clock: Clock = time.process_time
+    else:
+        clock = time.perf_counter
     every = catalogue(arguments.archive, clock, arguments.quick)
     if unknown := [name for name in arguments.benchmarks if name not in every]:
         parser.error(f"no benchmark {', '.join(unknown)}: there are {', '.join(every)}")
     logging.getLogger().setLevel(logging.ERROR)  # open_clip warns of random weights
     chosen = {name: every[name] for name in every if name in arguments.benchmarks or not arguments.benchmarks}
-    print_table(run(chosen), GOALS)
+    measured = run(chosen)
+    if arguments.quick:
+        print_table(measured, {})
+        return
+    print_table(measured, GOALS)
+    if "growth" in measured:
+        growth.draw(measured["growth"], RESULTS / "growth.png")
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ shard also waits for workers to start and to load the built-in model; the others
 """
 
 import argparse
+import os
 import tempfile
 import time
 from datetime import UTC, datetime
 
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")  # as the command does; Prefect reads it when it is imported
+
+# isort: split
 from prefect import flow
-from prefect.settings import PREFECT_LOGGING_LEVEL, temporary_settings
 
 from benchmarks.results import write_results
 from flows.fan_out import Job, fan_out
@@ -66,11 +69,7 @@ def main() -> None:
     if arguments.quick:
         arguments.shards, arguments.runners = [20], ["threads", "processes"]
     figures: dict[str, dict[str, float]] = {}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        temporary_settings({PREFECT_LOGGING_LEVEL: "ERROR"}),
-        prefect_server(ScanParameters(archive="", tables="")),
-    ):
+    with tempfile.TemporaryDirectory() as folder, prefect_server(ScanParameters(archive="", tables="")):
         for runner in arguments.runners:
             for count in arguments.shards:
                 name = f"{runner}, {count} shards"

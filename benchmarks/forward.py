@@ -120,7 +120,7 @@ def measure(
         "loop of windows, frames a second": rates["loop"],
         "whole frame, times as fast as the loop": ratio(seconds["loop"], seconds["whole"]),
         "windows, times as fast as the loop": ratio(seconds["loop"], seconds["windows"]),
-        "whole frame in bfloat16, times as fast as by default": ratio(seconds["whole"], seconds["bfloat16"]),
+        "bfloat16, times as fast as the default": ratio(seconds["whole"], seconds["bfloat16"]),
         "GMAC a frame": gmac,
         "matrix product, peak GMAC a second": peak,
         "share of the matrix product's peak": gmac * batch / min(seconds["whole"]) / peak,

@@ -61,7 +61,7 @@ def measure(
         "bare forward, seconds": nothing["bare"],
         "scan, seconds": nothing["scan"],
         "scan, times the bare forward": nothing["ratio"],
-        "scan that names a region a frame, times the bare forward": everything["ratio"],
+        "with a find a frame, times the bare forward": everything["ratio"],
     }
 
 

@@ -8,7 +8,7 @@ Exact sampling is a mean over phases: how far the samples are behind the key fra
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,17 +29,25 @@ from tasks.tables import Tables
 CORES = 16
 _RATE = 30
 _SECONDS = 8
-_GROUPS = (1, 4)  # seconds from key frame to key frame
-_PHASES = (0, 7, 15, 22)  # the first frame that is taken, then every 30th
+_GROUPS = (1, 4)
+_PHASES = (0, 7, 15, 22)
 
 
-def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> Figures:
+def measure(
+    archive: Path | None = None,
+    repeats: int = 3,
+    frames: int = 38,
+    groups: Sequence[int] = _GROUPS,
+    phases: Sequence[int] = _PHASES,
+) -> Figures:
     """CPU milliseconds a scanned frame of each part, and what 16 cores do.
 
     Args:
         archive: a folder of clips, one of which has so many frames; drawn scenes when left out.
         repeats: the least of so many runs counts.
         frames: different frames, shown to and fro.
+        groups: seconds from key frame to key frame.
+        phases: numbers of the first frame that is taken.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -49,9 +57,9 @@ def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> 
             clip = Path(folder) / "archive" / "drive" / "20261122_080000.mp4"
             clip.parent.mkdir(parents=True)
             exact = {}
-            for group in reversed(_GROUPS):
+            for group in reversed(groups):
                 _encode(pictures, clip, group)
-                exact[group] = _exact(str(clip), repeats)
+                exact[group] = _exact(str(clip), repeats, phases)
             [source] = list_sources(str(clip.parent.parent)).sources
             keys = _least(lambda: list(read_frames(source, 1.0, keyframes=True)), repeats) / _SECONDS
             shown = [(frame, frame.image) for frame in read_frames(source, 1.0) if frame.image is not None]
@@ -68,19 +76,13 @@ def measure(archive: Path | None = None, repeats: int = 3, frames: int = 38) -> 
         cv2.setNumThreads(threads)
     rest = masks + writing
     return {
-        **{
-            f"exact sampling, key frames every {group} s, CPU ms a scanned frame": 1000 * exact[group]
-            for group in _GROUPS
-        },
-        "key frames only, CPU ms a scanned frame": 1000 * keys,
+        **{f"exact, key frames every {group} s, CPU ms a frame": 1000 * exact[group] for group in groups},
+        "key frames only, CPU ms a frame": 1000 * keys,
         "masks at 720p, CPU ms a frame": 1000 * masks,
         "rows and part files, CPU ms a frame": 1000 * writing,
         "instances a frame": sum(len(result.instances) for result in results) / len(results),
-        **{
-            f"hours of footage an hour, {CORES} cores, key frames every {group} s": CORES / (exact[group] + rest)
-            for group in _GROUPS
-        },
-        f"hours of footage an hour, {CORES} cores, key frames only": CORES / (keys + rest),
+        **{f"hours an hour, {CORES} cores, exact, every {group} s": CORES / (exact[group] + rest) for group in groups},
+        f"hours an hour, {CORES} cores, key frames only": CORES / (keys + rest),
     }
 
 
@@ -94,10 +96,10 @@ def _least(work: Callable[[], object], repeats: int) -> float:
     return best
 
 
-def _exact(clip: str, repeats: int) -> float:
+def _exact(clip: str, repeats: int, phases: Sequence[int]) -> float:
     """CPU seconds a frame that is taken, a mean over the phases."""
     seconds, taken = 0.0, 0
-    for phase in _PHASES:
+    for phase in phases:
         wanted = range(phase, _RATE * _SECONDS, _RATE)
         seconds += _least(partial(_take, clip, wanted), repeats)
         taken += len(wanted)

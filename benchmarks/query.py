@@ -45,7 +45,7 @@ QUESTIONS = {
         FROM {instances} GROUP BY name, dt ORDER BY instances DESC
     """,
     "counts by name of one day": """
-        SELECT name, count(*) AS instances FROM {instances} WHERE dt = DATE '2026-10-15' GROUP BY name ORDER BY ALL
+        SELECT name, count(*) AS instances FROM {instances} WHERE dt = DATE '2026-10-02' GROUP BY name ORDER BY ALL
     """,
     "top 100 by score": "SELECT * FROM {instances} ORDER BY anomaly_score DESC LIMIT 100",
     "top 100 by score, without masks": """

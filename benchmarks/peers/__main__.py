@@ -10,6 +10,7 @@ processes, and started again with the same command. One model at a time and one 
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -35,17 +36,17 @@ _KILL_AFTER = 0.6
 @dataclass(frozen=True, slots=True)
 class Peer:
     """``command`` follows the interpreter; ``requirements`` names a file, ``None`` for our own environment. ``kept``
-    counts the frames that are safely in an output."""
+    counts the frames that are safely in an output, given its interpreter and the output."""
 
     command: Callable[[str, str], list[str]]
     requirements: str | None
-    kept: Callable[[Path], int]
+    kept: Callable[[Path, Path], int]
 
 
-def _rows(pattern: str) -> Callable[[Path], int]:
+def _rows(pattern: str) -> Callable[[Path, Path], int]:
     """Counts the rows of the Parquet files that can be read."""
 
-    def count(out: Path) -> int:
+    def count(_: Path, out: Path) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -60,10 +61,16 @@ def _rows(pattern: str) -> Callable[[Path], int]:
     return count
 
 
-def _frames_committed(out: Path) -> int:
+def _frames_committed(_: Path, out: Path) -> int:
     from tasks.tables import open_table
 
     return open_table(str(out), "frames").count_rows() if any(out.glob("_commits/*/*")) else 0
+
+
+def _frames_in_fiftyone(python: Path, out: Path) -> int:
+    command = [python, "-m", "benchmarks.peers.fiftyone_embeddings", "", out, "count"]
+    environment = os.environ | _environment(out)
+    return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
 def _module(name: str) -> Callable[[str, str], list[str]]:
@@ -80,6 +87,7 @@ PEERS = {
     "ray": Peer(_module("ray_data"), "ray", _rows("*.parquet")),
     "datatrove": Peer(_module("datatrove_executor"), "datatrove", _rows("*.parquet")),
     "clip-retrieval": Peer(_module("clip_retrieval_runner"), "clip-retrieval", _rows("rows/metadata/*.parquet")),
+    "fiftyone": Peer(_module("fiftyone_embeddings"), "fiftyone", _frames_in_fiftyone),
     "img2dataset": Peer(_module("img2dataset_download"), "img2dataset", _rows("rows/[0-9]*.parquet")),
 }
 
@@ -113,34 +121,39 @@ def environment_of(peer: Peer, root: Path) -> Path | str:
     return python
 
 
+def _environment(out: Path) -> dict[str, str]:
+    return {
+        "PYTHONPATH": str(_HERE.parents[1]),
+        "OMP_NUM_THREADS": "1",
+        "RAY_TMPDIR": tempfile.gettempdir(),
+        "FIFTYONE_DATABASE_DIR": str(out.absolute() / "database"),
+        "FIFTYONE_DO_NOT_TRACK": "true",
+    }
+
+
 def measure(name: str, python: Path, archive: str, frames: int, folder: Path) -> dict[str, float]:
     """A whole run, and one that is killed and started again."""
     peer, log = PEERS[name], RESULTS / f"peer-{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    environment = {
-        "PYTHONPATH": str(_HERE.parents[1]),
-        "OMP_NUM_THREADS": "1",
-        "RAY_TMPDIR": tempfile.gettempdir(),
-    }
 
     def run(out: Path, kill_after: float | None = None) -> Used:
-        return run_all([str(python), *peer.command(archive, str(out))], environment, log, kill_after)
+        return run_all([str(python), *peer.command(archive, str(out))], _environment(out), log, kill_after)
 
     whole = run(folder / "whole")
     again = folder / "again"
     first = run(again, _KILL_AFTER * whole.cpu_seconds)
-    kept = peer.kept(again)
+    kept = peer.kept(python, again)
     second = run(again)
     return {
         "frames": frames,
-        "frames in its output": peer.kept(folder / "whole"),
+        "frames in its output": peer.kept(python, folder / "whole"),
         "frames a second": frames / whole.seconds,
         "CPU seconds": whole.cpu_seconds,
         "most memory, MiB": whole.peak_mib,
         "frames in the output when killed": kept,
         "CPU seconds until killed": first.cpu_seconds,
         "CPU seconds of the second run": second.cpu_seconds,
-        "frames in the output at the end": peer.kept(again),
+        "frames in the output at the end": peer.kept(python, again),
         "CPU seconds of both runs, times a whole one": (first.cpu_seconds + second.cpu_seconds) / whole.cpu_seconds,
     }
 

@@ -10,18 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import open_clip
 from clip_retrieval.clip_inference.logger import LoggerWriter
 from clip_retrieval.clip_inference.mapper import ClipMapper
 from clip_retrieval.clip_inference.reader import FilesReader
 from clip_retrieval.clip_inference.runner import Runner
 from clip_retrieval.clip_inference.writer import NumpyWriter
-from safetensors.torch import load_file
 
 from benchmarks.peers.clips import write_frames
+from benchmarks.peers.whole_frames import load_nano
 
 _PARTITION = 32  # frames
-_DATA = Path(__file__).parents[2] / "clipomaly_core" / "data"
 
 
 class Mapper(ClipMapper):
@@ -37,11 +35,7 @@ def main() -> None:
     """The command."""
     archive, out = sys.argv[1:]
     frames = write_frames(archive, Path(out) / "frames")
-    open_clip.add_model_config(_DATA / "nano.json")
-    network = open_clip.create_model("nano")
-    network.load_state_dict({name: value.float() for name, value in load_file(_DATA / "nano.safetensors").items()})
-    network.eval()
-    preprocess = open_clip.image_transform(network.visual.image_size, is_train=False)
+    network, preprocess = load_nano()
     partitions = -(-len(frames) // _PARTITION)
     runner = Runner(
         lambda sampler: FilesReader(sampler, preprocess, None, f"{out}/frames", 8, 0, enable_text=False),

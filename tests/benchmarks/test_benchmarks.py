@@ -97,6 +97,7 @@ def test_one_table_and_a_file_each(results_here, capsys):
     results.print_table(measured, command.GOALS)
     told = capsys.readouterr().out
     assert "missed" in told and "≥" in told and "curve" not in told
+    assert max(map(len, told.splitlines())) <= 80
     written = json.loads((results_here / "forward.json").read_text("utf-8"))
     assert written["curve"] == {"1": 2.0}
     assert {"date", "cpu", "threads", "torch"} <= set(written["measured"])
