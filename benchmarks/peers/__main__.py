@@ -167,7 +167,8 @@ def main() -> None:
     arguments = parser.parse_args()
     measured: dict[str, object] = {}
     Clipomaly.load("nano", device="cpu")  # names are embedded once for all
-    with tempfile.TemporaryDirectory() as folder:
+    arguments.environments.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=arguments.environments) as folder:
         archive = Path(folder) / "archive"
         write_archive(archive, drives=2, clips=max(1, arguments.clips // 2), objects=arguments.clips)
         frames = sum(1 for clip in clips_of(str(archive)) for _ in frames_of_clip(clip))
