@@ -2,7 +2,7 @@
 
 import logging
 from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
 Plugin = TypeVar("Plugin")
@@ -37,13 +37,7 @@ def plugins(group: str, kind: type[Plugin]) -> dict[str, Plugin]:
 
 @lru_cache
 def _entry_points(group: str) -> tuple[EntryPoint, ...]:
-    return tuple(sorted(_every_entry_point().select(group=group), key=lambda point: point.name))
-
-
-@lru_cache
-def _every_entry_point() -> EntryPoints:
-    """Of all groups: to find those of one, the files of every installed package are read."""
-    return entry_points()
+    return tuple(sorted(entry_points(group=group), key=lambda point: point.name))
 
 
 @lru_cache

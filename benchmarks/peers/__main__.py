@@ -68,7 +68,7 @@ def _frames_committed(_: Path, out: Path) -> int:
 
 
 def _frames_in_fiftyone(python: Path, out: Path) -> int:
-    command = [python, "-m", "benchmarks.peers.fiftyone_embeddings", "", out, "count"]
+    command = [str(python), "-m", "benchmarks.peers.fiftyone_embeddings", "", str(out), "count"]
     environment = os.environ | _environment(out)
     return int(subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()[-1])
 

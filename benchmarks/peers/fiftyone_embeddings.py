@@ -24,7 +24,7 @@ _BATCH = 8
 _NAME = "frames"
 
 
-class Nano(Model, EmbeddingsMixin):  # type: ignore[misc]
+class Nano(Model, EmbeddingsMixin):
     """A model as FiftyOne takes it."""
 
     media_type = "image"
