@@ -1,11 +1,14 @@
 """Through how many files a piece of work walks: files entered and turnings from file to file.
 
-    python benchmarks/walks.py CLIP_OR_ARCHIVE
+    python benchmarks/walks.py CLIP_OR_ARCHIVE [CHECKOUT] [--list]
+
+CHECKOUT is another checkout to measure instead of this one. ``--list`` also prints each file and each pair.
 
 Runs the commands of three walks and watches every call: clip to row (``scan`` of one archive), mask to page (``mine``,
 then ``review show --pictures`` of one item), decision to dataset (``review decide``, then ``dataset build``). A file is
-entered when one of its functions runs; imports do not count. A turning is a pair of files of which the first calls into
-the second, each pair once. Only files of this checkout count.
+entered when one of its functions runs. Imports do not count, nor what runs because of them: the bodies of classes,
+decorators and what a module computes once. A turning is a pair of files of which the first calls into the second, each
+pair once. Only files of the checkout count.
 """
 
 import importlib
@@ -19,7 +22,8 @@ from io import StringIO
 from pathlib import Path
 from types import FrameType
 
-ROOT = Path(__file__).parents[1]
+_ARGUMENTS = [argument for argument in sys.argv[1:] if argument != "--list"]
+ROOT = Path(_ARGUMENTS[1]).resolve() if len(_ARGUMENTS) > 1 else Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 
@@ -43,7 +47,7 @@ class Watch:
         if event != "call" or frame.f_code.co_name == "<module>":
             return
         file = _own(frame)
-        if file is None:
+        if file is None or _in_import(frame):
             return
         self.files.add(file)
         caller = frame.f_back
@@ -52,6 +56,16 @@ class Watch:
         before = _own(caller) if caller is not None else None
         if before is not None and before != file:
             self.turnings.add((before, file))
+
+
+def _in_import(frame: FrameType) -> bool:
+    """Whether an import makes this frame run."""
+    above: FrameType | None = frame
+    while above is not None:
+        if above.f_code.co_name == "<module>" and above.f_code.co_filename != __file__:
+            return True
+        above = above.f_back
+    return False
 
 
 _KNOWN: dict[str, str | None] = {}
@@ -86,7 +100,8 @@ def _command(*arguments: object) -> None:
 
 def main() -> None:
     """Print the figures of the three walks as JSON."""
-    archive = sys.argv[1]
+    archive = _ARGUMENTS[0]
+    listed = "--list" in sys.argv
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
         tables, queue = f"{folder}/tables", f"{folder}/queue.db"
@@ -106,6 +121,10 @@ def main() -> None:
                 "--format", "coco", "--split", "1/0/0",
             )  # fmt: skip
         figures["decision to dataset"] = watch
+    if listed:
+        for name, watch in figures.items():
+            print(f"# {name}", *sorted(watch.files), "", sep="\n")
+            print(*(f"{before} -> {after}" for before, after in sorted(watch.turnings)), "", sep="\n")
     print(json.dumps({name: [len(watch.files), len(watch.turnings)] for name, watch in figures.items()}))
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -143,12 +144,19 @@ def scanned(drawn_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return tables
 
 
-@pytest.fixture
-def prefect_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A Prefect database of its own, as on a fresh machine."""
+@contextmanager
+def prefect_at_home(home: Path) -> Iterator[None]:
+    """Prefect with a database of its own, as on a fresh machine."""
     from prefect.settings import PREFECT_HOME, temporary_settings
 
+    with pytest.MonkeyPatch.context() as patch, temporary_settings({PREFECT_HOME: home}):
+        patch.setenv("PREFECT_HOME", str(home))
+        yield
+
+
+@pytest.fixture
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Prefect database of this test alone."""
     home = tmp_path_factory.mktemp("prefect")
-    monkeypatch.setenv("PREFECT_HOME", str(home))
-    with temporary_settings({PREFECT_HOME: home}):
+    with prefect_at_home(home):
         yield home

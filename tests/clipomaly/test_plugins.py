@@ -68,6 +68,8 @@ pictures = somebodys_formats:PICTURES
 gone = no_such_module:FORMAT
 """
 _TOWERS = """
+[clipomaly.sources]
+snapshot = somebodys_formats:SNAPSHOT
 [clipomaly.image_towers]
 grey = somebodys_formats:GREY
 nothing = somebodys_formats:NOTHING
@@ -82,7 +84,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def environment_with_towers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One in which the package also adds image towers."""
+    """One in which the package adds image towers, which change every model."""
     return installed(tmp_path_factory.mktemp("site"), _TOWERS)
 
 
@@ -186,40 +188,14 @@ def test_an_unknown_format_names_those_of_plugins_too(night: Night) -> None:
 
 _IN_WORKERS = """
 import multiprocessing
+import sys
 from concurrent.futures import ProcessPoolExecutor
-from tasks.footage.frames import read_frame
-
-if __name__ == "__main__":
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
-        for image in pool.map(read_frame, {uris}, [0] * 3):
-            print(image.shape)
-"""
 
 
-def test_a_source_of_a_plugin_is_read_in_worker_processes(
-    environment: dict[str, str], archive: Path, tmp_path: Path
-) -> None:
-    script = tmp_path / "workers.py"
-    script.write_text(_IN_WORKERS.format(uris=[str(path) for path in sorted(archive.rglob("*.snapshot"))]))
-    ran = run(environment, script)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.splitlines() == ["(360, 640, 3)"] * 3
+def shape(uri):
+    from tasks.footage.frames import read_frame
 
-
-@pytest.mark.slow
-def test_a_source_of_a_plugin_is_scanned_by_processes(
-    environment: dict[str, str], archive: Path, tmp_path: Path
-) -> None:
-    command = ("-m", "clipomaly", "scan", archive, "--out", tmp_path / "tables", "--runner", "processes")
-    ran = run(environment | {"PREFECT_HOME": str(tmp_path / "prefect")}, *command)
-    assert ran.returncode == 0, ran.stderr
-    assert "3 frames of 3 sources" in ran.stdout
-
-
-_TOWERS_IN_WORKERS = """
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+    return read_frame(uri, 0).shape
 
 
 def tower(model):
@@ -232,16 +208,37 @@ def tower(model):
 
 if __name__ == "__main__":
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        print(*pool.map(shape, sys.argv[1:]), sep="\\n")
         print(*pool.map(tower, ["nano"]))
 """
 
 
-def test_an_image_tower_of_a_plugin_in_worker_processes(
-    environment_with_towers: dict[str, str], tmp_path: Path
+@pytest.fixture(scope="module")
+def in_workers(
+    environment_with_towers: dict[str, str], archive: Path, tmp_path_factory: pytest.TempPathFactory
+) -> subprocess.CompletedProcess[str]:
+    """A process whose worker reads the snapshots and loads a tower."""
+    script = tmp_path_factory.mktemp("workers") / "workers.py"
+    script.write_text(_IN_WORKERS)
+    return run(environment_with_towers, script, *sorted(archive.rglob("*.snapshot")))
+
+
+def test_a_source_of_a_plugin_is_read_in_worker_processes(in_workers: subprocess.CompletedProcess[str]) -> None:
+    assert in_workers.returncode == 0, in_workers.stderr
+    assert in_workers.stdout.splitlines()[:3] == ["(360, 640, 3)"] * 3
+
+
+@pytest.mark.slow
+def test_a_source_of_a_plugin_is_scanned_by_processes(
+    environment: dict[str, str], archive: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "workers.py").write_text(_TOWERS_IN_WORKERS)
-    ran = run(environment_with_towers, tmp_path / "workers.py")
+    command = ("-m", "clipomaly", "scan", archive, "--out", tmp_path / "tables", "--runner", "processes")
+    ran = run(environment | {"PREFECT_HOME": str(tmp_path / "prefect")}, *command)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.split() == ["Grey"]
+    assert "3 frames of 3 sources" in ran.stdout
+
+
+def test_an_image_tower_of_a_plugin_in_worker_processes(in_workers: subprocess.CompletedProcess[str]) -> None:
+    assert in_workers.stdout.splitlines()[3:] == ["Grey"]
     line = "plugin nothing of clipomaly.image_towers is left out: somebodys_formats:NOTHING is no ImageTowerFamily"
-    assert ran.stderr.count(line) == 1
+    assert in_workers.stderr.count(line) == 1

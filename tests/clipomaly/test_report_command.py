@@ -23,31 +23,6 @@ def test_what_cannot_be_reported_is_one_line(clipomaly, scanned, tmp_path):
     assert clipomaly("report", scanned, "--queue", "queue.db").code == 2
 
 
-def test_the_flow_leaves_the_report_and_links_to_it(drawn_archive, scanned, tmp_path, prefect_home):
-    from prefect.client.orchestration import get_client
-
-    from flows.parameters import Runner, ScanParameters
-    from flows.scan import run_scan
-    from flows.server import prefect_server
-
-    parameters = ScanParameters(
-        archive=str(drawn_archive),
-        tables=str(scanned),
-        model="nano",
-        fps=2,
-        runner=Runner.THREADS,
-        report=str(tmp_path),
-    )
-    with prefect_server(parameters):
-        summary = run_scan(parameters)
-        with get_client(sync_client=True) as client:
-            artifacts = {artifact.key: str(artifact.data) for artifact in client.read_artifacts()}
-    [page] = tmp_path.iterdir()
-    assert [step.detail for step in summary.steps if step.name == "report"] == [str(page)]
-    assert page.as_uri() in artifacts["scan-report"]
-    assert "| name | instances |" in artifacts["scan-night"]
-
-
 def test_two_scans_are_compared_with_what_people_judged(clipomaly, scanned, drawn_archive, tmp_path):
     from review import Queue
     from schemas.review import Verdict

@@ -35,6 +35,7 @@ def random_weights(tmp_path_factory):
 
 def make_model(random_weights, **options):
     plain = {"reassign_known_margin": 0.0, "name_cosine": -1.0, "peak_threshold": None, "contrast": 0.0}
+    plain["short_side"] = 160  # small, because what is shown holds at any size
     base = replace(default_options("nano"), **(plain | options))
     return Clipomaly.load("nano", weights=random_weights, vocabulary=WORDS, device="cpu", options=base)
 
@@ -230,11 +231,12 @@ def nano():
     return Clipomaly.load("nano", device="cpu")
 
 
-def test_nano_finds_and_names_planted_objects(nano):
+@pytest.mark.parametrize("scenes", [12, pytest.param(24, marks=pytest.mark.slow)])
+def test_nano_finds_and_names_planted_objects(nano, scenes):
     """Scenes from held-out seeds, objects of kinds that training saw: most pixels found, most names right."""
     kinds = {kind.name: {kind.name, *kind.synonyms} for kind in KINDS if kind.name not in HELD_OUT_KINDS}
     found = named = total = false = 0
-    for seed in range(10_700_000, 10_700_024):
+    for seed in range(10_700_000, 10_700_000 + scenes):
         scene = sample_scene(seed, kinds=sorted(kinds))
         [result] = nano([scene.image])
         for planted in scene.objects:
@@ -246,10 +248,10 @@ def test_nano_finds_and_names_planted_objects(nano):
             found += bool(hits)
             named += any(i.name in kinds[planted.name] for i in hits)
         false += sum((scene.labels[i.mask] == 254).mean() < 0.1 for i in result.instances)
-    assert total >= 20
+    assert total >= scenes * 5 / 6
     assert found / total >= NANO_FOUND
     assert named / total >= NANO_NAMED
-    assert false / 24 <= NANO_FALSE
+    assert false / scenes <= NANO_FALSE
 
 
 # Well below what the model card reports, so that noise does not fail the suite and a broken model does.

@@ -47,8 +47,8 @@ def test_without_edges_the_region_stays_as_it_is(box):
     assert overlap(mask, cv2.resize((score > 0.5).astype(np.float32), (640, 360)) >= 0.5) > 0.5
 
 
-@settings(max_examples=30)
-@given(st.sampled_from([(1, 1), (3, 2000), (200, 2400), (90, 160), (2, 3)]), st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+@given(st.sampled_from([(1, 1), (3, 900), (60, 720), (45, 80), (2, 3)]), st.integers(0, 2**32 - 1))
 def test_any_frame_and_region_give_a_mask_that_is_not_empty(size, seed):
     rng = np.random.default_rng(seed)
     frame = rng.integers(0, 256, (*size, 3)).astype(np.uint8)

@@ -6,13 +6,12 @@ from flows import one_at_a_time as module
 from flows.one_at_a_time import Busy, one_at_a_time
 from flows.parameters import ScanParameters
 from flows.server import prefect_server
+from tests.conftest import prefect_at_home
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    from prefect.settings import PREFECT_HOME, temporary_settings
-
-    with temporary_settings({PREFECT_HOME: tmp_path_factory.mktemp("prefect")}), prefect_server(of("", "")):
+    with prefect_at_home(tmp_path_factory.mktemp("prefect")), prefect_server(of("", "")):
         yield
 
 

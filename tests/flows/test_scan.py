@@ -1,6 +1,5 @@
 """The main job, from clips to rows."""
 
-import json
 import os
 import signal
 import subprocess
@@ -22,7 +21,8 @@ from .files import part_files, rows
 
 
 def test_real_clips_give_22_frames(clipomaly, shared_data, tmp_path):
-    ran = clipomaly("scan", shared_data / "dashcam", "--out", tmp_path, "--fps", 2, "--runner", "inline")
+    small = ("--set", "short_side=224")  # which frames are taken is shown here
+    ran = clipomaly("scan", shared_data / "dashcam", "--out", tmp_path, "--fps", 2, "--runner", "inline", *small)
     assert ran.code == 0, ran.err
     frames = open_table(str(tmp_path), "frames").to_table().to_pandas()
     clips = frames["source_uri"].str.rsplit("/", n=1).str[-1]
@@ -109,7 +109,7 @@ def test_a_second_run_does_nothing(clipomaly, drawn_archive, scanned):
 
 def test_prefixes_and_inventories(clipomaly, drawn_archive, scanned, tmp_path):
     drives = sorted(folder.name for folder in drawn_archive.iterdir())
-    options = ("--out", tmp_path / "T", "--fps", 2, "--shard-minutes", 0.04)
+    options = ("--out", tmp_path / "T", "--fps", 0.5, "--shard-minutes", 0.04)
     ran = clipomaly("scan", drawn_archive, *options, "--prefix", drives[1])
     assert ran.code == 0 and "of 2 sources scanned" in ran.out, ran.out + ran.err
     rows = [f"{source.uri},{source.size},{source.etag}" for source in find_sources(str(drawn_archive)).sources]
@@ -117,8 +117,9 @@ def test_prefixes_and_inventories(clipomaly, drawn_archive, scanned, tmp_path):
     ran = clipomaly("scan", drawn_archive, *options, "--inventory", tmp_path / "fleet.csv")
     assert ran.code == 0 and "2 sources scanned before" in ran.out, ran.out + ran.err
     whole = open_table(str(tmp_path / "T"), "frames").to_table(columns=["source_uri", "frame_index"])
-    expected = open_table(str(scanned), "frames").to_table(columns=["source_uri", "frame_index"])
-    assert sorted(whole.to_pylist(), key=str) == sorted(expected.to_pylist(), key=str)
+    expected = open_table(str(scanned), "frames").to_table(columns=["source_uri", "frame_index"]).to_pylist()
+    first = [row for row in expected if row["frame_index"] == 0]
+    assert sorted(whole.to_pylist(), key=str) == sorted(first, key=str)
     (tmp_path / "fleet.csv").write_text("\n".join(["uri,size,etag", rows[0], "s3://elsewhere/x.mp4,1,e"]))
     ran = clipomaly("scan", drawn_archive, *options, "--inventory", tmp_path / "fleet.csv")
     assert ran.code == 2 and "row 2: s3://elsewhere/x.mp4 is not below the archive" in ran.err
@@ -134,13 +135,6 @@ def test_other_options_are_another_generation(clipomaly, drawn_archive, tmp_path
     assert len(set(frames["scan"].to_pylist())) == 1
 
 
-@pytest.mark.parametrize("runner", ["threads", pytest.param("processes", marks=pytest.mark.slow)])
-def test_prefect_runners_write_the_same_bytes(clipomaly, drawn_archive, scanned, tmp_path, runner, prefect_home):
-    ran = clipomaly("scan", drawn_archive, "--out", tmp_path, "--fps", 2, "--shard-minutes", 0.04, "--runner", runner)
-    assert ran.code == 0, ran.out + ran.err
-    assert part_files(tmp_path) == part_files(scanned)
-
-
 def test_s3_gives_the_same_rows(clipomaly, drawn_archive, scanned, s3):
     import fsspec
 
@@ -152,21 +146,11 @@ def test_s3_gives_the_same_rows(clipomaly, drawn_archive, scanned, s3):
         assert_frame_equal(rows(f"{s3}/tables", table), rows(str(scanned), table))
 
 
-def test_a_killed_scan_run_again_equals_an_uninterrupted_one(drawn_archive, scanned, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "clipomaly",
-        "scan",
-        str(drawn_archive),
-        "--out",
-        str(tmp_path),
-        "--fps",
-        "2",
-    ]
-    command += ["--shard-minutes", "0.04"]
+def test_a_killed_scan_run_again_equals_an_uninterrupted_one(clipomaly, drawn_archive, scanned, tmp_path):
+    command = ["scan", str(drawn_archive), "--out", str(tmp_path), "--fps", "2", "--shard-minutes", "0.04"]
     with (tmp_path / "log").open("w") as log:
-        scan = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        program = [sys.executable, "-m", "clipomaly", *command]
+        scan = subprocess.Popen(program, stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + 300
         while not list(tmp_path.glob("_commits/*/*.json")):
             assert scan.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
@@ -177,34 +161,6 @@ def test_a_killed_scan_run_again_equals_an_uninterrupted_one(drawn_archive, scan
     assert 0 < done < 4, "killed too late to show anything"
     committed = len(open_table(str(tmp_path), "frames").to_table())
     assert committed == 4 * done
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    again = clipomaly(*command)
+    assert again.code == 0, again.err
     assert part_files(tmp_path) == part_files(scanned)
-
-
-def test_prefect_shows_progress_counts_names_and_failures(clipomaly, drawn_archive, tmp_path, prefect_home):
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import ArtifactFilter
-
-    from flows.parameters import ScanParameters
-    from flows.server import prefect_server
-
-    archive = tmp_path / "archive"
-    (archive / "drive").mkdir(parents=True)
-    clip = next(drawn_archive.rglob("*.mp4"))
-    (archive / "drive" / clip.name).write_bytes(clip.read_bytes())
-    (archive / "drive" / "broken.mp4").write_text("not a video")
-    with prefect_server(ScanParameters(archive=str(archive), tables=str(tmp_path / "tables"))):
-        ran = clipomaly("scan", archive, "--out", tmp_path / "tables", "--runner", "threads")
-        assert ran.code == 0, ran.out + ran.err
-        with get_client(sync_client=True) as client:
-            found = client.read_artifacts(artifact_filter=ArtifactFilter())
-    artifacts = {artifact.key: str(artifact.data) for artifact in found}
-    assert float(artifacts["scan-progress"]) == 100
-    counts = {row["what"]: row["count"] for row in json.loads(artifacts["scan-counts"])}
-    assert counts["sources listed"] == 2
-    assert counts["failed"] == 1
-    [failure] = json.loads(artifacts["scan-failures"])
-    assert failure["source"].endswith("broken.mp4")
-    named = sum(row["instances"] for row in json.loads(artifacts["scan-names"]))
-    assert named == counts["instances"]

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
 from urllib.parse import urlsplit
 
 FAULTS = ("500", "503", "drop", "cut", "lost answer", "hang")
@@ -15,7 +16,7 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class FaultyProxy(ThreadingHTTPServer):
-    """Hands requests on to ``upstream``; a ``share`` of them goes wrong, each in one of ``FAULTS``.
+    """Hands requests on to ``upstream``; a ``share`` of them goes wrong, drawn at random; ``FAULTS`` take turns.
 
     ``500`` and ``503`` answer so, ``drop`` closes the connection before an answer, ``cut`` closes it in the middle
     of one, ``lost answer`` after the request was carried out, ``hang`` keeps silent for ``silence`` seconds.
@@ -24,7 +25,7 @@ class FaultyProxy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, upstream: str, share: float, seed: int, silence: float = 3.0) -> None:
+    def __init__(self, upstream: str, share: float, seed: int, silence: float = 1.0) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream)
         self.share, self.silence = share, silence
@@ -32,6 +33,7 @@ class FaultyProxy(ThreadingHTTPServer):
         self.met: Counter[str] = Counter()
         self.requests = 0
         self._random = random.Random(seed)
+        self._faults = cycle(FAULTS)
         self._lock = threading.Lock()
 
     @property
@@ -45,7 +47,7 @@ class FaultyProxy(ThreadingHTTPServer):
                 return "403"
             if self._random.random() >= self.share:
                 return None
-            fault = self._random.choice(FAULTS)
+            fault = next(self._faults)
             self.met[fault] += 1
             return fault
 
@@ -114,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def faulty_proxy(upstream: str, share: float, seed: int = 0, silence: float = 3.0) -> Iterator[FaultyProxy]:
+def faulty_proxy(upstream: str, share: float, seed: int = 0, silence: float = 1.0) -> Iterator[FaultyProxy]:
     with FaultyProxy(upstream, share, seed, silence) as proxy:
         thread = threading.Thread(target=proxy.serve_forever, daemon=True)
         thread.start()

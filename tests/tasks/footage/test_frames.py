@@ -151,9 +151,12 @@ def test_video_cut_off(tmp_path: Path, name: str, codec: str, part: float, capfd
     assert capfd.readouterr() == ("", "")
 
 
-def test_clips_with_an_edit_list(shared_data: Path) -> None:
+@pytest.mark.parametrize(
+    "folder", ["rain", pytest.param("night", marks=pytest.mark.slow), pytest.param("city", marks=pytest.mark.slow)]
+)
+def test_clips_with_an_edit_list(shared_data: Path, folder: str) -> None:
     """Clips cut out of longer ones hold frames before their beginning, which no player shows."""
-    for clip in list_sources(str(shared_data / "dashcam-varied")).sources:
+    for clip in list_sources(str(shared_data / "dashcam-varied" / folder)).sources:
         everything = decoded(Path(clip.uri.removeprefix("file://")))
         assert abs(clip.footage_seconds - len(everything) * 1001 / 30000) < 0.04
         frames, error = read(clip, 1.0)
