@@ -12,8 +12,7 @@ from benchmarks.results import write_results
 from clipomaly_core.scores import SCORES
 from tasks.evaluation.evaluate import EvaluationSettings, evaluate
 from tasks.evaluation.results import Evaluation
-from tasks.method_options import Value
-from tasks.model_settings import ModelSettings
+from tasks.model_settings import ModelSettings, Value
 
 Method = tuple[tuple[str, Value], ...]
 

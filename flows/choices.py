@@ -31,3 +31,13 @@ class LogFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+
+
+class Runner(StrEnum):
+    """Who runs the shards: this process without Prefect, or one of Prefect's task runners."""
+
+    INLINE = "inline"
+    THREADS = "threads"
+    PROCESSES = "processes"
+    DASK = "dask"
+    RAY = "ray"

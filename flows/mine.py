@@ -1,17 +1,21 @@
-"""Mining: choose the finds that a reviewer should see next, among those that the queue does not hold yet."""
+"""Mining: choose the finds that a reviewer should see next, among those that the queue does not hold yet, and draw the
+map of those that it holds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from flows.places import draw_map
+import numpy as np
+
 from review.errors import BadInputError
 from review.queue import Enqueued, Queue
 from review.validation import check_item
+from schemas.records import ScanRecord
 from schemas.review import ReviewItem, State
 from tasks.errors import UserError
 from tasks.mining.candidates import read_candidates
 from tasks.mining.items import Lost, make_items
 from tasks.mining.mine import MiningOptions, mine
+from tasks.mining.places import place
 from tasks.mining.queue_index import index_queue
 from tasks.tables import Tables
 
@@ -87,3 +91,33 @@ def _checked(items: Iterable[ReviewItem], lost: Lost) -> Iterator[ReviewItem]:
             lost.add(item.item_id, str(error))
         else:
             yield item
+
+
+def draw_map(queue: Queue, scans: Collection[ScanRecord]) -> int:
+    """Draw the map of finds: a place among its look-alikes for each item whose embedding is of the model of ``scans``.
+
+    Returns how many items have a place.
+
+    It stays as it is if nothing came. Raises UserError where a package is missing that it needs.
+    """
+    newest = [*scans][-1]
+    comparable = {scan.scan_id for scan in scans}
+    ids: list[str] = []
+    vectors: list[np.ndarray[tuple[int], np.dtype[np.float16]]] = []
+    before: list[tuple[float, float]] = []
+    for embedded in queue.embeddings():
+        same = embedded.weights == newest.weights_sha256
+        if not (same or embedded.scan_id in comparable) or len(embedded.embedding) != 2 * newest.embedding_dimension:
+            continue
+        vector = np.frombuffer(embedded.embedding, "<f2").astype(np.float32)
+        length = float(np.linalg.norm(vector))
+        if not 0 < length < np.inf:
+            continue  # also where a number is NaN
+        ids.append(embedded.item_id)
+        vectors.append((vector / length).astype(np.float16))
+        before.append(embedded.place if same and embedded.place is not None else (np.nan, np.nan))
+    known = np.array(before, np.float64).reshape(-1, 2)
+    if ids and not np.isfinite(known).all():
+        places = place(np.stack(vectors), known)
+        queue.set_places(newest.weights_sha256, dict(zip(ids, map(tuple, places.tolist()), strict=True)))
+    return len(ids)

@@ -6,10 +6,9 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flows.choices import Decoder, LogFormat, LogLevel, Partial
-from flows.runner_kind import Runner as Runner
+from flows.choices import Runner as Runner
 from tasks.errors import UsageError
-from tasks.method_options import present_options, preset
-from tasks.model_settings import DEFAULT_MODEL, ModelSettings
+from tasks.model_settings import DEFAULT_MODEL, ModelSettings, present_options, preset
 
 
 class ScanParameters(BaseModel):

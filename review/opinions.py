@@ -1,13 +1,13 @@
 """Second opinions, given without knowing the first decision, and how well reviewers agree."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, exists, insert, select, update
 
-from review.alpha import nominal_alpha
 from review.changes import Change, apply_changes, lock_items, read_rows, unknown_item
 from review.errors import BadInputError, ConflictError
 from review.names import same_name
@@ -194,3 +194,28 @@ def _said(connection: Connection, item_ids: Sequence[str]) -> list[Opinion]:
 def _set(connection: Connection, item_ids: Sequence[str], second: Second) -> None:
     if item_ids:
         connection.execute(update(items).where(items.c.item_id.in_(item_ids)).values(second=second.value))
+
+
+def nominal_alpha(labels: Iterable[Collection[str]]) -> float | None:
+    """Krippendorff's alpha of nominal labels; 1 is full agreement, 0 is that of chance, below 0 is worse than chance.
+
+    ``labels`` are the labels that each item got from its reviewers, in any order. Items with a single label count for
+    nothing. None with fewer than two other items, or if all their labels are alike, because chance then agrees too.
+
+    Source: K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011. (The library of this name is under the
+    GPL, which this project cannot ask of its users.)
+    """
+    all_labels: Counter[str] = Counter()
+    observed, items = 0.0, 0
+    for item in labels:
+        if len(item) > 1:
+            counts = Counter(item)
+            all_labels += counts
+            items += 1
+            observed += _unlike_pairs(counts) / (len(item) - 1)
+    expected = _unlike_pairs(all_labels) / max(all_labels.total() - 1, 1)
+    return 1 - observed / expected if items > 1 and expected else None
+
+
+def _unlike_pairs(counts: Counter[str]) -> int:
+    return counts.total() ** 2 - sum(count**2 for count in counts.values())

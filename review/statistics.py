@@ -7,8 +7,8 @@ from sqlalchemy import Column, ColumnElement, Connection, case, func, select
 
 from review.names import NO_NAMES
 from review.tables import items
-from schemas.interval import wilson_interval
 from schemas.review import JUDGED, OPEN, State, Verdict
+from schemas.shares import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Shares and ranks in words for people."""
+"""Shares: how sure they are; and shares and ranks in words for people."""
+
+from math import sqrt
 
 _MOST_PLACES = 100  # up to this place a rank is told as a place, beyond as a share
 
@@ -48,3 +50,17 @@ def _place(percentile: float, of: int) -> int:
 def _ordinal(number: int) -> str:
     last = {1: "st", 2: "nd", 3: "rd"}
     return f"{number}{'th' if 10 <= number % 100 <= 20 else last.get(number % 10, 'th')}"
+
+
+_NINETY_FIVE = 1.959964  # quantile of the normal distribution for a two-sided 95 % interval
+
+
+def wilson_interval(real: int, judged: int) -> tuple[float, float]:
+    """The 95 % interval, within [0, 1], of the share of ``real`` among ``judged`` items, one or more.
+
+    Source: Wilson, Journal of the American Statistical Association 22, 1927.
+    """
+    share, z = real / judged, _NINETY_FIVE
+    middle = (share + z * z / (2 * judged)) / (1 + z * z / judged)
+    reach = z / (1 + z * z / judged) * sqrt(share * (1 - share) / judged + z * z / (4 * judged**2))
+    return max(0.0, middle - reach), min(1.0, middle + reach)

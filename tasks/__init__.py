@@ -36,7 +36,7 @@ MOVED = {
     "tasks.datasets.pictures": "tasks.datasets.image_store",
     "tasks.datasets.rows": "tasks.datasets.label_tables",
     "tasks.evaluation.report": "tasks.evaluation.results",
-    "tasks.footage.length": "tasks.scanning.footage_length",
+    "tasks.footage.length": "tasks.scanning.plan",
     "tasks.mining.past": "tasks.mining.queue_index",
     "tasks.promotion.change": "tasks.vocabularies.change",
     "tasks.promotion.suppressions": "tasks.vocabularies.suppressions",

@@ -23,8 +23,7 @@ from clipomaly_core.towers.load import load_tower
 from clipomaly_core.towers.text_alone import load_text
 from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
 from schemas.records import ReferenceNote
-from tasks.method_options import Value, plain_value, present_options, say_once
-from tasks.model_settings import ModelSettings
+from tasks.model_settings import ModelSettings, Value, plain_value, present_options, say_once
 
 OPTION_NAMES = tuple(field.name for field in fields(Options) if field.name != "method_version")
 """The options of the method that a user may set."""

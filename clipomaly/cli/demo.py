@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from clipomaly.cli.arguments import one_of
-from flows.runner_kind import Runner
+from flows.choices import Runner
 
 _FINDS = 24
 _FPS = 2.0

@@ -9,8 +9,7 @@ import typer
 
 from clipomaly.cli import arguments as arg
 from clipomaly.cli.arguments import one_of
-from flows.choices import Decoder, Partial
-from flows.runner_kind import Runner
+from flows.choices import Decoder, Partial, Runner
 
 
 def scan(

@@ -7,7 +7,7 @@ import typer
 
 from clipomaly.cli import arguments as arg
 from clipomaly.cli.arguments import one_of
-from flows.runner_kind import Runner
+from flows.choices import Runner
 
 
 def serve(

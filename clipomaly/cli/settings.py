@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from flows.parameters import ScanParameters
 from tasks.errors import UsageError
-from tasks.method_options import Value, is_earlier_name, plain_value, present_options
+from tasks.model_settings import Value, is_earlier_name, plain_value, present_options
 
 FILE = "clipomaly.toml"
 PREFIX = "CLIPOMALY_"

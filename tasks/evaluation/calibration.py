@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.errors import UsageError
-from tasks.method_options import Value
+from tasks.model_settings import Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,9 +33,8 @@ from tasks.evaluation.sheet import draw_frames
 from tasks.evaluation.survey import Clock, Ranked, Scores, Survey
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import Rgb, SourceError, read_frames, read_image
-from tasks.method_options import Value
 from tasks.model import get_model, plain_options
-from tasks.model_settings import ModelSettings
+from tasks.model_settings import ModelSettings, Value
 
 FOOTAGE: Final = "footage"
 """The format of an archive as ``scan`` reads it, taken to be free of anomalies: for calibration only."""

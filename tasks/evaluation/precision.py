@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from schemas.interval import wilson_interval
 from schemas.review import QueuedItem, Verdict
+from schemas.shares import wilson_interval
 from tasks.errors import UsageError
 
 

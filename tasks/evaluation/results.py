@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from clipomaly_core.metrics import PixelMetrics, SegmentMetrics, UnknownIoU
 from tasks.evaluation.calibration import Calibration
-from tasks.method_options import Value
+from tasks.model_settings import Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Final
 from tasks.errors import UsageError, UserError
 from tasks.evaluation.evaluate import EvaluationSettings, OnFrame, evaluate, ignore
 from tasks.evaluation.results import Evaluation
-from tasks.method_options import Value
+from tasks.model_settings import Value
 
 SUITE_FILES: Final = ("suite.md", "suite.json")
 

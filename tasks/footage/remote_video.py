@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tasks.footage.fetched import add_fetched
-from tasks.footage.stored_file import copy_to
+from tasks.footage.stored_file import add_fetched, copy_to
 from tasks.storage import Location, is_local, is_object_store
 from tasks.temporary import temporary_folder
 

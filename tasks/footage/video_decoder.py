@@ -4,18 +4,19 @@ A frame has the same pixels whenever it is asked for, whatever else is. Only wha
 parts may be another thing each time.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
+from av.sidedata.sidedata import Type
 from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
 from tasks.footage.images import Rgb
 from tasks.footage.remote_video import GAP, RemoteVideo, Span
-from tasks.footage.upright import upright
 from tasks.footage.video_container import Video, decode, open_video, whole_packets
 from tasks.footage.video_index import Ints, VideoTrack
 
@@ -225,3 +226,17 @@ class _Packets:
         for packet in packets:
             self._at += 1
             yield self._at - 1, packet
+
+
+def upright(frame: Any, image: Rgb) -> Rgb:
+    """The (H, W, 3) picture of a decoded frame as players show it: rotated by multiples of 90 degrees and mirrored."""
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is None:
+        return image
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))
+    # A point (x, y) is shown at (a x + c y, b x + d y).
+    if abs(a) + abs(d) < abs(b) + abs(c):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    image = image[:, ::-1] if a < 0 else image
+    image = image[::-1] if d < 0 else image
+    return np.ascontiguousarray(image)

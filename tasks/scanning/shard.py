@@ -29,13 +29,12 @@ from schemas.records import (
 )
 from tasks.errors import DeniedError, SourceError, UserError
 from tasks.footage.accelerated import check_device, decoding_on
-from tasks.footage.fetched import Fetched, count_fetched
 from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
 from tasks.footage.opening import open_source
 from tasks.footage.positions import BadTrack, Position, Track, read_track
-from tasks.scanning.batches import in_batches, made_ahead
-from tasks.scanning.inference import Inference, L, Model
+from tasks.footage.stored_file import Fetched, count_fetched
+from tasks.scanning.inference import Inference, L, Model, in_batches, made_ahead
 from tasks.scanning.rows import ShardRows
 from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import reason

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, Outcome
 from tasks.storage import Location, file_names, read_file
-from tasks.tables.numbered import create_numbered
+from tasks.tables.scans import create_numbered
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ and not the clock of a machine, which may be wrong.
 """
 
 import json
+import re
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 from clipomaly_core.errors import UserError
 from schemas.records import ScanRecord
 from tasks.storage import Location, create_file, exists, file_names, folder_names, read_file, replace_file
-from tasks.tables.numbered import create_numbered
 
 _SCAN = TypeAdapter(ScanRecord)
 _ADVICE = "Run clipomaly check --repair on these tables, or the same scan again."
@@ -81,3 +81,15 @@ def next_run(root: Location, scan_id: str) -> int:
     """Take the next number for a run of a generation, from 1. Raises UserError when it cannot be written."""
     told = {"scan_id": scan_id, "begun": datetime.now(UTC).isoformat()}
     return create_numbered(root.child("_runs"), json.dumps(told).encode())
+
+
+_NAME = re.compile(r"(\d+)\.json")
+
+
+def create_numbered(folder: Location, data: bytes) -> int:
+    """Write a file with the next number, from 1, and return that. Raises UserError when it cannot be written."""
+    taken = [int(match[1]) for name in file_names(folder, ".json") if (match := _NAME.fullmatch(name))]
+    number = max(taken, default=0) + 1
+    while not create_file(folder.child(f"{number:06d}.json"), data):
+        number += 1
+    return number

@@ -2,7 +2,7 @@
 
 import pytest
 
-from review.alpha import nominal_alpha
+from review.opinions import nominal_alpha
 
 # The example of three observers and 15 units that Krippendorff and others print, with "." where nobody said anything.
 OBSERVERS = (". . . . . 3 4 1 2 1 1 3 3 . 3", "1 . 2 1 3 3 4 3 . . . . . . .", ". . 2 1 3 4 4 . 2 1 1 3 3 . 4")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from schemas.interval import wilson_interval
 from schemas.review import ItemStatus, QueuedItem, State, Verdict
+from schemas.shares import wilson_interval
 from tasks.errors import UsageError
 from tasks.evaluation.precision import calibrate
 from tests.review.samples import NIGHT, make_item

@@ -8,9 +8,8 @@ from schemas.records import CommitRecord, Outcome, ScanRecord, Source, SourceOut
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources
-from tasks.scanning import footage_length as footage
-from tasks.scanning.footage_length import with_footage
-from tasks.scanning.plan import plan
+from tasks.scanning import plan as planning
+from tasks.scanning.plan import plan, with_footage
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 from tasks.tables.commits import done_of
@@ -29,7 +28,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         names.append(source.uri.rsplit("/", 1)[-1])
         return open_source(source)
 
-    monkeypatch.setattr(footage, "open_source", counting)
+    monkeypatch.setattr(planning, "open_source", counting)
     yield names
 
 
@@ -56,7 +55,7 @@ def test_small_archives_are_as_long_as_they_are(archive: Path, opened: list[str]
 def test_of_many_a_few_are_opened_and_the_rest_estimated(
     clips: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(footage, "_SAMPLE", 3)
+    monkeypatch.setattr(planning, "_SAMPLE", 3)
     found = Sources.of(find_sources(str(clips)).sources)
     told = seconds(with_footage(found, NOTHING))
     assert len(opened) == 3 and told.pop("photos") == 3
@@ -89,7 +88,7 @@ def test_nothing_can_be_opened(tmp_path: Path) -> None:
 def test_a_scan_that_was_cut_off_plans_the_same_shards_without_opening_what_is_done(
     clips: Path, tmp_path: Path, record: ScanRecord, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(footage, "_SAMPLE", 3)
+    monkeypatch.setattr(planning, "_SAMPLE", 3)
     tables = str(tmp_path / "tables")
 
     def planned() -> list[str]:

@@ -5,7 +5,7 @@ from threading import Event
 import numpy as np
 import pytest
 
-from tasks.scanning.batches import MOST_PIXELS, in_batches, made_ahead
+from tasks.scanning.inference import MOST_PIXELS, in_batches, made_ahead
 
 
 def frame(pixels: int | None) -> np.ndarray | None:
