@@ -1,15 +1,19 @@
 """The steps of a night after its shards are scanned: records, mining, report, message, metrics."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from flows.metrics import MetricsFile
 from flows.night import Night, Summary, note_losses
 from flows.parameters import ScanParameters
-from flows.private import whom_to_tell
+from flows.private import NOTIFY
 from flows.steps import run_step
 from tasks.scanning.calibration_check import calibration_misfit
 from tasks.tables import Tables
+
+if TYPE_CHECKING:
+    from flows.metrics import MetricsFile
 
 
 @dataclass(slots=True)
@@ -21,7 +25,7 @@ class Told:
     new_names: list[str] = field(default_factory=list)
 
 
-def close_night(parameters: ScanParameters, night: Night, summary: Summary, metrics: MetricsFile) -> Told:
+def close_night(parameters: ScanParameters, night: Night, summary: Summary, metrics: "MetricsFile | None") -> Told:
     """Run the steps that were asked for beside the scan, and note in the summary how each ended."""
     told = Told()
     summary.steps.append(run_step("records", lambda: _records(parameters, night, summary)))
@@ -31,9 +35,9 @@ def close_night(parameters: ScanParameters, night: Night, summary: Summary, metr
         summary.steps.append(run_step("mining", lambda: _mine(parameters)))
     if parameters.report is not None:
         summary.steps.append(run_step("report", lambda: _report(parameters, night, told)))
-    if urls := whom_to_tell(parameters):
+    if urls := _addresses(parameters):
         summary.steps.append(run_step("message", lambda: _send(urls, parameters, summary, told)))
-    if parameters.metrics is not None:
+    if metrics is not None:
         verdict = summary.verdict(strict=parameters.strict)
         summary.steps.append(run_step("metrics", lambda: metrics.end(summary, verdict)))
     return told
@@ -43,8 +47,13 @@ def send_failure(parameters: ScanParameters, reason: str) -> None:
     """Send the message of a night that could not begin, or was interrupted."""
     from flows.notify import failure_message, send
 
-    if urls := whom_to_tell(parameters):
+    if urls := _addresses(parameters):
         run_step("message", lambda: send(urls, failure_message(parameters.archive, reason)))
+
+
+def _addresses(parameters: ScanParameters) -> tuple[str, ...]:
+    """Where messages go, by the parameters or else by the environment."""
+    return tuple((parameters.notify or os.environ.get(NOTIFY, "")).split())
 
 
 def _records(parameters: ScanParameters, night: Night, summary: Summary) -> str:

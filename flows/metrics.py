@@ -57,16 +57,15 @@ def _steps(summary: Summary, what: str) -> dict[str, float]:
 
 
 class MetricsFile:
-    """The metrics file of a scan, written from time to time while it runs, and at its end. Without a path, nothing is
-    written."""
+    """The metrics file of a scan, written from time to time while it runs, and at its end."""
 
-    def __init__(self, path: str | None, tables: str) -> None:
+    def __init__(self, path: str, tables: str) -> None:
         self._path, self._tables = path, tables
         self._written = -_EVERY_SECONDS
 
     def update(self, summary: Summary) -> None:
         """Write the numbers so far, unless that was a moment ago. An error is reported only at the end."""
-        if self._path and time.monotonic() - self._written >= _EVERY_SECONDS:
+        if time.monotonic() - self._written >= _EVERY_SECONDS:
             self._written = time.monotonic()
             with suppress(UserError):
                 self._write(summary, None)
@@ -74,10 +73,9 @@ class MetricsFile:
     def end(self, summary: Summary, verdict: Verdict) -> str:
         """Write the numbers of the whole scan; returns the path. Raises UserError if they cannot be written."""
         self._write(summary, verdict)
-        return f"{self._path}"
+        return self._path
 
     def _write(self, summary: Summary, verdict: Verdict | None) -> None:
-        assert self._path is not None
         replace_file(locate(os.path.abspath(self._path)), metrics_text(self._tables, summary, verdict))
 
 

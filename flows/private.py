@@ -6,7 +6,8 @@ from flows.parameters import ScanParameters
 from schemas.safe_text import has_secret
 from tasks.errors import UsageError
 
-_NOTIFY = "CLIPOMALY_NOTIFY"
+NOTIFY = "CLIPOMALY_NOTIFY"
+"""The variable of the environment that holds the addresses of messages."""
 
 
 def keep_private(parameters: ScanParameters) -> ScanParameters:
@@ -16,7 +17,7 @@ def keep_private(parameters: ScanParameters) -> ScanParameters:
         UsageError: any other secret among the parameters.
     """
     if parameters.notify:
-        os.environ[_NOTIFY] = parameters.notify
+        os.environ[NOTIFY] = parameters.notify
         parameters = parameters.model_copy(update={"notify": None})
     refuse_secrets(parameters)
     return parameters
@@ -25,15 +26,10 @@ def keep_private(parameters: ScanParameters) -> ScanParameters:
 def refuse_secrets(parameters: ScanParameters) -> None:
     """Raises UsageError where a parameter of a flow run holds a secret."""
     if parameters.notify:
-        raise UsageError(f"notify holds secrets, which Prefect's API would show: set {_NOTIFY} where the flow runs.")
+        raise UsageError(f"notify holds secrets, which Prefect's API would show: set {NOTIFY} where the flow runs.")
     for name, value in parameters:
         if isinstance(value, str) and has_secret(value):
             raise UsageError(
                 f"{name} holds a password, which Prefect's API would show. Give it where the flow runs: by "
                 "~/.pgpass or PGPASSWORD for PostgreSQL, the environment or fsspec's configuration for storage."
             )
-
-
-def whom_to_tell(parameters: ScanParameters) -> tuple[str, ...]:
-    """The addresses of messages, of the parameters or else of the environment."""
-    return tuple((parameters.notify or os.environ.get(_NOTIFY, "")).split())

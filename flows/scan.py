@@ -5,11 +5,11 @@ Prefect is imported only where a runner needs it.
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from flows.closing import Told, close_night, send_failure
 from flows.engines import EngineGone
 from flows.logs import set_up_logging
-from flows.metrics import MetricsFile
 from flows.night import Night, Summary, begin, prepare, summary_of
 from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
@@ -19,6 +19,9 @@ from tasks.model import get_model
 from tasks.scanning.plan import expected_frames
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
+
+if TYPE_CHECKING:
+    from flows.metrics import MetricsFile
 
 Begin = Callable[[], ScanRecord]
 """Called when the first shard can begin; gives the record of the scan."""
@@ -48,7 +51,7 @@ def scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summa
     try:
         night = prepare(parameters)
         summary = summary_of(night)
-        metrics = MetricsFile(parameters.metrics, parameters.tables)
+        metrics = _metrics(parameters)
         watch = current_reporter()
 
         def start() -> ScanRecord:
@@ -63,7 +66,8 @@ def scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summa
             else:
                 summary.lose(shard, outcome)
             watch.shard()
-            metrics.update(summary)
+            if metrics is not None:
+                metrics.update(summary)
 
         if not night.shards:
             start()
@@ -76,6 +80,14 @@ def scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summa
         send_failure(parameters, one_line(error))
         raise
     return night, summary, close_night(parameters, night, summary, metrics)
+
+
+def _metrics(parameters: ScanParameters) -> "MetricsFile | None":
+    if parameters.metrics is None:
+        return None
+    from flows.metrics import MetricsFile
+
+    return MetricsFile(parameters.metrics, parameters.tables)
 
 
 def _one_by_one(parameters: ScanParameters, night: Night, start: Begin, done: Done) -> None:

@@ -3,9 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-
-import pytest
 
 from review import Queue
 
@@ -26,19 +25,20 @@ _RUN = """
 import io, json, sys
 from contextlib import redirect_stdout
 from clipomaly.__main__ import main
-sys.argv = ["clipomaly", *{arguments}]
-try:
-    with redirect_stdout(io.StringIO()):
-        main()
-except SystemExit as stop:
-    assert not stop.code, stop.code
+for arguments in {commands}:
+    sys.argv = ["clipomaly", *arguments]
+    try:
+        with redirect_stdout(io.StringIO()):
+            main()
+    except SystemExit as stop:
+        assert not stop.code, stop.code
 print(json.dumps([name for name in {heavy} if name in sys.modules]))
 """
 
 
-def loaded_by(*arguments: object) -> list[str]:
-    """Which heavy modules a command imports."""
-    code = _RUN.format(arguments=[*map(str, arguments)], heavy=HEAVY)
+def loaded_by(*commands: Sequence[object]) -> list[str]:
+    """Which heavy modules commands import, one after the other in a process of their own."""
+    code = _RUN.format(commands=[[*map(str, arguments)] for arguments in commands], heavy=HEAVY)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     loaded: list[str] = json.loads(ran.stdout)
@@ -46,25 +46,21 @@ def loaded_by(*arguments: object) -> list[str]:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    assert loaded_by("--help") == []
+    verbs = ("vocabulary", "dataset", "review", "config", "scan")
+    assert loaded_by(["--help"], *([verb, "--help"] for verb in verbs)) == []
 
 
 def test_status_loads_neither_model_nor_runners(scanned: Path) -> None:
-    assert loaded_by("status", scanned) == []
+    assert loaded_by(["status", scanned]) == []
 
 
 def test_a_query_loads_duckdb_alone(scanned: Path) -> None:
-    assert loaded_by("query", scanned, "SELECT 1") == ["duckdb"]
+    assert loaded_by(["query", scanned, "SELECT 1"]) == ["duckdb"]
 
 
 def test_review_stats_load_the_queue_alone(tmp_path: Path) -> None:
     Queue.open(tmp_path / "queue.db").close()
-    assert loaded_by("review", "stats", "--queue", tmp_path / "queue.db") == []
-
-
-@pytest.mark.parametrize("verb", ["vocabulary", "dataset", "review", "config", "scan"])
-def test_help_of_a_verb_loads_nothing_heavy(verb: str) -> None:
-    assert loaded_by(verb, "--help") == []
+    assert loaded_by(["review", "stats", "--queue", tmp_path / "queue.db"]) == []
 
 
 def test_a_scan_in_this_process_loads_neither_prefect_nor_pytorchs_compiler() -> None:

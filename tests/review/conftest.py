@@ -9,6 +9,7 @@ import pytest
 from review import Queue
 from tests.review.browser import screen as screen
 from tests.review.browser import visit as visit
+from tests.review.new_queue import new_queue
 from tests.review.postgres import Cluster, find_binaries
 
 
@@ -53,5 +54,7 @@ def clock() -> Clock:
 @pytest.fixture
 def queue(url: str, clock: Clock) -> Iterator[Queue]:
     """An empty queue whose leases last five minutes of a clock that stands still."""
+    if url.startswith("sqlite"):
+        new_queue(Path(url.removeprefix("sqlite:///")))
     with Queue.open(url, clock=clock) as queue:
         yield queue

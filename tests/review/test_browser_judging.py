@@ -24,6 +24,7 @@ from tests.review.browser import (
     toast,
     wait_for,
 )
+from tests.review.new_queue import new_queue
 from tests.review.samples import make_item, make_items
 
 pytestmark = needs_chromium
@@ -31,7 +32,7 @@ pytestmark = needs_chromium
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(str(tmp_path / "queue.db"), patience=2) as queue:
+    with Queue.open(new_queue(tmp_path / "queue.db"), patience=2) as queue:
         queue.set_vocabulary(["car", "truck"], ["tent", "jerry can", "tire"])
         queue.enqueue(make_items(12))
         yield queue

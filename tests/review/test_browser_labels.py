@@ -8,6 +8,7 @@ import pytest
 from review import Queue
 from schemas.review import UNKNOWN_NAME, NameScore, ReviewItem, Unclear
 from tests.review.browser import Archive, decisions, needs_chromium, playwright, served, shown, toast, wait_for
+from tests.review.new_queue import new_queue
 from tests.review.samples import make_item
 
 pytestmark = [needs_chromium, pytest.mark.usefixtures("screen")]
@@ -17,7 +18,7 @@ TENT = (NameScore("tent", 0.98), NameScore("shark", 0.004))
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(str(tmp_path / "queue.db"), patience=2) as queue:
+    with Queue.open(new_queue(tmp_path / "queue.db"), patience=2) as queue:
         queue.set_vocabulary(["car", "truck"], ["tent", "jerry can", "tire"])
         yield queue
 

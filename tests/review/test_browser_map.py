@@ -22,6 +22,7 @@ from tests.review.browser import (
     served,
     wait_for,
 )
+from tests.review.new_queue import new_queue
 from tests.review.samples import make_item, make_items
 
 pytestmark = needs_chromium
@@ -32,7 +33,7 @@ SPOTS = {"traffic cone": (0.0, 0.0), "mattress": (10.0, 0.0), "tire": (0.0, 8.0)
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[Queue]:
     """Ten finds of each of four kinds, in the corners of the map; one more find has no place."""
-    with Queue.open(str(tmp_path / "queue.db"), patience=2) as queue:
+    with Queue.open(new_queue(tmp_path / "queue.db"), patience=2) as queue:
         found = make_items(40)
         queue.enqueue([*found, make_item(40)])
         queue.set_places(

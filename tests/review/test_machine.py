@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from review import ConflictError, Queue, UnknownItemError
 from schemas.review import State, Verdict
 from tests.review.conftest import Clock
+from tests.review.new_queue import new_queue
 from tests.review.samples import make_item
 from tests.review.trail import check_trail
 
@@ -25,7 +26,7 @@ class QueueMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
         self.clock = Clock()
-        self.queue = Queue.open(str(Path(self.folder.name) / "queue.db"), clock=self.clock)
+        self.queue = Queue.open(new_queue(Path(self.folder.name) / "queue.db"), clock=self.clock)
         self.entered: set[str] = set()
         self.decided: dict[str, str] = {}
 

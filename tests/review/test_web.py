@@ -22,6 +22,7 @@ from review.web.limits import SignInLimit
 from review.web.server import check_address, is_loopback, listen
 from review.web.sessions import COOKIE
 from schemas.review import Verdict
+from tests.review.new_queue import new_queue
 from tests.review.postgres import Cluster
 from tests.review.samples import KINDS, make_item, make_items, scene
 
@@ -46,7 +47,7 @@ class Archive:
 
 @pytest.fixture
 def queue(tmp_path: Path) -> Iterator[Queue]:
-    with Queue.open(str(tmp_path / "queue.db"), patience=0.3) as queue:
+    with Queue.open(new_queue(tmp_path / "queue.db"), patience=0.3) as queue:
         queue.set_vocabulary(["car", "carriage", "person"], ["sports car", "oscar", "pallet"])
         queue.enqueue(make_items(8))
         yield queue
