@@ -18,7 +18,7 @@ from tasks.errors import UserError
 
 log = logging.getLogger("clipomaly.night")
 
-_CALM_SECONDS = 60.0  # of waiting, before a line says so
+_CALM_SECONDS = 60.0  # of waiting, before a line reports it
 _AGAIN_SECONDS = 2.0
 
 T = TypeVar("T")

@@ -27,7 +27,7 @@ from tasks.errors import UserError
 
 log = logging.getLogger("clipomaly.night")
 
-# Who is told of the summary: Prefect keeps no results, and its own end of a run may fail where its server is away.
+# Receives the summary. Prefect keeps no results, and cannot end a run properly while its server is away.
 _told: ContextVar[list[Summary] | None] = ContextVar("told", default=None)
 
 

@@ -79,7 +79,7 @@ class _Hold:
         self._beat = 0
 
     def take(self) -> bool:
-        """Whether it is this run's now: where there is none, or its holder is dead."""
+        """Whether this run holds it now: it was free, or its holder is dead."""
         with get_client(sync_client=True) as client:
             if self._create(client):
                 return True

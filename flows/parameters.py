@@ -104,7 +104,7 @@ class ScanParameters(BaseModel):
 
 
 def make_parameters(**values: object) -> ScanParameters:
-    """Parameters from values by name; paths may be ``os.PathLike``. Raises UsageError for one that is wrong."""
+    """Parameters from values by name; paths may be ``os.PathLike``. Raises UsageError for a wrong name or value."""
     unknown = [name for name in values if name not in ScanParameters.model_fields]
     if unknown:
         near = get_close_matches(unknown[0], ScanParameters.model_fields, 1)

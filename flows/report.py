@@ -51,7 +51,7 @@ def write_comparison(tables: str, out: str, before: str, after: str, queue: str 
     """Write ``compare-BEFORE-AFTER.html`` into ``out``; its URL. Decisions of the review queue say what was false.
 
     Raises:
-        UserError: scans that are not there or have nothing in common; ReviewError for a queue that is none.
+        UserError: scans that do not exist or have nothing in common; ReviewError if the address is not a queue.
     """
     comparison = compare_scans(Tables.at(tables), before, after, _judged(queue) if queue else ())
     place = locate(out).child(f"compare-{before}-{after}.html")

@@ -52,7 +52,7 @@ def start_engine(parameters: ScanParameters, settings: ModelSettings, again: boo
 
 @contextmanager
 def _threads(workers: int, settings: ModelSettings) -> Iterator[Engine]:
-    get_model(settings)  # here, so that one that cannot be loaded is no shard's trouble
+    get_model(settings)  # loaded here, so that an error of the model is not counted as the error of a shard
     runner: ThreadPoolTaskRunner[ShardResult] = ThreadPoolTaskRunner(max_workers=workers)
     with runner:
         yield Engine(runner)

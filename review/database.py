@@ -61,8 +61,8 @@ class Database:
     def write(self, work: Callable[[Connection], Result], *, durable: bool = True) -> Result:
         """Run ``work`` in a transaction that may change rows.
 
-        One that is not ``durable`` need not have reached the disk when this returns: a power cut may take it
-        back, whole, but nothing else does. That saves the wait for the disk where little would be lost.
+        Without ``durable``, the transaction may not be on disk yet when this returns, which saves the wait for the
+        disk. A power cut may then undo it, as a whole; nothing else does.
         It runs again when the database goes away, even where the commit may have come through: ``work``
         must be one that may be repeated. Raises UnavailableError when patience runs out.
         """
@@ -150,7 +150,7 @@ class Database:
                 time.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
             except IntegrityError:
-                raise  # says something to whoever wrote the row
+                raise  # it means something to the code that wrote the row
             except DBAPIError as error:
                 raise ReviewError(f"{self._name} cannot be used: {_reason(error)}.") from error
 
@@ -199,7 +199,7 @@ class Database:
 
 
 def _open_turnstile(path: Path) -> int:
-    """The file at which writers of all processes wait; -1 if there is none, and SQLite's own waiting must do."""
+    """The lock file for writers of all processes; -1 if it cannot be opened: then SQLite's own waiting must do."""
     if fcntl is None:
         return -1
     try:

@@ -71,7 +71,7 @@ def enqueue(connection: Connection, now: datetime, new: Mapping[str, ReviewItem]
             continue
         original, giving_way = None, list[tuple[str, ItemStatus]]()
         if item.duplicate_of is not None or item.supersedes:
-            write()  # it may point to one that came just before
+            write()  # it may point to an item of the same call
             original, giving_way = _settle(connection, item, now)
         coming.append((item, ItemStatus(State.DUPLICATE if original else State.PENDING, duplicate_of=original)))
         if giving_way:

@@ -124,7 +124,7 @@ def unclear_reason(item: ReviewItem) -> str | None:
 
 
 def check_reviewer(name: str) -> str:
-    """The name of a reviewer, unchanged. Raises BadInputError when it is none."""
+    """The name of a reviewer, unchanged. Raises BadInputError if it cannot be a name."""
     if not _REVIEWER.fullmatch(name):
         raise BadInputError(
             "A reviewer's name has up to 64 letters, digits and . _ @ + - and begins and ends with a letter or digit."

@@ -31,13 +31,13 @@ class OpenedQueue:
         create: bool = True,
         clock: Callable[[], datetime] | None = None,
     ) -> Self:
-        """Open a queue, upgrading one of an older version, and with ``create`` making it where there is none.
+        """Open a queue. A queue of an older version is upgraded; with ``create``, a missing queue is created.
 
         ``url`` is a file (SQLite) or ``postgresql://user@host/database``. A lease lasts ``lease`` unless
         renewed; ``patience`` is for how many seconds a call waits for a database that is away. ``clock`` takes
         the place of the database's time.
 
-        Raises BadInputError for an address that is none and ReviewError for a queue of a newer version.
+        Raises BadInputError for a wrong address and ReviewError for a queue of a newer version.
         """
         if lease <= timedelta(0):
             raise BadInputError("A lease must last longer than 0 seconds.")

@@ -141,7 +141,7 @@ def settle(connection: Connection, now: datetime, actor: str, item_id: str, note
 
 
 def disagreements(connection: Connection) -> tuple[Disagreement, ...]:
-    """Disagreements that nobody settled, highest rank first; at most 500."""
+    """Open disagreements, highest rank first; at most 500."""
     query = (
         select(items.c.item_id)
         .where(items.c.second == Second.DISAGREED, items.c.state.in_(JUDGED))

@@ -109,7 +109,7 @@ class QueueToRead(OpenedQueue):
         return self.database.read(lambda c: read_stats(c, self._now(c)))
 
     def disagreements(self) -> tuple[Disagreement, ...]:
-        """Disagreements that nobody settled, highest rank first; at most 500."""
+        """Open disagreements, highest rank first; at most 500."""
         return self.database.read(opinions.disagreements)
 
     def agreement(self) -> Agreement:

@@ -1,4 +1,4 @@
-"""The errors meant for people, for rooms that do not import the core, and the one that is a source's outcome."""
+"""Errors for people, for rooms that do not import the core, and the error that becomes the outcome of a source."""
 
 from clipomaly_core.errors import UsageError, UserError
 

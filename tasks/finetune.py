@@ -147,7 +147,7 @@ def _model(settings: ModelSettings) -> Clipomaly:
 
 
 def _about(settings: FinetuneSettings, model: Clipomaly, train: LabelledFrames, held_out: LabelledFrames) -> str:
-    """All that a run that is gone on with must have in common with the one that was cut off."""
+    """The settings that must be the same to continue an interrupted run."""
     own = asdict(replace(settings, out=Path(), workers=0, model=ModelSettings()))
     own |= {"data": "", "out": "", "weights": model.weights_sha256, "vocabulary": model.vocabulary.sha256}
     own |= {"options": asdict(model.options), "frames": [len(train.frames), len(held_out.frames)]}

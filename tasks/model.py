@@ -1,4 +1,4 @@
-"""The model of a process: loaded once, whoever asks."""
+"""The model of a process: loaded once, and shared by all callers."""
 
 import time
 from dataclasses import asdict, dataclass, fields
@@ -183,7 +183,7 @@ def method_options(settings: ModelSettings) -> Options:
             raise UsageError(f"Unknown option {name!r} of the method: {hint}")
     if isinstance(scales := given.get("scales"), str | float | int):
         given["scales"] = str(scales).strip("[]() ").rstrip(",").split(",")
-    if given.keys() & {"threshold", "peak_threshold"}:  # whoever sets one wants no other to decide as well
+    if given.keys() & {"threshold", "peak_threshold"}:  # a threshold that the user sets decides alone
         given.setdefault("finds_per_hour", None)
         given.setdefault("peak_threshold", None)
     values = asdict(default_options(settings.model)) | given

@@ -28,7 +28,7 @@ __all__ = [
 
 
 def present_options(values: Mapping[str, object]) -> dict[str, Value]:
-    """Options under their present names, each list as text. Earlier names are said in one line each, once a process.
+    """Options under their present names, each list as text. Each earlier name is reported in one line, once a process.
 
     Example:
         >>> from tasks.model_settings import present_options
@@ -50,7 +50,7 @@ def plain_value(value: object) -> Value:
 
 @lru_cache(maxsize=64)
 def say_once(notice: str) -> None:
-    """Tell people something in one line, once a process."""
+    """Log a notice for people in one line, once a process."""
     logger.warning(notice)
 
 

@@ -9,7 +9,7 @@ _FILES = (Path("~/.ssh/known_hosts"), Path("/etc/ssh/ssh_known_hosts"))
 
 
 class KnownHosts(paramiko.MissingHostKeyPolicy):
-    """Refuses a server whose key is in no known_hosts file: whoever answers in its place would get the password."""
+    """Refuses a server whose key is in no known_hosts file, because an impostor would get the password."""
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         """Raises SSHException where the key is unknown or another one."""

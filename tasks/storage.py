@@ -356,7 +356,7 @@ def copy_file(source: Location, target: Location, *, over: bool = False) -> None
 
 
 def remove_files(places: Iterable[Location]) -> None:
-    """Remove files, many at a time; one that is gone already is none to remove.
+    """Remove files, many at a time. Files that are gone already are ignored.
 
     Raises UserError when one cannot be removed.
     """

@@ -9,7 +9,7 @@ class Trouble(StrEnum):
     """What is wrong with a file or its storage."""
 
     MISSING = "missing"  # no such file
-    DENIED = "denied"  # it may not be read, or the credentials are none
+    DENIED = "denied"  # no permission, or no valid credentials
     BUSY = "busy"  # the store asks to come again
     OUT_OF_REACH = "out of reach"  # nobody answers
     EXISTS = "exists"  # where there should have been nothing
@@ -103,7 +103,7 @@ def storage_errors(*besides: type[Exception]) -> tuple[type[Exception], ...]:
 def trouble(error: BaseException) -> Trouble:
     """What an error of a storage library means."""
     if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, storage_errors()):
-        return trouble(error.__cause__)  # fsspec says so of all that a web server refuses
+        return trouble(error.__cause__)  # fsspec raises it for every error of a web server
     for kind in type(error).__mro__:
         name = f"{kind.__module__}.{kind.__qualname__}"
         if name in _OF_CLASS:
@@ -128,7 +128,7 @@ def is_there_already(error: BaseException) -> bool:
 
 
 def is_denied(error: BaseException) -> bool:
-    """Whether a file may not be read, or the credentials are none."""
+    """Whether there is no permission to read a file, or there are no valid credentials."""
     return trouble(error) is Trouble.DENIED
 
 

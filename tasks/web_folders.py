@@ -76,7 +76,7 @@ def _remembered(fs: AbstractFileSystem, url: str) -> dict[str, Any]:
 def _told(fs: AbstractFileSystem, url: str) -> dict[str, Any]:
     try:
         return {**fs.info(url), "name": url}
-    except FileNotFoundError:  # a page may be older than its files: whoever reads it tells
+    except FileNotFoundError:  # a page may be older than its files: reading the file reports it
         return {"name": url, "type": "file", "size": 0}
 
 

@@ -34,7 +34,7 @@ def ask(
 
 @second.command()
 def disagreements(queue: QueueUrl, as_json: Json = False) -> None:
-    """What reviewers disagree on and nobody settled.
+    """List the items on which reviewers disagree, until somebody settles them.
 
     Settle one with second settle, or put it back into the queue with review reopen.
 

@@ -194,7 +194,7 @@ def healthy(site: TheSite) -> dict[str, str]:
 
 
 async def of_the_archive(site: Site, make: Callable[[], bytes]) -> Response:
-    """A picture that is read from the archive, or in words why there is none."""
+    """A picture that is read from the archive, or the reason why it cannot be read."""
     try:
         picture = await to_thread.run_sync(make, limiter=site.archive_threads)
     except FrameGoneError as error:

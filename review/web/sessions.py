@@ -33,7 +33,7 @@ class Session:
 class Sessions:
     """Makes and checks session cookies. ``secret`` signs them; sessions end when it changes.
 
-    If ``open_to`` is a name, nobody signs in and everybody acts under this name.
+    If ``open_to`` is a name, there is no sign-in, and everybody acts under this name.
     """
 
     def __init__(self, queue: Queue, secret: str, open_to: str | None) -> None:

@@ -58,7 +58,7 @@ class Blurrer:
 
 
 def read_blurs(words: Iterable[str]) -> tuple[Blur, ...]:
-    """What is to be blurred, each once. Raises UsageError for a word that is none of ``Blur``."""
+    """What is to be blurred, each once. Raises UsageError for a word that is not in ``Blur``."""
     try:
         return tuple(sorted({Blur(word) for word in words}))
     except ValueError as error:

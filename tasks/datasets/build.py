@@ -60,7 +60,7 @@ def build_dataset(
     skip_missing: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Built:
-    """Build a dataset, or go on with one that was cut off.
+    """Build a dataset, or continue a build that was interrupted.
 
     Args:
         items: gives the judged items of the queue; not called when a build goes on, which keeps to its plan.

@@ -25,7 +25,7 @@ def format_named(name: str) -> Format:
     """The format of this name; a built-in one goes before a plugin of the same name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: no format has this name.
     """
     if name in FORMATS:
         return FORMATS[name]

@@ -51,7 +51,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A frame of the dataset with its picture, or with the reason why there is none."""
+    """A frame of the dataset with its picture, or with the reason why it has no picture."""
 
     frame: DatasetFrame
     picture: Picture | None

@@ -65,7 +65,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Blurring:
-    """Who looked for what is blurred, nobody where nothing is, and how many places of how many frames are."""
+    """Which detectors chose what is blurred, and how many places in how many frames are blurred."""
 
     detectors: tuple[Detector, ...] = ()
     frames: int = 0

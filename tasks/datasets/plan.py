@@ -33,7 +33,7 @@ BUILD = "_build"
 class DatasetOptions:
     """What decides the content of a dataset, beside the decisions themselves.
 
-    ``format`` is the name of one that is built in, a ``DatasetFormat``, or of one that a plugin adds.
+    ``format`` is the name of a built-in ``DatasetFormat``, or of a format that a plugin adds.
     ``seed`` and ``shares`` are of the split by drive, see ``split_drives``; objects of different splits with a cosine
     of at least ``near`` are reported. ``blur`` names what is made unrecognisable.
     """

@@ -18,7 +18,7 @@ _BLOCK = 2048
 
 
 def read_shares(text: str) -> Shares:
-    """Shares from a text such as ``80/10/10``. Raises UsageError when it is none."""
+    """Shares from a text such as ``80/10/10``. Raises UsageError for other texts."""
     try:
         parts = [float(part) for part in text.split("/")]
     except ValueError:

@@ -1,4 +1,4 @@
-"""Whether a name that the model gave is one that a person would accept: compared as words, never by likeness.
+"""Whether a person would accept a name of the model: names are compared as words, never by similarity.
 
 What counts is stated: the accepted words of each frame and their kinds come from a YAML file,
 

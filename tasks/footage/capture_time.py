@@ -48,7 +48,7 @@ class Sidecar:
     """What ``<name>.json`` beside a source may say of it. Degrees; a time without a zone is UTC.
 
     ``track`` is read by ``tasks.footage.positions``, when the source is. ``wrong`` are the fields with values that
-    cannot be; a place of which half is wrong is none.
+    cannot be; if half of a place is wrong, all of it is left out.
     """
 
     captured: datetime | None = None

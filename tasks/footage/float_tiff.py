@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
 
 
 def tiff_facts(data: bytes) -> tuple[int, int, int] | None:
-    """Width, height and EXIF orientation of a TIFF by its header alone; None if it is none."""
+    """Width, height and EXIF orientation of a TIFF by its header alone; None for other files."""
     if data[:4] not in _MAGIC:
         return None
     stream = io.BytesIO(data)

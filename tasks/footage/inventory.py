@@ -1,4 +1,4 @@
-"""An inventory: a file that lists an archive, so that nobody has to.
+"""An inventory: a file that lists an archive, so that the archive need not be listed.
 
 CSV with a header, packed by gzip or not, or Parquet. Columns: ``uri``, ``size`` (bytes), ``etag`` (as the store tells
 it) and, if it is known, ``captured`` (ISO 8601, UTC where no zone is given; may be empty). Others are ignored. What S3

@@ -37,7 +37,7 @@ def is_source(name: str) -> bool:
 
 
 def kind_of(uri: str) -> SourceKind:
-    """Which kind a source is. Raises SourceError when it is none."""
+    """The kind of a source. Raises SourceError if its name is of no known kind."""
     name = place_in_chain(uri).lower()
     for suffix, kind in kinds().items():
         if name.endswith(suffix):

@@ -20,7 +20,7 @@ _LARGEST_TRACK = 64 * 1024 * 1024
 
 
 def read_track(source: Source) -> Track | None:
-    """The track beside a source, else that inside it, as in recordings; None where there is none.
+    """The track beside a source, else the track inside it, as in recordings; None if it has no track.
 
     GPX: every ``trkpt`` and ``rtept`` with a time. CSV: a header with a time (``time`` or ``timestamp``: ISO 8601
     or a count since 1970, of seconds to nanoseconds; ``date`` and ``time``; or ``seconds`` since the first frame),
@@ -60,6 +60,6 @@ def _track_inside(source: Source) -> Track | None:
     except storage_errors(DeniedError) as error:
         if is_out_of_reach(error):
             raise cannot_read(place, error) from error
-        return None  # whoever reads the frames tells
+        return None  # reading the frames reports it
     found = [part for fix in fixes for part in fix_of(fix.moment, fix.latitude, fix.longitude)]
     return Track(found) if found else None

@@ -97,7 +97,7 @@ def sample_recording(file: IO[bytes], size: int, source: Source, fps: float) -> 
 
 
 def recorded_pictures(file: IO[bytes], size: int, indices: Sequence[int]) -> Iterator[Stored]:
-    """The pictures of these ascending numbers, reading the recording once. Raises SourceError when it is none."""
+    """The pictures of these ascending numbers, read once. Raises SourceError if it is no recording."""
     shots = _shots(file, size, content_of(file, size), [])
     for index in indices:
         picture = next((shot.picture for shot in shots if shot.index == index), None)

@@ -67,12 +67,12 @@ class Content:
 
 
 def content_of(file: IO[bytes], size: int) -> Content:
-    """From the summary at the end of a recording, else by reading it. Raises SourceError when it is none."""
+    """From the summary at the end of a recording, else by reading it. Raises SourceError if it is not a recording."""
     return _summarised(file, size) or _gathered(file, size)
 
 
 def _summarised(file: IO[bytes], size: int) -> Content | None:
-    """As the summary at the end of the file has it; None where there is none that is whole."""
+    """From the summary at the end of the file; None if there is no complete summary."""
     if size < _FOOTER:
         return None
     try:

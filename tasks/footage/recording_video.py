@@ -72,7 +72,7 @@ class CodedTopic:
 
     @property
     def lost(self) -> str | None:
-        """What is said where no message could be decoded."""
+        """The error of a camera of which no message could be decoded."""
         if self._group is not None or not self._before:
             return None
         return f"{self._before} pictures of a video without a key frame"

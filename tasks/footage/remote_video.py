@@ -209,7 +209,7 @@ def _with_ranges(place: Location, copy: str) -> RemoteVideo | None:
             if index.end <= file.size and index.end - index.start <= _LARGEST_INDEX:
                 video = RemoteVideo(place, file, file.size, boxes, copy)
     except ValueError:
-        pass  # fsspec says so of a server that answers with the whole file
+        pass  # fsspec raises it if a server answers with the whole file
     finally:
         if video is None:
             file.close()

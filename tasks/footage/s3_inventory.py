@@ -50,7 +50,7 @@ class _Manifest(BaseModel):
 def newest_manifest(folder: Location) -> Location:
     """The manifest that was written last, of a folder in which S3 keeps one for each day or week.
 
-    Raises UsageError when there is none.
+    Raises UsageError if there is no such manifest.
     """
     for name in sorted(filter(_WRITTEN.fullmatch, folder_names(folder)), reverse=True):
         manifest = folder.child(f"{name}/{_MANIFEST}")

@@ -46,7 +46,7 @@ def _head(image: Location) -> bytes:
     except storage_errors() as error:
         if is_out_of_reach(error):
             raise
-        return b""  # whoever reads the image tells
+        return b""  # reading the image reports it
 
 
 def _frames(folder: Location, source: Source, fps: float, keyframes: bool) -> Iterator[Frame]:

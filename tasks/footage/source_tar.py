@@ -112,7 +112,7 @@ def _look_inside(place: Location, source: Source) -> Inside:
 def _told(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Told:
     try:
         return told_by_exif(_read(tar, member))
-    except (BadImage, *_NOT_READ):  # whoever reads the image tells
+    except (BadImage, *_NOT_READ):  # reading the image reports it
         return Told()
 
 

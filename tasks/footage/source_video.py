@@ -42,7 +42,7 @@ def _look_inside(place: Location, source: Source) -> Inside:
 def look_into(file: BinaryIO, modified: datetime) -> Inside:
     """What the header of a video says, and where it does not say how long it is, the times of its packets.
 
-    Raises SourceError when it is none or has no frames.
+    Raises SourceError if it is not a video or has no frames.
     """
     with open_video(file) as container:
         if not camera_streams(container):

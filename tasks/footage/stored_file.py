@@ -72,7 +72,7 @@ def _comes_in_ranges(file: BinaryIO) -> bool:
     try:
         file.seek(-1, os.SEEK_END)
         file.read(1)
-    except ValueError:  # fsspec says so of a server that answers with the whole file
+    except ValueError:  # fsspec raises it if a server answers with the whole file
         return False
     file.seek(0)
     return True

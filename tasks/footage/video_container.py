@@ -26,7 +26,7 @@ Video = str | BinaryIO | RemoteVideo
 
 
 def open_video(video: Video) -> Any:
-    """A container, to be used in ``with``. Raises SourceError when it is none."""
+    """A container, to be used in ``with``. Raises SourceError if the file is not a video."""
     try:
         file = video.reader() if isinstance(video, RemoteVideo) else video
         return av.open(file, metadata_errors="replace", container_options=_ONLY_FOOTAGE)
@@ -37,7 +37,7 @@ def open_video(video: Video) -> Any:
 
 
 def camera_streams(container: Any) -> list[Any]:
-    """The video streams with moving pictures: cover art is none."""
+    """The video streams, without cover art."""
     cover = Disposition.attached_pic | Disposition.timed_thumbnails
     return [stream for stream in container.streams.video if not stream.disposition & cover]
 

@@ -31,7 +31,7 @@ _PROBED = 32  # packets
 _NOT_CODED = 8  # bytes: so small an MPEG-4 packet says that the picture before it stays
 _VP8_SHOWN = 0x10  # of its first byte
 _GUESSED_RATE = 25.0
-# What programs write where nobody gave a title.
+# Titles that programs write by default.
 _NO_TITLE = re.compile(r"(?i)\W*|.*(video|handler|media).*")
 
 

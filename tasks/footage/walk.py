@@ -141,7 +141,7 @@ def _below(root: Location, folder: _Folder) -> Iterator[Listed]:
 
 
 def _is_folder(root: Location, name: str, info: dict[str, Any]) -> bool:
-    """Whether it is a folder, or a link to one that leads out of the archive and not round in a circle."""
+    """Whether it is a folder, or a link to a folder outside of the archive that does not lead back into it."""
     if info["type"] == "directory" or not info.get("islink") or not os.path.isdir(info["name"]):
         return bool(info["type"] == "directory")
     target, parts = os.path.realpath(info["name"]), name.split("/")[:-1]

@@ -165,7 +165,7 @@ def _new_names(guesses: Guesses, unmet: Floats) -> Floats:
 
 
 def _nearest_item(vectors: Vectors, items: Vectors, distances: Distances) -> tuple[Indices, Floats]:
-    """For each candidate the item of the queue that looks most like it, and its distance, 1 where there is none."""
+    """For each candidate the most similar item of the queue, and its distance; 1 if the queue is empty."""
     index, distance = np.zeros(len(vectors), np.int64), np.ones(len(vectors))
     if len(items):
         columns = items.astype(np.float32).T

@@ -173,7 +173,7 @@ def with_footage(sources: Sources, done: pa.Table) -> Sources:
     Of each suffix 256 files, chosen by a hash of their URI, tell how long they are: those that are committed (``done``,
     see ``read_done``) by their commit, the others by opening them. The size of all others is divided by the bytes a
     second of these. The sample does not depend on what is committed, so a scan that was cut off plans the same shards
-    again. Committed sources are never opened; what is told of them here has no meaning.
+    again. Committed sources are never opened; their length here has no meaning.
 
     Raises UserError when the storage is out of reach.
     """

@@ -150,7 +150,7 @@ def find_reference(tables: str, weights_sha256: str, options: Options, fps: floa
             reference = read_reference(url)
             check_reference(reference, weights_sha256, options)
         except UsageError:
-            continue  # it is of another model, or damaged: the scan makes one that fits
+            continue  # of another model, or damaged: the scan makes a new one
         if reference.facts.fps == fps:
             found.append((reference.facts.created, url, reference))
     if not found:

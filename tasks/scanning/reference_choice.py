@@ -1,4 +1,4 @@
-"""Which reference a scan uses: the one that is given, the one of its tables, or one made from its footage."""
+"""Choose the reference of a scan: the given one, that of its tables, or a new one from its footage."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -343,7 +343,7 @@ def _moment(one: Ready[_Read, L]) -> Moment:
 
 
 def _track(source: Source, tally: _Tally) -> Track | None:
-    """The track of a source; one that cannot be read is noted and costs no frame."""
+    """The track of a source. A track that cannot be read gives a note, and no frame is lost."""
     try:
         return read_track(source)
     except BadTrack as error:

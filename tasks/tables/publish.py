@@ -38,11 +38,11 @@ from tasks.tables.selection import Selection, choose, read_committed, select
 
 _TRIES = 10
 _THREADS = 16
-# A file that no version names may be one that another publisher is about to name.
+# Another publisher may be about to add a file that no version names yet.
 _YOUNGEST = timedelta(hours=1)
 
 KEEP = timedelta(days=7)
-"""How long replaced files stay if nobody says otherwise."""
+"""How long replaced files stay by default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from clipomaly.cli.rendering.bar import progress_bar
 from clipomaly.cli.rendering.console import percent, stdout
 from tasks.finetune import WEIGHTS, Epoch, Finetuned, FinetuneSettings
 
-_LINE_SECONDS = 10.0  # a plain line so often where nobody sees a bar
+_LINE_SECONDS = 10.0  # between plain lines, if there is no terminal for a bar
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ _MOST_NAMES = 5
 
 
 def print_segmented(segmented: SegmentedImage) -> None:
-    """Where the picture is and what was found in it, or why there is none."""
+    """Where the picture is and what was found in it, or why there is no picture."""
     if segmented.error is not None:
         print(printable(f"{segmented.image}: {segmented.error}"), file=sys.stderr)
         return
