@@ -43,7 +43,7 @@ def dask_engine(parameters: ScanParameters, workers: int, threads: int, again: b
         from prefect_dask.task_runners import DaskTaskRunner
     except ImportError as error:
         raise _not_installed("dask") from error
-    # It logs the trace of each connection that is lost; one line of ours tells of it.
+    # It logs a traceback for each lost connection; we log one line instead.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     address = parameters.address
     environment = {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
@@ -109,7 +109,7 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
         UserError: Ray is not installed, the cluster does not answer at first, or no node can scan.
         EngineGone: the cluster does not answer again for ``patience_minutes``.
     """
-    # It logs what it also raises, over many lines; one line of ours tells of it.
+    # It logs over many lines what it also raises; we log one line instead.
     logging.getLogger("ray.util.client").setLevel(logging.CRITICAL)
     # If the cluster is gone, Ray would start one of its own at the next call.
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
@@ -139,7 +139,7 @@ def ray_engine(parameters: ScanParameters, workers: int, threads: int, again: bo
             if again:
                 ray.shutdown()  # what is left of a lost connection would refuse a new one
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # that it does not answer, which one line of ours says
+                warnings.simplefilter("ignore", UserWarning)  # that it does not answer: we log one line instead
                 # A new one for each try: a runner counts as started even when its cluster did not answer.
                 return RayTaskRunner(address=address, init_kwargs=given).__enter__()
         except (ConnectionError, ValueError) as error:  # ValueError: of a connection that closes meanwhile

@@ -123,7 +123,7 @@ class TableFinds:
 
     def _remember(self, hits: Sequence[Hit]) -> None:
         ids = ds.field("instance_id").isin(pa.array([hit.instance_id for hit in hits], pa.string()))
-        # Files and their row groups are told apart by these two, and not by ids.
+        # These two identify a row group of a file; ids would not.
         days = ds.field("dt").isin(pa.array([*{hit.timestamp.astimezone(UTC).date() for hit in hits}], pa.date32()))
         sources = ds.field("source_uri").isin(pa.array([*{hit.source_uri for hit in hits}], pa.string()))
         rows = self._tables.open("instances").to_table(

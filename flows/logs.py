@@ -13,7 +13,7 @@ from schemas.safe_text import masked, printable
 
 _OURS = logging.getLogger("clipomaly")
 _EXPLAINED = ("gcsfs", "azure", "paramiko")
-"""Libraries of storage that log what they raise too, over many lines: it is told in one."""
+"""Storage libraries that also log what they raise, over many lines. We print one line instead."""
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _JSON = ("asctime", "levelname", "name", "message")
 _JSON_NAMES = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "trace"}

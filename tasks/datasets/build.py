@@ -67,7 +67,7 @@ def build_dataset(
         out_url: an empty or new folder, or any fsspec URL.
         options: what is taken and how it is written.
         skip_missing: leave out frames that cannot be read any more instead of failing.
-        progress: told how many frames of how many are written.
+        progress: called with the number of written frames and that of all frames.
 
     Raises:
         UserError: nothing to build of, frames gone, a place that holds something else or cannot be written.

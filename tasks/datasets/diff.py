@@ -15,7 +15,7 @@ from tasks.errors import UserError
 from tasks.storage import Location, locate, read_file
 
 _PARTS = ("split", "role", "name", "mask_rle", "picture_sha256")
-_SHOWN = {"mask_rle": "mask", "picture_sha256": "picture"}  # told without their values, which say nothing to people
+_SHOWN = {"mask_rle": "mask", "picture_sha256": "picture"}  # shown without their values, which mean nothing to people
 
 
 class What(StrEnum):

@@ -30,7 +30,7 @@ def forget_in_dataset(
     Args:
         url: a finished dataset, or one that an earlier call left unfinished: folder or any fsspec URL.
         source_uris: the sources, by their ``source_uri``.
-        progress: told how many frames of how many are written.
+        progress: called with the number of written frames and that of all frames.
 
     Raises:
         UserError: there is no dataset; footage of its other frames is gone, so that it cannot be written again (then

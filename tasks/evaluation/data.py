@@ -22,7 +22,7 @@ _ORIENTATION: Final = 0x0112
 class Dataset:
     """The frames of a split, by name.
 
-    ``classes`` are the words for each class of the label maps, empty where they tell anomalies only;
+    ``classes`` are the words for each class of the label maps, empty where they mark anomalies only;
     ``unlabelled`` counts frames whose truth the benchmark keeps to itself.
     """
 

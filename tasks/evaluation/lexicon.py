@@ -42,7 +42,7 @@ class AcceptedNames:
 
 
 def read_accepted_names(path: Path) -> AcceptedNames:
-    """Read a file of accepted words; the module says its form.
+    """Read a file of accepted words, in the form that the module docstring shows.
 
     Raises:
         UsageError: the file cannot be read or is of another form.

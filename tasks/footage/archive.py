@@ -49,7 +49,7 @@ class Listing:
 
 
 def list_sources(url: str) -> Listing:
-    """List an archive as ``find_sources`` does, and open each source for what only its inside tells.
+    """List an archive as ``find_sources`` does, and open each source for facts that only its content has.
 
     Raises UserError when there is no such archive, it may not be read, or it holds no source.
     """
@@ -264,7 +264,7 @@ def _columns(base: Location, found: Sequence[Found]) -> pa.Table:
 
 
 def _captured(found: Found, spoken: Callable[[str], str]) -> tuple[datetime, TimestampSource]:
-    """When it was captured, as far as a listing can tell."""
+    """When it was captured, as far as a listing shows it."""
     if found.entry.captured:
         return found.entry.captured, TimestampSource.INVENTORY
     name, first = spoken(found.entry.name), spoken(found.members[0].name if found.members else "")

@@ -90,7 +90,7 @@ def read_sidecar(data: bytes) -> Sidecar | None:
 
 
 def _validated(told: object) -> Sidecar:
-    """A sidecar of what can be; ValidationError where nothing can. ``wrong`` is ours, whatever the file says."""
+    """A sidecar of the valid values; ValidationError if there are none. A ``wrong`` of the file is ignored."""
     if isinstance(told, dict):
         told = {name: value for name, value in told.items() if name != "wrong"}
     try:

@@ -27,7 +27,7 @@ _FARTHEST_ZONE = timedelta(hours=14)
 
 
 def told_by_exif(data: bytes) -> Told:
-    """When and where an image was taken, as far as its EXIF tells; a damaged block tells nothing.
+    """When and where an image was taken, as far as its EXIF has it; a damaged block is ignored.
 
     The time is that of the exposure with its fraction. Its offset from UTC is the block's own; else that which the UTC
     time of the receiver shows, to a quarter of an hour; else it is taken for UTC.

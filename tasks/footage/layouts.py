@@ -56,7 +56,7 @@ def is_read_with_footage(name: str) -> bool:
 
 
 def is_of_tesla(name: str) -> bool:
-    """Whether a clip is named as Tesla's cars do: an ``event.json`` beside it tells of it."""
+    """Whether a clip is named as Tesla's cars do: an ``event.json`` may lie beside it."""
     return bool(_TESLA.search(name))
 
 
@@ -66,9 +66,9 @@ def event_beside(name: str) -> str:
 
 
 def told_of_images(folder: Location, names: Sequence[str]) -> Mapping[str, Told]:
-    """When and where images of a folder were taken, by their names, as far as a layout tells.
+    """When and where images of a folder were taken, by their names, as far as a layout has it.
 
-    What is damaged tells nothing. Raises what the storage raises when it is out of reach.
+    Damaged files are ignored. Raises what the storage raises when it is out of reach.
     """
     path = folder.path.rstrip("/")
     if _KITTI.search(path):
@@ -172,7 +172,7 @@ def _bdd_images(folder: Location, root: str, part: str, names: Sequence[str]) ->
 
 
 def _nuscenes(folder: Location, root: str, part: str, names: Sequence[str]) -> Mapping[str, Told]:
-    """By the tables of the data set: the names tell the times too."""
+    """From the tables of the data set; file names hold the times, too."""
     if len(names) < 2:  # for the time of the first alone the tables are too large
         return {}
     for version in ("v1.0-mini", "v1.0-trainval", "v1.0-test"):

@@ -19,7 +19,7 @@ _LARGEST_SIDECAR = 1024 * 1024
 
 
 def open_source(source: Source) -> Source:
-    """A listed source with what its inside tells: length, capture time, position, notes. Only headers are read.
+    """A listed source with facts from its content: length, capture time, position, notes. Only headers are read.
 
     Capture time comes from the sidecar ("captured", ISO 8601), the container, the file name or the modification time
     less the length, in this order; one of an inventory stays. The same source gives the same again. What cannot be
@@ -99,7 +99,7 @@ def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[
             return moment, told_by, note
         if moment:
             note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not used"
-    # A file is written last when its recording ends. One of 1970 or so tells no time at all.
+    # A file is written last when its recording ends. A time such as 1970 is a clock that was not set.
     lasted = timedelta(seconds=inside.lasts if plausible(inside.modified) else 0)
     began = inside.modified - lasted
     by_folder = time_in_folders(place_in_chain(source.uri), began)

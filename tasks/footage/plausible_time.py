@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-# Clocks that lost power count from 1904, 1970, 1980 or 2000: such times say nothing.
+# Clocks that lost power count from 1904, 1970, 1980 or 2000: such times are wrong.
 _EARLIEST = datetime(2001, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(days=1)
@@ -10,7 +10,7 @@ AHEAD = timedelta(days=1)
 
 
 def moment_of(count: float) -> datetime | None:
-    """The UTC time of a count since 1970 of seconds, milliseconds, microseconds or nanoseconds, told by its size."""
+    """The UTC time of a count since 1970; its size shows whether it is of seconds, milli-, micro- or nanoseconds."""
     size = abs(count)
     unit = next((unit for least, unit in ((1e17, 10**9), (1e14, 10**6), (1e11, 10**3)) if size >= least), 1)
     try:

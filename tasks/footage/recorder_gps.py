@@ -92,7 +92,7 @@ def blackvue_points(text: bytes) -> list[Point]:
 
 
 def camm_point(sample: bytes) -> tuple[float, float] | None:
-    """The position of a sample of camera motion metadata; None where it tells another thing or has no fix."""
+    """The position of a sample of camera motion metadata; None if it holds other data or no fix."""
     kind = int.from_bytes(sample[2:4], "little") if len(sample) >= 4 else 0
     if kind == 5 and len(sample) >= 28:
         north, east, _ = struct.unpack_from("<3d", sample, 4)

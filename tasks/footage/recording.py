@@ -111,8 +111,8 @@ def recorded_pictures(file: IO[bytes], size: int, indices: Sequence[int]) -> Ite
 
 
 def recorded_fixes(file: IO[bytes], size: int, source: Source) -> list[Fix]:
-    """Where the car was, in the order of the file: empty where no topic tells. Of several topics that which tells most
-    often, and by name among equals: two receivers are never mixed.
+    """Where the car was, in the order of the file: empty if no topic has positions. Of several topics, the one
+    with most positions counts, or the first by name among equals: two receivers are never mixed.
 
     Raises SourceError when it is no recording.
     """

@@ -28,7 +28,7 @@ _TOLD_OF_PICTURES = re.compile(r"(?i)info|calib|annotat|marker|disparity|depth|l
 
 @dataclass(slots=True)
 class Content:
-    """The topics of a recording, how long it is in seconds, and what its summary tells of channels. ``unread`` are the
+    """The topics of a recording, how long it is in seconds, and the channels in its summary. ``unread`` are the
     camera topics that are not read, and why."""
 
     images: set[str] = field(default_factory=set)

@@ -83,7 +83,7 @@ def _when(
     for moment, origin in by_camera:
         if moment and not is_ahead(moment, member.modified):
             return moment, origin
-    # A sidecar or the folder's name says more of the day than when the files were last copied.
+    # A sidecar or the name of the folder is a better source of the day than when the files were last copied.
     if source.captured_from in (TimestampSource.MTIME, TimestampSource.CONTAINER):
         return member.modified, TimestampSource.MTIME
     return source.captured, source.captured_from

@@ -22,7 +22,7 @@ GONE = "gone since it was listed"
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What the content of a source says about it. ``modified`` is when its file, or its first image, was written.
+    """Facts from the content of a source. ``modified`` is when its file, or its first image, was written.
     ``container_time`` is the capture time in its header, if there is one. ``first_name`` is the name of its first
     image. ``lasts`` is how many seconds before ``modified`` the recording began, 0 if ``modified`` is the beginning.
     ``note`` says what is not read."""
@@ -56,14 +56,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """When (UTC) and where (degrees, WGS 84) an image was taken, as far as something tells."""
+    """When (UTC) and where (degrees, WGS 84) an image was taken, as far as it is known."""
 
     moment: datetime | None = None
     latitude: float | None = None
     longitude: float | None = None
 
     def or_else(self, other: "Told") -> "Told":
-        """With what it does not tell from another."""
+        """With missing values taken from another."""
         place = self if self.latitude is not None else other
         return Told(self.moment or other.moment, place.latitude, place.longitude)
 

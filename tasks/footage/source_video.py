@@ -1,4 +1,4 @@
-"""Video files: what their headers tell, and their frames, from a local file."""
+"""Video files: facts from their headers, and their frames."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -127,7 +127,7 @@ def _moment(match: re.Match[str]) -> datetime | None:
 
 
 def _date(told: dict[str, str | None]) -> tuple[int, int, int] | None:
-    """Year, month and day; None where nothing tells which number is which."""
+    """Year, month and day; None if the order of the numbers is not clear."""
     year = int(told["year"] or 0)
     if "name" in told:
         name = (told["name"] or told["name_first"] or "")[:3].lower()

@@ -78,7 +78,7 @@ def _place(fields: list[str]) -> tuple[float, float] | None:
 
 
 def subtitle_fixes(data: bytes) -> Iterator[tuple[float, float, float]]:
-    """Seconds from the first frame, latitude and longitude in degrees of every subtitle (SRT) that tells them."""
+    """Seconds from the first frame, latitude and longitude in degrees of every subtitle (SRT) that holds them."""
     for block in re.split(r"\r?\n\s*\r?\n", data.decode("utf-8-sig", "replace")):
         begins, place = _BEGINS.search(block), _subtitle_place(block)
         if begins and place:

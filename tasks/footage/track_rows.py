@@ -1,4 +1,4 @@
-"""The fixes in rows of named columns, as CSV and JSON have them. Names or ranges tell the units."""
+"""The fixes in rows of named columns, as CSV and JSON have them. The units follow from names or ranges."""
 
 import math
 import re
@@ -50,7 +50,7 @@ _UNIT_OF_TIME = re.compile(r"(ms|msec|us|usec|µs|ns|s|sec)\W*$|^(cts)$")
 def row_fixes(rows: Sequence[Mapping[str, object]], start: datetime) -> list[Fix]:
     """The fixes of rows, but for those that are marked as none; ``start`` is what seconds are counted from.
 
-    Raises ValueError where latitude and longitude are in a unit that nothing tells.
+    Raises ValueError if the unit of latitude and longitude is unknown.
     """
     named = [[(str(name), value) for name, value in row.items() if value not in (None, "")] for row in rows]
     columns = [_Row.of(values) for values in named]

@@ -28,7 +28,7 @@ def as_number(value: object) -> float | None:
 
 
 def moment_in(value: object) -> datetime | None:
-    """The UTC time of ISO 8601 or the like, or of a count since 1970 whose unit its size tells."""
+    """The UTC time of ISO 8601 or the like, or of a count since 1970 whose size shows its unit."""
     count = as_number(value)
     if count is not None:
         return moment_of(int(value)) if str(value).strip().isdigit() else moment_of(count)  # type: ignore[call-overload]

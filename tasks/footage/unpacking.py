@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Protocol
 
 import zstandard
 
-_MAGIC = 6  # bytes that tell how a file is packed
+_MAGIC = 6  # bytes that show how a file is packed
 _BLOCK = 64 * 1024
 _ZSTD = b"\x28\xb5\x2f\xfd"
 

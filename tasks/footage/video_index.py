@@ -1,4 +1,4 @@
-"""The index of a video file: what its packets tell without decoding, and which number and time each frame has.
+"""The index of a video file: facts from its packets without decoding, and the number and time of each frame.
 
 The number and time of a frame are defined here and nowhere else:
 
@@ -74,7 +74,7 @@ class VideoTrack:
 
     @property
     def counted(self) -> bool:
-        """Whether only decoding from the beginning tells which frame is which."""
+        """Whether frames can be identified only by decoding from the beginning."""
         return not len(self.order)
 
     @cached_property

@@ -54,7 +54,7 @@ def read_index(video: Video) -> list[VideoTrack]:
         bases = [stream.time_base or 0 for stream in container.streams]
         end = max(float(ticks * base) for ticks, base in zip(ends, bases, strict=True))
         promised = _container_seconds(container)
-    # Where another stream fills the time that the container tells, nothing of this one is missing.
+    # If another stream fills the duration in the container, nothing of this stream is missing.
     promised = promised if promised > end + 1 else 0.0
     tracks = [_track(video, told, promised) for told in gathered.values() if told.pts]
     tracks = [track for track in tracks if len(track)]

@@ -1,4 +1,4 @@
-"""Where a car was, as the recorder wrote it into the video; and where public data sets tell it beside."""
+"""Where a car was: as the recorder wrote it into the video, or as public data sets have it beside the video."""
 
 import posixpath
 import struct

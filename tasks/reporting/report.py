@@ -160,7 +160,7 @@ def make_report(
         hours: the night is the newest run, and those that began so many hours before its end or later, > 0. Less than
             a day, so that a run every day at the same time is a night of its own.
         finds: how many of the best finds to show; each is read from the archive again.
-        listing: what the archive holds, to tell what is not scanned.
+        listing: what the archive holds, to find what is not scanned.
 
     Raises:
         UserError: no tables there, nothing committed in them, or they cannot be read.

@@ -5,7 +5,7 @@ from schemas.records import ScanRecord
 _FACTOR = 4.0
 """Finds an hour may differ from the prediction by this factor."""
 _LEAST_FINDS = 10
-"""With fewer finds, or fewer predicted ones, nothing can be said."""
+"""With fewer finds, found or predicted, the check is not reliable."""
 _UNCALIBRATED = 0.5
 """From this many finds a frame on, a model without a reference does not fit."""
 _MEND = (
@@ -23,7 +23,7 @@ def calibration_misfit(record: ScanRecord, frames: int, instances: int) -> str |
         instances: found in them.
 
     Returns:
-        One line with the numbers and the command that solves it; ``None`` if all is well or nothing can be said.
+        One line with the numbers and the command that solves it; ``None`` if it fits, or finds are too few.
     """
     if not frames:
         return None

@@ -119,7 +119,7 @@ def _cut(
 
 def match_done(sources: pa.Table, done: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
     """(N,) which sources, by their ``uri`` and ``etag``, are committed as they are now, and (N,) the seconds of footage
-    that their commits tell, NaN where they do not."""
+    from their commits, NaN if a commit lacks it."""
     committed, told = np.zeros(len(sources), np.bool_), np.full(len(sources), np.nan)
     if not len(done):
         return committed, told

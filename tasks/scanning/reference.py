@@ -67,7 +67,7 @@ def build_reference(
         vocabulary_sha256: of its vocabulary.
         sources: with ``footage_seconds``.
         fps: frames a second of video, as scans take them.
-        progress: told the number of frames done since it was called last.
+        progress: called with the number of frames done since the last call.
         settled: ``settling_looks`` of the same model and footage, where they are known already.
 
     Returns:

@@ -51,8 +51,8 @@ def build_from_archive(
         settings: of the model; a reference in them is not used.
         archive: a folder, file or any fsspec URL.
         fps: frames a second of video, as scans take them.
-        begin: told how many frames it takes.
-        progress: told of each.
+        begin: called with the number of frames that it takes.
+        progress: called with the number of frames done since the last call.
 
     Raises:
         UserError: archive or model that cannot be used, or footage without a frame that can be read.
@@ -82,8 +82,8 @@ def choose_reference(
         sources: of the archive.
         fps: of the scan.
         may_build: whether the tables' references may be used or added to.
-        begin: told how many frames a new reference takes.
-        progress: told of each.
+        begin: called with the number of frames that a new reference takes.
+        progress: called with the number of frames done since the last call.
 
     Raises:
         UserError: model, storage or footage that cannot be used.

@@ -61,7 +61,7 @@ def scan_shard(
 
     One thread reads frames, this one infers, some make masks and one rows of them; bounded queues of a few batches lie
     between, so no video is ever whole in memory. What goes wrong inside a source is its outcome, and the others go
-    on. ``progress`` is told the number of frames of each batch that went through the model. Where the memory
+    on. ``progress`` is called with the number of frames of each batch that went through the model. Where the memory
     of the accelerator is too small for a batch, the rest of the shard goes through in halves, and a note in the
     commit record says so. A shard that is committed already, before or meanwhile, stays as it is and is
     reported so.

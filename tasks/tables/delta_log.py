@@ -61,7 +61,7 @@ class LoggedFile:
 
 
 def milliseconds(moment: datetime) -> int:
-    """A moment as logs tell it: milliseconds since 1970."""
+    """A moment in the form of the log: milliseconds since 1970."""
     return int(moment.timestamp() * 1000)
 
 
@@ -244,7 +244,7 @@ def _uri(table: Location) -> str:
 
 
 def _options(table: Location) -> dict[str, str] | None:
-    """What fsspec was told of an S3 store and the library is not; the environment it reads itself."""
+    """Options of an S3 store that only fsspec knows, for the library. The library reads the environment itself."""
     if not table.url.startswith(("s3://", "s3a://")):
         return None
     told: dict[str, Any] = getattr(table.fs, "storage_options", {})
@@ -256,7 +256,7 @@ def _options(table: Location) -> dict[str, str] | None:
         "aws_session_token": told.get("token"),
         "aws_region": client.get("region_name"),
         "aws_endpoint": endpoint,
-        "aws_allow_http": "true",  # which addresses are asked, the endpoint says
+        "aws_allow_http": "true",  # the endpoint decides whether HTTP is used
         "aws_conditional_put": "etag",
     }
     return {name: str(value) for name, value in options.items() if value}

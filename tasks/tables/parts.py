@@ -46,7 +46,7 @@ def day_folder(table: Table, scan_id: str, day: date) -> str:
 
 
 def with_shard(rows: pa.Table, shard_id: str) -> pa.Table:
-    """Rows of a shard with the column that says so; files of schema versions before 3 lack it."""
+    """Rows of a shard with the column ``shard``, which files of schema versions before 3 lack."""
     if SHARD.name in rows.column_names:
         return rows
     return rows.append_column(SHARD, pa.repeat(shard_id, len(rows)))

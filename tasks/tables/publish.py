@@ -1,4 +1,4 @@
-"""Publish tables for engines that know Delta Lake: ``published.py`` says what, this file does it.
+"""Publish tables for engines that know Delta Lake. ``published.py`` chooses the files, this file publishes them.
 
 For each table: see what its log names and what it is to name, make the files that are missing, and commit the
 difference in one version. Then files that nobody needs any more are removed. It can be ended at any moment: until the

@@ -21,7 +21,7 @@ _ADVICE = "Run clipomaly check --repair on these tables, or the same scan again.
 def write_scan_record(root: Location, record: ScanRecord) -> None:
     """Write ``_scans/<scan_id>.json`` unless it is there. Raises UserError when it cannot be written."""
     if not create_file(scan_place(root, record.scan_id), _SCAN.dump_json(record, indent=1)):
-        read_scan_record(root, record.scan_id)  # a damaged one is told before anything is scanned
+        read_scan_record(root, record.scan_id)  # raises if it is damaged, before anything is scanned
 
 
 def read_scan_records(root: Location) -> list[ScanRecord]:

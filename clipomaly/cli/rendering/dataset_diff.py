@@ -40,4 +40,4 @@ def print_diff(diff: DatasetDiff, as_json: bool = False) -> None:
         right=["frame"],
     )
     if len(shown) < len(diff.changes):
-        print(f"{len(diff.changes) - len(shown)} more: --json tells all")
+        print(f"{len(diff.changes) - len(shown)} more: --json prints all")
