@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict, Unpack
 if TYPE_CHECKING:
     from flows.night import Summary
     from tasks.datasets.build import Built
-    from tasks.datasets.wanted import Filters
+    from tasks.datasets.judged_items import Filters
     from tasks.scanning.status import ScanStatus
     from tasks.tables.text_search import SearchResult
 
@@ -157,7 +157,7 @@ def build_dataset(
         near: objects of different splits with at least this cosine, in [0, 1], are reported.
         blur: ``faces`` and ``plates`` make these unrecognisable where a detector finds them.
         skip_missing: leave out frames that the archive no longer has.
-        wanted: which items, by the fields of ``tasks.datasets.wanted.Wanted``, such as ``names=["mattress"]``.
+        wanted: which items, by the fields of ``tasks.datasets.judged_items.Wanted``, such as ``names=["mattress"]``.
 
     Raises:
         UserError: tables, footage or a folder that cannot be used; UsageError for a wrong option;
@@ -172,8 +172,8 @@ def build_dataset(
     from flows.build_dataset import DatasetRequest, build_from_queue
     from tasks.datasets.blurring import read_blurs
     from tasks.datasets.build import DatasetOptions
+    from tasks.datasets.judged_items import make_wanted
     from tasks.datasets.split import read_shares
-    from tasks.datasets.wanted import make_wanted
 
     options = DatasetOptions(
         os.fspath(tables), format, make_wanted(**wanted), seed, read_shares(split), near, read_blurs(blur)

@@ -1,16 +1,20 @@
-"""What a queue can be asked; nothing here changes a row."""
+"""An open queue, and what can be asked of it. Nothing here changes a row."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Self, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from review import opinions, places, reads
 from review.audit import Audit, audit
 from review.changes import CHUNK, read_rows, unknown_item
+from review.database import Database, database_time
+from review.errors import BadInputError
 from review.filters import Filters
 from review.names import NO_NAMES, KnownName
-from review.opened import OpenedQueue
 from review.opinions import Agreement, Disagreement
 from review.places import Embedded, FindsMap
 from review.reads import Cluster
@@ -18,6 +22,57 @@ from review.rows import event_of
 from review.statistics import Stats, read_stats
 from review.tables import events, names
 from schemas.review import OPEN, Decision, Event, QueuedItem, State
+
+Result = TypeVar("Result")
+
+
+class OpenedQueue:
+    """The base of ``Queue``."""
+
+    def __init__(self, database: Database, lease: timedelta, clock: Callable[[], datetime] | None) -> None:
+        self.database = database
+        self.lease_time = lease
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        url: str | os.PathLike[str],
+        *,
+        lease: timedelta = timedelta(minutes=5),
+        patience: float = 15.0,
+        create: bool = True,
+        clock: Callable[[], datetime] | None = None,
+    ) -> Self:
+        """Open a queue. A queue of an older version is upgraded; with ``create``, a missing queue is created.
+
+        ``url`` is a file (SQLite) or ``postgresql://user@host/database``. A lease lasts ``lease`` unless
+        renewed; ``patience`` is for how many seconds a call waits for a database that is away. ``clock`` takes
+        the place of the database's time.
+
+        Raises BadInputError for a wrong address and ReviewError for a queue of a newer version.
+        """
+        if lease <= timedelta(0):
+            raise BadInputError("A lease must last longer than 0 seconds.")
+        return cls(Database(os.fspath(url), patience, create), lease, clock)
+
+    def close(self) -> None:
+        """Close the connections of the database."""
+        self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, step: Callable[[Connection, datetime], Result], *, durable: bool = True) -> Result:
+        """Run one step in a transaction, at the time of the database."""
+        return self.database.write(lambda connection: step(connection, self._now(connection)), durable=durable)
+
+    def _now(self, connection: Connection) -> datetime:
+        return self._clock() if self._clock else database_time(connection)
+
 
 EVERYTHING = Filters()
 

@@ -74,8 +74,8 @@ def build(
     from clipomaly.cli.rendering.dataset import print_built
     from flows.build_dataset import DatasetRequest, build_from_queue
     from tasks.datasets.build import DatasetOptions
+    from tasks.datasets.judged_items import make_wanted
     from tasks.datasets.split import read_shares
-    from tasks.datasets.wanted import make_wanted
 
     wanted = make_wanted(
         names=name or (),

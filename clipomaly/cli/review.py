@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clipomaly.cli.arguments import Json, QueueUrl, one_of
-from clipomaly.cli.choosing import choosing
 from clipomaly.cli.precision import precision
-from clipomaly.cli.review_options import Items, Who, open_queue, who
+from clipomaly.cli.review_options import Items, Who, choosing, open_queue, who
 from clipomaly.cli.review_second import second
 from clipomaly.cli.review_upkeep import backup, check, comment, names, reopen
 from schemas.review import State

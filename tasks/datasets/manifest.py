@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from schemas.dataset import DatasetFrame, Role, Split
 from tasks.datasets.blurring import Detector
 from tasks.datasets.format import Losses
+from tasks.datasets.judged_items import Wanted
 from tasks.datasets.split import Shares
-from tasks.datasets.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from schemas.records import ScanRecord
 from tasks.datasets.blurring import Detector
 from tasks.datasets.cityscapes import label_names
 from tasks.datasets.format import Classes
+from tasks.datasets.judged_items import Wanted
 from tasks.datasets.label_tables import frame_rows, label_rows, read_frames_back
 from tasks.datasets.manifest import ScanOfDataset
 from tasks.datasets.selection import Selection
 from tasks.datasets.split import Shares, check_splits, near_pairs
-from tasks.datasets.wanted import Wanted
 from tasks.errors import UserError
 from tasks.storage import (
     Location,

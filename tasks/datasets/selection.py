@@ -17,9 +17,8 @@ from schemas.geometry import box_iou
 from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem
 from tasks.chained_urls import file_name
 from tasks.datasets.instance_rows import FrameKey, InstanceRow, boxes_on_frames, corners, own_row, rows_of_tracks
-from tasks.datasets.judged_items import ROLES, JudgedItem, judged_item
+from tasks.datasets.judged_items import ROLES, JudgedItem, Wanted, judged_item
 from tasks.datasets.split import Shares, split_drives
-from tasks.datasets.wanted import Wanted
 from tasks.errors import UserError
 from tasks.masks import decode_mask
 from tasks.tables import Tables

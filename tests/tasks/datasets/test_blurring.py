@@ -20,7 +20,7 @@ from schemas.dataset_format import Blur, DatasetFormat
 from schemas.review import Box
 from tasks.datasets.blurring import Blurrer, Detector, blur_boxes, load_blurrer
 from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
-from tasks.datasets.wanted import Wanted
+from tasks.datasets.judged_items import Wanted
 from tasks.errors import UserError
 from tasks.footage.images import Rgb
 from tests.tasks.dataset_samples import Judged, judged_fleet, scan_fleet

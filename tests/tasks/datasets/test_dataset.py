@@ -28,10 +28,10 @@ from schemas.review import Box, MaskState, QueuedItem, RepairedMask, Verdict
 from tasks.datasets.build import DatasetOptions, build_dataset, read_manifest
 from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.coco import polygons
+from tasks.datasets.judged_items import Wanted
 from tasks.datasets.manifest import Manifest
 from tasks.datasets.selection import select
 from tasks.datasets.split import near_pairs, read_shares, split_drives, split_of
-from tasks.datasets.wanted import Wanted
 from tasks.errors import UsageError, UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask, encode_mask

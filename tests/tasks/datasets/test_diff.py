@@ -10,7 +10,7 @@ import pytest
 from schemas.dataset_format import DatasetFormat
 from tasks.datasets.build import DatasetOptions, build_dataset
 from tasks.datasets.diff import What, diff_datasets
-from tasks.datasets.wanted import Wanted
+from tasks.datasets.judged_items import Wanted
 from tasks.errors import UserError
 from tests.tasks.dataset_samples import Judged, judged_fleet, scan_fleet, write_fleet
 
