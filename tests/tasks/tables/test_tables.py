@@ -39,6 +39,12 @@ def tables(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"{request.getfixturevalue('s3')}/T" if request.param == "s3" else str(tmp_path / "T")
 
 
+# What object stores do in another way is listing and creating, which the tests without this mark show of both.
+also_slowly_on_s3 = pytest.mark.parametrize(
+    "tables", ["local", pytest.param("s3", marks=pytest.mark.slow)], indirect=True
+)
+
+
 def source(name: str, etag: str = "1") -> Source:
     return Source(
         uri=f"s3://fleet/drive/{name}.mp4",
@@ -123,6 +129,7 @@ def test_committed_rows_only(tables: str, record: ScanRecord) -> None:
     check_embeddings(tables)
 
 
+@also_slowly_on_s3
 def test_newest_generation_of_each_source(tables: str, record: ScanRecord) -> None:
     newer = make_scan_record(description(model="newer"), fps=2.0)
     old, new = "blobs 1", "newer 1"
@@ -146,6 +153,7 @@ def test_newest_generation_of_each_source(tables: str, record: ScanRecord) -> No
     assert found(tables) == sorted([("a", old), ("b", "blobs 2"), ("c", new)] * 2)
 
 
+@also_slowly_on_s3
 def test_a_clock_that_was_ahead_hides_nothing(tables: str, record: ScanRecord, newer: ScanRecord) -> None:
     """A later run is newer, whatever the clock of its machine said."""
     there = Tables.at(tables)
@@ -162,6 +170,7 @@ def test_a_clock_that_was_ahead_hides_nothing(tables: str, record: ScanRecord, n
     assert found(tables) == sorted([("a", "newer 1"), ("b", "blobs 1"), ("c", "newer 2")] * 2)
 
 
+@also_slowly_on_s3
 def test_changed_source_within_a_generation(tables: str, record: ScanRecord) -> None:
     commit(tables, record, [source("a"), source("b")], minute=0)
     commit(tables, record, [source("a", "2")], minute=1)
@@ -173,6 +182,7 @@ def test_changed_source_within_a_generation(tables: str, record: ScanRecord) -> 
     assert connection.sql("SELECT count(*) FROM instances WHERE name = 'blobs 1'").fetchall() == [(2,)]
 
 
+@also_slowly_on_s3
 def test_failure_replaces_nothing(tables: str, record: ScanRecord) -> None:
     commit(tables, record, [source("a"), source("b")], minute=0, failed=["b"])
     frames = open_table(tables, "frames").to_table().to_pylist()
@@ -185,6 +195,7 @@ def test_failure_replaces_nothing(tables: str, record: ScanRecord) -> None:
     check_embeddings(tables)
 
 
+@also_slowly_on_s3
 def test_embeddings_of_two_lengths(tables: str, record: ScanRecord) -> None:
     longer = make_scan_record(description(model="long", embedding_dimension=16), fps=2.0)
     commit(tables, record, [source("a"), source("b")], minute=0)
@@ -305,6 +316,7 @@ def test_raw_files_with_duckdb_and_pandas(tmp_path: Path, record: ScanRecord) ->
         assert len(pd.read_parquet(tables / "embeddings")["embedding"].iloc[0]) == 8
 
 
+@also_slowly_on_s3
 def test_dataset_with_duckdb(tables: str, record: ScanRecord) -> None:
     commit(tables, record, [source("a"), source("b")])
     instances, embeddings = open_table(tables, "instances"), open_table(tables, "embeddings")
