@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.results import RESULTS, Figures, Goal, write_results
-from tasks.footage.video import video_frames
+from tasks.footage.source_video import video_frames
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -22,7 +22,7 @@ from benchmarks.results import Figures
 from clipomaly_core import Clipomaly, FrameResult
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frames
-from tasks.footage.video import video_frames
+from tasks.footage.source_video import video_frames
 from tasks.scanning.rows import ShardRows
 from tasks.tables import Tables
 

@@ -82,12 +82,8 @@ def _own(frame: FrameType) -> str | None:
 
 
 def _command(*arguments: object) -> None:
-    for module in ("clipomaly.cli.main", "flows.cli"):
-        try:
-            main = importlib.import_module(module).main
-            break
-        except ModuleNotFoundError:
-            continue
+    # Before the command had a package of its own, it lay in flows.
+    main = importlib.import_module("clipomaly.cli.main" if (ROOT / "clipomaly").is_dir() else "flows.cli").main
     sys.argv = ["clipomaly", *map(str, arguments)]
     said = StringIO()
     try:

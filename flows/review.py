@@ -15,7 +15,7 @@ from review.finds import FindSource
 from review.pictures import FrameGoneError, Pictures, Rgb
 from review.queue import Queue
 from review.web.server import serve
-from tasks.chained_urls import split_chain
+from tasks.addresses import split_chain
 from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.storage import is_local, locate

@@ -25,9 +25,8 @@ from fsspec.utils import infer_compression
 
 from clipomaly_core.errors import UserError
 from schemas.safe_text import has_password, has_secret, masked
-from tasks.chained_urls import PACKED, split_chain
+from tasks.addresses import PACKED, on_disk, printable, split_chain
 from tasks.errors import BadUrlError
-from tasks.names import on_disk, printable
 from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import is_missing, is_there_already, storage_errors
 from tasks.web_folders import is_web, list_web_folder

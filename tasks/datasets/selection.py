@@ -15,7 +15,7 @@ from clipomaly_core.lemma import lemma
 from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
 from schemas.geometry import box_iou
 from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem
-from tasks.chained_urls import file_name
+from tasks.addresses import file_name
 from tasks.datasets.instance_rows import FrameKey, InstanceRow, boxes_on_frames, corners, own_row, rows_of_tracks
 from tasks.datasets.judged_items import ROLES, JudgedItem, Wanted, judged_item
 from tasks.datasets.split import Shares, split_drives

@@ -8,8 +8,8 @@ Such a video, and whatever else torchcodec cannot decode, is left to our decoder
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,7 +19,7 @@ from tasks.errors import SourceError, UsageError
 from tasks.footage.images import Rgb
 from tasks.footage.remote_video import RemoteVideo
 from tasks.footage.video_container import Video
-from tasks.footage.video_decoder import decode_frames
+from tasks.footage.video_decoder import chosen_decoder, decode_frames
 from tasks.footage.video_index import VideoTrack
 from tasks.storage import reason
 
@@ -36,9 +36,6 @@ class Decoding:
 
     device: str
     notes: list[str] = field(default_factory=list)
-
-
-_current: ContextVar[Decoding | None] = ContextVar("decoding", default=None)
 
 
 class NotAcceleratedError(Exception):
@@ -61,21 +58,23 @@ def check_device(device: str) -> None:
 
 
 @contextmanager
-def decoding_on(device: str | None) -> Iterator[Decoding | None]:
-    """Have torchcodec decode the videos that are read within this block on a device; None: our own decoder."""
-    decoding = Decoding(device) if device else None
-    before = _current.get()
-    _current.set(decoding)
+def decoding_on(device: str) -> Iterator[Decoding]:
+    """Have torchcodec decode the videos that are read within this block on a device."""
+    decoding = Decoding(device)
+    before = chosen_decoder.get()
+    chosen_decoder.set(partial(_decode, decoding))
     try:
         yield decoding
     finally:
-        _current.set(before)  # not by a token: a generator that holds this open may be closed by another thread
+        chosen_decoder.set(before)  # not by a token: a generator that holds this open may be closed by another thread
 
 
-def decode(video: Video, track: VideoTrack, numbers: Sequence[int]) -> Iterator[tuple[int, Rgb | None]]:
-    """As ``decode_frames``, by the decoder that is chosen where it can: from where it cannot, by our own."""
-    decoding, left = _current.get(), list(numbers)
-    if decoding is not None and left:
+def _decode(
+    decoding: Decoding, video: Video, track: VideoTrack, numbers: Sequence[int]
+) -> Iterator[tuple[int, Rgb | None]]:
+    """As ``decode_frames``: by torchcodec as far as it can, and then by our own decoder."""
+    left = list(numbers)
+    if left:
         try:
             for number, image in _accelerated(video, track, left, decoding.device):
                 yield number, image

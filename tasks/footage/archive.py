@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
-from tasks.chained_urls import split_chain
+from tasks.addresses import printable, split_chain
 from tasks.errors import UsageError
-from tasks.footage.capture_time import is_ahead
+from tasks.footage.capture_time import is_ahead, time_in_folders, time_in_path
 from tasks.footage.image_files import folder_etag, image_members, image_suffixes, is_file, is_image
 from tasks.footage.inventory import read_inventory
 from tasks.footage.kinds import KINDS, is_source
@@ -24,10 +24,8 @@ from tasks.footage.layouts import event_beside, is_of_tesla, is_read_with_footag
 from tasks.footage.leftovers import is_left_by_systems, is_proxy, is_thumbnail
 from tasks.footage.opening import open_source
 from tasks.footage.sources import SOURCES, Sources
-from tasks.footage.time_in_name import time_in_folders, time_in_path
 from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, NoFile, Part, of_inventory, walk
-from tasks.names import printable
 from tasks.storage import Location, cannot_read, locate
 from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import storage_errors

@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from tasks.errors import UsageError, UserError
 from tasks.footage.float_tiff import read_float_tiff, tiff_facts
-from tasks.footage.heic import is_heic, reads_heic, teach_pillow
+from tasks.footage.image_files import is_heic, reads_heic, teach_pillow
 from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import storage_errors
 

@@ -2,7 +2,7 @@
 
 from clipomaly_core.plugins import plugins
 from schemas.records import Source
-from tasks.chained_urls import place_in_chain
+from tasks.addresses import place_in_chain
 from tasks.errors import SourceError
 from tasks.footage.leftovers import PROXY_SUFFIXES
 from tasks.footage.source_folder import FOLDER

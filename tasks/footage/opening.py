@@ -5,13 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from schemas.records import Source, TimestampSource
-from tasks.chained_urls import file_name, place_in_chain
+from tasks.addresses import file_name, place_in_chain
 from tasks.errors import BadUrlError, DeniedError, SourceError
-from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar
+from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_folders, time_in_path
 from tasks.footage.kinds import kind_of
 from tasks.footage.layouts import comma_moments, described_elsewhere
 from tasks.footage.source_kind import GONE, Inside
-from tasks.footage.time_in_name import time_in_folders, time_in_path
 from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import is_denied, is_missing, is_out_of_reach, storage_errors
 

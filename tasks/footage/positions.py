@@ -4,7 +4,7 @@ import csv
 from xml.etree import ElementTree
 
 from schemas.records import Source
-from tasks.chained_urls import file_name
+from tasks.addresses import file_name
 from tasks.errors import DeniedError
 from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import BadTrack, Fix

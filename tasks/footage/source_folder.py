@@ -5,17 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from schemas.records import Source, TimestampSource
-from tasks.chained_urls import place_in_chain
+from tasks.addresses import place_in_chain, printable
 from tasks.errors import SourceError
-from tasks.footage.capture_time import is_ahead
-from tasks.footage.heic import HEIC_SUFFIXES
+from tasks.footage.capture_time import is_ahead, time_in_path
 from tasks.footage.image_exif import HEAD, told_by_exif
-from tasks.footage.image_files import folder_etag, image_members
+from tasks.footage.image_files import HEIC_SUFFIXES, folder_etag, image_members
 from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.layouts import kitti_fixes, told_of_images
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored, Told
-from tasks.footage.time_in_name import time_in_path
-from tasks.names import printable
 from tasks.storage import Location, in_this_thread, reason
 from tasks.storage_entry import Entry
 from tasks.storage_errors import is_out_of_reach, storage_errors

@@ -9,7 +9,9 @@ from typing import Any
 import zstandard
 
 from schemas.records import Source, TimestampSource
+from tasks.addresses import printable
 from tasks.errors import SourceError
+from tasks.footage.capture_time import time_in_path
 from tasks.footage.image_exif import told_by_exif
 from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, check_size, decode_image
@@ -17,9 +19,7 @@ from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, Told, open_header
 from tasks.footage.source_video import VIDEO_SUFFIXES
 from tasks.footage.stored_file import open_stored
-from tasks.footage.time_in_name import time_in_path
 from tasks.footage.unpacking import unpacked
-from tasks.names import printable
 from tasks.storage import Location, reason
 
 TAR_SUFFIXES = (

@@ -1,5 +1,6 @@
-"""A file of any storage, opened so that it can be read from any place; and the bytes that were fetched, counted."""
+"""A file of any storage: opened so that it can be read from any place, copied, counted and recognised again."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,11 +9,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from tasks.addresses import place_in_chain
 from tasks.errors import UserError
-from tasks.storage import Location, is_object_store
-from tasks.storage_errors import is_full
+from tasks.storage import Location, is_object_store, locate
+from tasks.storage_errors import is_full, storage_errors
 from tasks.temporary import temporary_folder
 from tasks.web_folders import is_web
+
+_PART = 64 * 1024  # bytes of a fingerprint, from either end
 
 
 @dataclass(slots=True)
@@ -93,3 +97,17 @@ def copy_to(place: Location, path: str) -> None:
             ) from error
         raise
     add_fetched(os.path.getsize(path))
+
+
+def fingerprint(uri: str, size: int) -> str | None:
+    """``<size in hexadecimal>-<24 digits of a SHA-256>`` of a file of ``size`` bytes. None for a folder, whose etag is
+    made of its files, and for a file that cannot be read."""
+    if place_in_chain(uri).endswith("/"):
+        return None
+    try:
+        place = locate(uri)
+        digest = hashlib.sha256(place.fs.cat_file(place.path, start=0, end=min(size, _PART)))
+        digest.update(place.fs.cat_file(place.path, start=max(0, size - _PART), end=size))
+    except storage_errors(UserError):
+        return None
+    return f"{size:x}-{digest.hexdigest()[:24]}"

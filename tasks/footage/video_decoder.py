@@ -5,8 +5,9 @@ parts may be another thing each time.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from contextvars import ContextVar
 from itertools import chain, groupby
 from typing import Any
 
@@ -24,6 +25,12 @@ _TRIES = 3
 _TRIED_PACKETS = 300  # behind a jump, before one is met that is in the index
 _LAYERS = 21  # byte of the header that counts temporal layers, ISO/IEC 14496-15
 _KNOWS_UNREFERENCED = frozenset({"h264", "mpeg4", "mpeg2video"})
+
+
+Decode = Callable[[Video, VideoTrack, Sequence[int]], Iterator[tuple[int, Rgb | None]]]
+"""A function such as ``decode_frames``."""
+chosen_decoder: ContextVar[Decode | None] = ContextVar("decoder", default=None)
+"""Decodes the frames of samples in place of ``decode_frames``; ``accelerated.py`` sets it."""
 
 
 def decode_frames(video: Video, track: VideoTrack, numbers: Sequence[int]) -> Iterator[tuple[int, Rgb | None]]:

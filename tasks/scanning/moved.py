@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from schemas.records import Outcome
-from tasks.chained_urls import file_name, place_in_chain
+from tasks.addresses import file_name, place_in_chain
 from tasks.errors import UserError
-from tasks.footage.fingerprint import fingerprint
 from tasks.footage.sources import Sources
+from tasks.footage.stored_file import fingerprint
 from tasks.storage import exists, is_local, locate, replace_file
 from tasks.tables import Tables
 from tasks.tables.moved_record import read_moved, read_moves_of

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, Shard, Source
-from tasks.chained_urls import places_in_chains
+from tasks.addresses import places_in_chains
 from tasks.footage.kinds import KINDS
 from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,11 +30,10 @@ from schemas.records import (
 )
 from tasks.errors import DeniedError, SourceError, UserError
 from tasks.footage.accelerated import check_device, decoding_on
-from tasks.footage.fingerprint import fingerprint
 from tasks.footage.frames import Frame, read_frames
 from tasks.footage.opening import open_source
 from tasks.footage.positions import BadTrack, Position, Track, read_track
-from tasks.footage.stored_file import Fetched, count_fetched
+from tasks.footage.stored_file import Fetched, count_fetched, fingerprint
 from tasks.scanning.inference import Inference, L, Model, in_batches, made_ahead
 from tasks.scanning.rows import ShardRows
 from tasks.scanning.source_maps import Ready, SourceMaps
@@ -263,7 +263,8 @@ def _frames(tallies: Sequence[_Tally], record: ScanRecord, busy: _Busy) -> Itera
     for tally in tallies:
         started = time.perf_counter()
         try:
-            with count_fetched() as tally.fetched, decoding_on(record.decoder) as decoding:
+            chosen = decoding_on(record.decoder) if record.decoder else nullcontext()
+            with count_fetched() as tally.fetched, chosen as decoding:
                 source = open_source(tally.source)
                 tally.footage_seconds = source.footage_seconds
                 tally.fingerprint = fingerprint(source.uri, source.size)

@@ -5,7 +5,7 @@ from rich.table import Table
 from clipomaly.cli.rendering.console import MOST_LINES, from_outside, plural, stdout
 from flows.night import Summary
 from flows.parameters import ScanParameters
-from tasks.footage.heic import HEIC_SUFFIXES, reads_heic
+from tasks.footage.image_files import HEIC_SUFFIXES, reads_heic
 
 _SAID = ("publish", "mining", "report", "message", "metrics")  # steps whose outcome people asked for
 

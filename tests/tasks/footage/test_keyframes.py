@@ -15,7 +15,7 @@ from schemas.records import ScanRecord
 from tasks.errors import SourceError
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import Frame, Rgb, read_frame, read_frames
-from tasks.footage.video import sample_video
+from tasks.footage.source_video import sample_video
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables

@@ -7,10 +7,10 @@ import fsspec
 import numpy as np
 import pytest
 
+from tasks.addresses import on_disk, printable
 from tasks.errors import UserError
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import read_frame, read_frames
-from tasks.names import on_disk, printable
 from tests.tasks.footage.numbered import number_of, write_numbered
 from tests.tasks.samples import image_bytes, write_images, write_tar, write_video
 

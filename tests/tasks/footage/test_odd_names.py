@@ -7,10 +7,10 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from tasks.addresses import printable
 from tasks.footage.archive import find_sources
 from tasks.footage.kinds import kind_of
 from tasks.footage.sources import Sources
-from tasks.names import printable
 from tasks.scanning.plan import plan, with_footage
 from tasks.storage import locate
 

@@ -11,7 +11,7 @@ import paramiko
 import pytest
 
 from clipomaly_core.errors import UserError
-from tasks.chained_urls import file_name
+from tasks.addresses import file_name
 from tasks.errors import BadUrlError
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import read_frame, read_frames

@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from clipomaly_core.errors import UserError
-from tasks.chained_urls import file_name, split_chain
+from tasks.addresses import file_name, split_chain
 from tasks.errors import BadUrlError
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import read_frame, read_frames

@@ -14,7 +14,7 @@ import pytest
 
 from clipomaly_core.errors import UserError
 from schemas.records import TimestampSource
-from tasks.chained_urls import file_name
+from tasks.addresses import file_name
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import read_frame, read_frames
 from tasks.footage.kinds import current_etag

@@ -87,7 +87,7 @@ def test_a_model_to_which_nothing_stands_out_still_meets_the_dial(settings, tmp_
     for number, image in enumerate(np.clip(road + noise, 0, 255).astype(np.uint8)):
         cv2.imwrite(str(tmp_path / f"{number:02d}.png"), image)
     sources = Sources.of([open_source(source) for source in find_sources(str(tmp_path)).sources])
-    bolder = replace(settings, method=(("region_weight", 1.0), ("short_side", 256)))
+    bolder = replace(settings, method=(("region_weight", 1.0), ("short_side", 352)))
     model = get_model(bolder)
     reference = build_reference(model, "words", sources, 1.0)
     dial = replace(model.options, finds_per_hour=wished / reference.hours)

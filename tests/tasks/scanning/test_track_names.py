@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clipomaly_core.types import NameScore
-from tasks.scanning.track_names import Vote, sighting_weight, track_name
+from tasks.scanning.rows import Vote, sighting_weight, track_name
 
 
 def vote(weight=1.0, reason=None, **names):
