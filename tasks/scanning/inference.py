@@ -18,11 +18,14 @@ from clipomaly_core.types import Finish
 from tasks.footage.images import Rgb
 from tasks.scanning.source_maps import Scored
 
+log = logging.getLogger(__name__)
+
 MOST_PIXELS = 70_000_000
 """The most pixels in one batch: 32 frames of 1080p, or 8 of 4K. A larger frame is a batch of its own."""
 
 T = TypeVar("T")
 R = TypeVar("R")
+L = TypeVar("L", bound=Scored)
 
 
 def in_batches(items: Iterable[T], size: int, image: Callable[[T], Rgb | None]) -> Iterator[list[T]]:
@@ -66,13 +69,6 @@ def made_ahead(work: Callable[[T], R], items: Iterable[T], count: int) -> Iterat
                 yield first, made.result()
         for item, made in waiting:
             yield item, made.result()
-
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-R = TypeVar("R")
-L = TypeVar("L", bound=Scored)
 
 
 class Model(Protocol[L]):

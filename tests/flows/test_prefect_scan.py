@@ -42,7 +42,7 @@ def night(drawn_archive, tmp_path_factory):
     with prefect_at_home(root / "home"), prefect_server(ScanParameters(archive="", tables="")):
         code = scan(archive, tables, *options)
         with get_client(sync_client=True) as client:
-            artifacts = {artifact.key: str(artifact.data) for artifact in client.read_artifacts()}
+            artifacts = {str(artifact.key): str(artifact.data) for artifact in client.read_artifacts()}
     return Night(archive, tables, report, code, artifacts)
 
 
