@@ -17,8 +17,9 @@ from tasks.footage.archive import Listing, find_sources
 from tasks.footage.sources import Sources
 from tasks.model import describe_model
 from tasks.model_settings import ModelSettings
+from tasks.scanning.footage_length import with_footage
 from tasks.scanning.moved import note_moved
-from tasks.scanning.plan import Plan, plan, with_footage
+from tasks.scanning.plan import Plan, plan
 from tasks.scanning.plan_record import Loss, write_plan
 from tasks.scanning.reference_choice import choose_reference
 from tasks.scanning.scan_record import make_scan_record

@@ -40,7 +40,7 @@ MOVED = {
     "tasks.datasets.rows": "tasks.datasets.label_tables",
     "tasks.datasets.wanted": "tasks.datasets.judged_items",
     "tasks.evaluation.report": "tasks.evaluation.results",
-    "tasks.footage.length": "tasks.scanning.plan",
+    "tasks.footage.length": "tasks.scanning.footage_length",
     "tasks.footage.time_in_name": "tasks.footage.capture_time",
     "tasks.footage.video": "tasks.footage.source_video",
     "tasks.mining.past": "tasks.mining.queue_index",

@@ -15,8 +15,8 @@ from clipomaly_core.reference.fit import SURVEYS, check_reference, plain, survey
 from clipomaly_core.reference.record import Reference, ReferenceFacts
 from clipomaly_core.reference.score import calibrated_look
 from tasks.footage.sources import Sources
+from tasks.scanning.footage_length import expected_frames
 from tasks.scanning.inference import in_batches
-from tasks.scanning.plan import expected_frames
 from tasks.scanning.reference_frames import REFERENCE_FRAMES, DrawnFrame, reference_frames
 from tasks.scanning.source_maps import Ready, SourceMaps
 from tasks.storage import create_file, file_names, locate, replace_file

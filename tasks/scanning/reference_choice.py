@@ -9,7 +9,7 @@ from tasks.footage.archive import find_sources
 from tasks.footage.sources import Sources
 from tasks.model import describe_model, get_model, method_options
 from tasks.model_settings import ModelSettings
-from tasks.scanning.plan import expected_frames, with_footage
+from tasks.scanning.footage_length import expected_frames, with_footage
 from tasks.scanning.reference import (
     FEWEST_FRAMES,
     LEAST_FRAMES,

@@ -23,7 +23,7 @@ from tasks.footage.images import BadImage, decode_image
 from tasks.footage.kinds import KINDS
 from tasks.footage.source_kind import Fix, Frame, Inside, SourceKind, open_header
 from tasks.footage.sources import Sources
-from tasks.scanning.plan import expected_frames, with_footage
+from tasks.scanning.footage_length import expected_frames, with_footage
 from tasks.tables import Tables, open_table
 from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
 from tests.tasks.samples import image_bytes

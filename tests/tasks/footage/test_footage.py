@@ -8,8 +8,9 @@ from schemas.records import CommitRecord, Outcome, ScanRecord, Source, SourceOut
 from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources
-from tasks.scanning import plan as planning
-from tasks.scanning.plan import plan, with_footage
+from tasks.scanning import footage_length as planning
+from tasks.scanning.footage_length import with_footage
+from tasks.scanning.plan import plan
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 from tasks.tables.commits import done_of

@@ -11,7 +11,8 @@ from tasks.addresses import printable
 from tasks.footage.archive import find_sources
 from tasks.footage.kinds import kind_of
 from tasks.footage.sources import Sources
-from tasks.scanning.plan import plan, with_footage
+from tasks.scanning.footage_length import with_footage
+from tasks.scanning.plan import plan
 from tasks.storage import locate
 
 FEW, MANY = 100, 10_000

@@ -25,7 +25,8 @@ from tasks.footage.frames import Frame, read_frame, read_frames
 from tasks.footage.images import Rgb, decode_image
 from tasks.footage.positions import read_track
 from tasks.footage.sources import Sources
-from tasks.scanning.plan import plan, with_footage
+from tasks.scanning.footage_length import with_footage
+from tasks.scanning.plan import plan
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
