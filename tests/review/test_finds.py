@@ -18,7 +18,6 @@ from schemas.review import State
 from tasks.mining.mine import MiningOptions
 from tasks.tables import open_table
 from tests.review.browser import needs_chromium, playwright, serious_problems, serve_app, wait_for
-from tests.review.new_queue import new_queue
 from tests.review.samples import make_item
 
 
@@ -26,7 +25,7 @@ from tests.review.samples import make_item
 def queue(scanned: Path, tmp_path: Path) -> Iterator[Queue]:
     """A queue that holds one of the finds."""
     run_mine(str(scanned), str(tmp_path / "queue.db"), MiningOptions(count=1, random_share=0))
-    with Queue.open(new_queue(tmp_path / "queue.db")) as queue:
+    with Queue.open(str(tmp_path / "queue.db")) as queue:
         yield queue
 
 
