@@ -1,6 +1,6 @@
 """Opening a year of a fleet by its records alone. ``python -m benchmarks.query_year FOLDER``.
 
-FOLDER gets the records of a year of 100 cars, a shard each a day, compacted: commits, checkpoint, compactions, and
+FOLDER gets tables with the records of a year of 100 cars, a shard each a day, compacted: commits, checkpoint, compactions, and
 merged files that have only their size (they take no place on a disk that knows sparse files). What is timed is what a
 reader does before it reads a row: ``open_table``, and the files for SQL.
 """
@@ -59,11 +59,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_740, help="of a car and day")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    if not arguments.folder.exists():
-        write_year(arguments.folder, arguments.days, arguments.cars, arguments.rows)
-    root = Tables.at(arguments.folder).root
+    tables = arguments.folder / f"{arguments.days}-days-{arguments.cars}-cars-{arguments.rows}-rows"
+    if not tables.exists():
+        write_year(tables, arguments.days, arguments.cars, arguments.rows)
+    root = Tables.at(tables).root
     ways = {
-        "open_table": lambda: len(open_table(arguments.folder, "instances").files),
+        "open_table": lambda: len(open_table(tables, "instances").files),
         "files for SQL": lambda: len(getattr(local_files(root, "instances"), "paths", ())),
     }
     for name, run in ways.items():
