@@ -1,8 +1,8 @@
 """Opening a year of a fleet by its records alone. ``python -m benchmarks.query_year FOLDER``.
 
-FOLDER gets tables with the records of a year of 100 cars, a shard each a day, compacted: commits, checkpoint, compactions, and
-merged files that have only their size (they take no place on a disk that knows sparse files). What is timed is what a
-reader does before it reads a row: ``open_table``, and the files for SQL.
+FOLDER gets tables with the records of a year of 100 cars, a shard each a day, compacted: commits, checkpoint,
+compactions, and merged files that have only their size (they take no place on a disk that knows sparse files). What is
+timed is what a reader does before it reads a row: ``open_table``, and the files for SQL.
 """
 
 import argparse

@@ -12,7 +12,7 @@ from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
@@ -164,6 +164,7 @@ class _Packets:
 
     def __init__(self, video: Video, track: VideoTrack) -> None:
         self._file, self._table, self._stream = video, track.packets, track.stream
+        self._coming: _Numbered = iter(())
         self._opened = ExitStack()
         self._open()
 
@@ -171,6 +172,7 @@ class _Packets:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._coming = iter(())  # the generator refers to this object: the decoder would wait for the garbage collector
         self._opened.close()
 
     def _open(self) -> None:
@@ -237,7 +239,10 @@ class _Packets:
 
 def upright(frame: Any, image: Rgb) -> Rgb:
     """The (H, W, 3) picture of a decoded frame as players show it: rotated by multiples of 90 degrees and mirrored."""
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    # Not frame.side_data: the frame would keep it, and it the frame, so both would stay in memory until garbage is
+    # collected, megabytes each.
+    side_data: Any = SideDataContainer  # whose type hints lack the frame
+    matrix = side_data(frame).get(Type.DISPLAYMATRIX)
     if matrix is None:
         return image
     a, b, _, c, d = struct.unpack_from("=5i", bytes(matrix))

@@ -1,3 +1,4 @@
+import gc
 import os
 import struct
 import tempfile
@@ -10,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av import CodecContext, VideoFrame
+from av.container import InputContainer
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
@@ -217,6 +220,21 @@ def test_rotation_is_honoured(tmp_path: Path) -> None:
     frames, _ = read(listed(video))
     assert frames[0].image is not None
     assert np.array_equal(frames[0].image, np.rot90(upright, k=-1))
+
+
+@pytest.mark.parametrize(("name", "keyframes"), [("a.mp4", False), ("a.mp4", True), ("a.avi", False), ("a.m4v", False)])
+def test_nothing_of_a_decoder_waits_for_the_garbage_collector(name: str, keyframes: bool, tmp_path: Path) -> None:
+    """It would be megabytes for each clip."""
+    source = listed(write_video(tmp_path / name))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(read_frames(source, 100, keyframes))) > 1
+        read_frame(source.uri, 1)
+        kinds = (VideoFrame, CodecContext, InputContainer)
+        assert [thing for thing in gc.get_objects() if issubclass(type(thing), kinds)] == []
+    finally:
+        gc.enable()
 
 
 def test_video_that_cannot_be_decoded(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
