@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 from scipy import ndimage
-from sklearn.metrics import average_precision_score, jaccard_score, precision_recall_curve, roc_curve
 
 from clipomaly_core.errors import UserError
 from clipomaly_core.metrics import (
@@ -32,6 +31,13 @@ from clipomaly_core.metrics import (
 Array = npt.NDArray[Any]
 relaxed = settings(deadline=None, max_examples=50)
 Split = tuple[list[Array], list[Array]]
+
+
+def reference() -> Any:
+    """The metrics of scikit-learn, whose import takes seconds."""
+    import sklearn.metrics
+
+    return sklearn.metrics
 
 
 def random_split(seed: int, frames: int = 3, levels: int = 0, dtype: str = "float64") -> Split:
@@ -95,10 +101,10 @@ def test_exact_agrees_with_scikit_learn(seed: int, dtype: str, levels: int) -> N
     scores, labels = random_split(seed, levels=levels, dtype=dtype)
     score, label = pooled(scores, labels)
     got = pixel_metrics(scores, labels)
-    assert got["auprc"] == pytest.approx(average_precision_score(label, score), abs=1e-9)
-    fpr, tpr, _ = roc_curve(label, score, drop_intermediate=False)
+    assert got["auprc"] == pytest.approx(reference().average_precision_score(label, score), abs=1e-9)
+    fpr, tpr, _ = reference().roc_curve(label, score, drop_intermediate=False)
     assert got["fpr95"] == pytest.approx(fpr[tpr >= 0.95][0], abs=1e-9)
-    precision, recall, thresholds = precision_recall_curve(label, score)
+    precision, recall, thresholds = reference().precision_recall_curve(label, score)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-300)
     assert got["best_f1"] == pytest.approx(f1.max(), abs=1e-9)
     assert got["best_f1_threshold"] in thresholds[f1[:-1] > f1.max() - 1e-12]
@@ -398,7 +404,7 @@ def test_iou_agrees_with_scikit_learn(prediction: Array, target: Array) -> None:
     judged = target != 255
     truth = target[judged].astype(int)
     guess = np.where((prediction < 0) | (prediction >= CLASSES), CLASSES, prediction)[judged]
-    want = jaccard_score(truth, guess, labels=range(CLASSES + 1), average=None, zero_division=0)
+    want = reference().jaccard_score(truth, guess, labels=range(CLASSES + 1), average=None, zero_division=0)
     occurs = np.isin(range(CLASSES + 1), np.concatenate([truth, guess]))
     np.testing.assert_allclose(matrix.iou(), np.where(occurs, want, np.nan))
     known = known_class_iou([prediction[:3], prediction[3:]], [target[:3], target[3:]], CLASSES)

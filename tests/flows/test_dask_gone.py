@@ -1,6 +1,7 @@
 """A real Dask scheduler and its workers, which are killed, come back, or are not there at all."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ from .conftest import PrefectServer, Start
 from .files import part_files
 from .programs import Program, answers, commits, free_port, scan_command, wait_until, without_package
 
-pytest.importorskip("prefect_dask", reason="the extra dask is not installed")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(find_spec("prefect_dask") is None, reason="the extra dask is not installed"),
+]
 
 
 class Dask:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from .conftest import PrefectServer, Start
 from .files import part_files
 from .programs import Program, answers, commits, descendants, free_port, scan_command, wait_until, without_package
 
-pytest.importorskip("prefect_ray", reason="the extra ray is not installed")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(find_spec("prefect_ray") is None, reason="the extra ray is not installed"),
+]
 
 WITHOUT_TOKENS = {"RAY_AUTH_MODE": "disabled"}
 HEAD = {"RAY_ENABLE_AUTO_CONNECT": "0", "RAY_raylet_start_wait_time_s": "240"}  # it starts slowly on a busy machine

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tests.tasks.footage.test_reader import MATRICES, turn
 from tests.tasks.samples import BlobFinder, description
 from tests.tasks.scanning.test_scan import whole
 
-pytest.importorskip("torchcodec")
+pytestmark = pytest.mark.skipif(find_spec("torchcodec") is None, reason="the extra torchcodec is not installed")
 
 
 def both(path: Path, fps: float = 2.0, keyframes: bool = False) -> tuple[list[Frame], list[Frame], list[str]]:
