@@ -1,5 +1,6 @@
 """Fixtures of all rooms."""
 
+import gc
 import logging
 import os
 import sys
@@ -18,6 +19,9 @@ from tests.command import Run, run_main
 
 # The commands of tests use the fast model, unless a test names another; tests that call functions name it themselves.
 os.environ["CLIPOMALY_MODEL"] = "nano"
+
+# Half of a worker's memory is imported code that never becomes garbage, and each full collection looks through it.
+gc.set_threshold(50_000)
 
 # A busy machine is no failure.
 settings.register_profile("patient", deadline=None)
@@ -42,7 +46,11 @@ WHOLE = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """``make test-quick`` leaves out what takes seconds and not milliseconds."""
     for item in items:
-        if isinstance(item, pytest.Function) and (WHOLE & set(item.fixturenames) or "postgresql" in item.name):
+        if not isinstance(item, pytest.Function):
+            continue
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        on_server = any(isinstance(value, str) and value in ("postgresql", "s3") for value in given)
+        if WHOLE & set(item.fixturenames) or on_server:
             item.add_marker("whole")
 
 

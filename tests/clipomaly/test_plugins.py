@@ -10,6 +10,8 @@ import pytest
 
 from demo_fleet import write_archive
 
+pytestmark = pytest.mark.whole
+
 _PLUGIN = """
 import torch
 

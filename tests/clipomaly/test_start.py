@@ -6,7 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from review import Queue
+
+pytestmark = pytest.mark.whole
 
 HEAVY = (
     "torch",

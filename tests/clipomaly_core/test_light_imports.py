@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.whole
+
 _CODE = """
 import clipomaly_core.weights, sys, torch
 from torchvision.ops import RoIAlign

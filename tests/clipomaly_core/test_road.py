@@ -13,6 +13,8 @@ from clipomaly_core.towers.road.pinned import LOOK, MEANING, NANO
 from clipomaly_core.weights import find_checkpoint
 from demo_fleet import sample_scene
 
+pytestmark = pytest.mark.whole
+
 BUILT_IN = Vocabulary.load()
 FEW = replace(BUILT_IN, known=BUILT_IN.known[:3]).leave_out(
     {c.name: "to be quick" for number, c in enumerate(BUILT_IN.candidates) if number % 100}
@@ -56,7 +58,7 @@ def test_the_eye_has_no_batch_norms_left(model):
 
 def test_a_sliver_of_a_frame_has_features_too(model):
     with torch.inference_mode():
-        features = model.encoder.dense([np.zeros((4, 900, 3), np.uint8)])
+        features = model.encoder.dense([np.zeros((4, 300, 3), np.uint8)])
     assert torch.isfinite(features).all()
 
 

@@ -16,6 +16,8 @@ from clipomaly_core.tagger import squares
 from clipomaly_core.vocabulary import Vocabulary
 from tests.clipomaly_core.test_clipomaly import WORDS, frame_of, random_weights  # noqa: F401
 
+pytestmark = pytest.mark.whole
+
 
 class ByBrightness:
     """Calls bright frames one thing and dark ones another."""

@@ -14,6 +14,8 @@ from clipomaly_core.towers.load import build_network, load_tower
 from clipomaly_core.towers.text_alone import load_text
 from clipomaly_core.weights import Checkpoint, find_checkpoint
 
+pytestmark = pytest.mark.whole
+
 CPU = torch.device("cpu")
 WORDS = ["a photo of a tyre", "a mattress on the road"]
 BUILT_IN = ["nano", "road"]

@@ -8,6 +8,8 @@ from flows.parameters import ScanParameters
 from flows.server import prefect_server
 from tests.conftest import prefect_at_home
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):

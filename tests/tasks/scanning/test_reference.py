@@ -13,6 +13,8 @@ from tasks.footage.opening import open_source
 from tasks.footage.sources import Sources
 from tasks.scanning.reference import build_reference, find_reference, keep_reference, settling_looks
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def model():

@@ -23,6 +23,8 @@ from tasks.scanning.reference_choice import choose_reference
 from tasks.scanning.reference_frames import reference_frames
 from tasks.scanning.source_maps import SourceMaps
 
+pytestmark = pytest.mark.whole
+
 WORDS = """
 known:
   - name: road

@@ -10,6 +10,8 @@ from tasks.tables.query import connect, run_query
 from tests.tasks.tables.embedded import add_source, scan_record
 from tests.tasks.tables.versions import tables_of_every_version
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:

@@ -15,6 +15,8 @@ from tasks.tables.search import Ranking, SearchFilters, rank, select
 from tests.tasks.killable import INDEX, Scans, moments, scans
 from tests.tasks.tables.embedded import FIRST_DAY, add_source, directions, scan_record
 
+pytestmark = pytest.mark.whole
+
 Vector = npt.NDArray[np.float32]
 NOW = timedelta()
 MORE = [("local", 40), ("s3", 12)]

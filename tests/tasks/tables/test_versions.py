@@ -26,6 +26,8 @@ from tests.tasks.tables.test_compact import files, tell
 from tests.tasks.tables.test_publish import check, delta, publish, same, with_deltalake, with_polars
 from tests.tasks.tables.versions import NEWEST_WRITTEN, WRITTEN, tables_of_every_version, three_versions
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def tables(tmp_path: Path) -> Path:
