@@ -92,7 +92,7 @@ def measure(
     repeats: int = 1,
     clock: Clock = time.perf_counter,
     drives: int = 1,
-    objects: int = 16,
+    objects: int = 20,
     finds: float | None = 3,
     model: str = "ViT-B-16-quickgelu",
 ) -> Figures:
@@ -158,18 +158,22 @@ def _truth(root: Path, finds: float | None) -> list[Truth]:
             ::10
         ]
     ]
-    seen = [_large(picture) for picture in pictures]
-    sightings = Counter(planted for frame in seen for planted in frame)
+    seen = [_regions(picture) for picture in pictures]
     room = float("inf") if finds is None else finds * len(pictures)
     kept = set()
-    for planted, count in sorted(sightings.items()):
+    for planted, count in sorted(sum(seen, Counter()).items()):
         if count <= room:
             kept.add(planted)
             room -= count
-    return [np.isin(picture, [*(kept & frame)]) for picture, frame in zip(pictures, seen, strict=True)]
+    return [np.isin(picture, [*(kept & frame.keys())]) for picture, frame in zip(pictures, seen, strict=True)]
 
 
-def _large(picture: npt.NDArray[np.uint16]) -> set[int]:
-    """What is planted in a frame and large enough to be found."""
-    planted, areas = np.unique(picture, return_counts=True)
-    return {int(one) for one, area in zip(planted, areas, strict=True) if one and area >= _LEAST_AREA * picture.size}
+def _regions(picture: npt.NDArray[np.uint16]) -> Counter[int]:
+    """How many regions of each planted object are large enough to be found; other objects may hide parts of it."""
+    found: Counter[int] = Counter()
+    for planted in np.unique(picture[picture > 0]):
+        _, _, regions, _ = cv2.connectedComponentsWithStats((picture == planted).astype(np.uint8))
+        large = int((regions[1:, cv2.CC_STAT_AREA] >= _LEAST_AREA * picture.size).sum())
+        if large:
+            found[int(planted)] = large
+    return found

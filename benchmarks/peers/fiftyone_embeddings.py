@@ -29,6 +29,7 @@ class Nano(Model, EmbeddingsMixin):
 
     media_type = "image"
     has_embeddings = True
+    ragged_batches = False
 
     def __init__(self) -> None:
         self._network, self._preprocess = load_nano()
