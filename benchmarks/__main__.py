@@ -23,7 +23,7 @@ def catalogue(archive: Path | None, clock: Clock, quick: bool) -> dict[str, Call
         return {
             "startup": lambda: startup.measure(2, clock),
             "forward": lambda: forward.measure(archive, 3, clock, size=(224, 448), batch=1),
-            "overhead": lambda: overhead.measure(archive, 3, clock, model="nano"),
+            "overhead": lambda: overhead.measure(archive, 2, clock, model="nano"),
             "street": lambda: street.measure(2, clock, finds=3.4, model="nano"),
             "parts": lambda: parts.measure(archive, 3, frames=12, groups=(1,), phases=(15,)),
             "growth": lambda: _quick_growth(clock),

@@ -7,6 +7,7 @@ random weights everything or nothing is unknown, so both are measured. The scan 
 import tempfile
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import open_clip
@@ -97,13 +98,13 @@ def _measure(base: ScanParameters, threshold: float, repeats: int, clock: Clock,
 
 
 def _ready(model: Clipomaly, frames: Sequence[Frame]) -> list[Tensor]:
-    """The frames as the tower takes them, in batches of one size."""
+    """The frames as the tower takes them, at every scale, in batches of one size."""
     by_shape: dict[tuple[int, ...], list[Frame]] = {}
     for frame in frames:
         by_shape.setdefault(frame.shape, []).append(frame)
     batches = []
-    for shape, group in by_shape.items():
-        size = model.encoder.working_size(shape[0], shape[1])
+    for (shape, group), scale in product(by_shape.items(), model.options.scales):
+        size = model.encoder.working_size(shape[0], shape[1], scale)
         for start in range(0, len(group), model.batch_size):
             pixels = model.encoder.pixels(group[start : start + model.batch_size])
             batches.append(model.encoder.normalise(interpolate(pixels, size=size, mode="bilinear", antialias=True)))
