@@ -28,8 +28,11 @@ WORSE = 0.15
 
 _RATES = ("a second", "an hour", "times as fast", "share of the matrix product")
 _COSTS = ("seconds", "ms a", "times the", "MiB", "mib", "share of a frame")
-_FROM_OTHERS = ("against", "seconds each", "peak GMAC")
-"""Differences and ratios of figures that are compared themselves, and what depends on the machine alone."""
+_LEFT_OUT = ("against", "seconds each", "peak GMAC", "before_mib", "records")
+"""Differences and ratios of figures that are compared themselves, what the machine alone decides, and what is rounded
+to almost nothing."""
+_SHORTEST = 0.1
+"""Seconds of less than so many calibration loops are left out: the clock's own noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,14 @@ def ratios(name: str, figures: Mapping[str, Any]) -> dict[str, Ratio]:
     loop = float(figures["measured"]["calibration, seconds"])
     found = {}
     for path, value in _numbers(name, {key: value for key, value in figures.items() if key != "measured"}):
-        if value <= 0 or any(part in path for part in _FROM_OTHERS):
+        if value <= 0 or any(part in path for part in _LEFT_OUT):
             continue
         if any(part in path for part in _RATES):
             timed = "a second" in path or "an hour" in path
             found[path] = Ratio(value * loop if timed else value, True)
         elif any(part in path for part in _COSTS):
+            if "seconds" in path and value < _SHORTEST * loop:
+                continue
             timed = "seconds" in path or "ms a" in path
             found[path] = Ratio(value / loop if timed else value, False)
     return found
