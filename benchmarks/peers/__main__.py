@@ -186,7 +186,8 @@ def main() -> None:
     for name in figures:
         table.add_column(name)
     for row in next(iter(figures.values()), {}):
-        table.add_row(row, *(f"{figure[row]:.3g}" for figure in figures.values()))
+        values = [figure[row] for figure in figures.values()]
+        table.add_row(row, *(f"{value:.3g}" if value < 1000 else f"{value:,.0f}" for value in values))
     Console(soft_wrap=True).print(table)
     print(path)
 
