@@ -33,7 +33,7 @@ def catalogue(archive: Path | None, clock: Clock, quick: bool) -> dict[str, Call
         "forward": lambda: forward.measure(archive, clock=clock),
         "overhead": lambda: overhead.measure(archive, clock=clock),
         "street": lambda: street.measure(2, clock),
-        "fleet": lambda: street.measure(clock=clock, drives=3, objects=4, finds=None),
+        "fleet": lambda: street.measure(clock=clock, drives=3, objects=4, finds=None, every_crop=False),
         "parts": lambda: parts.measure(archive),
         "growth": lambda: growth.measure(clock=clock),
     }
