@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.footage import frames_of
-from benchmarks.results import Figures
+from benchmarks.results import Figures, calibrate
 from clipomaly_core import Clipomaly, FrameResult
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frames
@@ -93,6 +93,7 @@ def _least(work: Callable[[], object], repeats: int) -> float:
         started = time.process_time()
         work()
         best = min(best, time.process_time() - started)
+        calibrate()
     return best
 
 

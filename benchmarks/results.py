@@ -21,6 +21,9 @@ from rich.table import Table
 RESULTS = Path(__file__).parents[1] / "build" / "benchmarks"
 """Not kept in the repository: figures belong to a machine. ``docs/benchmarks.md`` shows the newest of ours."""
 
+_CALIBRATIONS = 5
+"""Fewest runs of the calibration loop."""
+
 Figures = Mapping[str, object]
 """What ``measure`` of a benchmark gives: numbers by name, and mappings of them where one grows with another."""
 
@@ -57,6 +60,7 @@ def interleaved(
             started = clock()
             run()
             seconds[name].append(clock() - started)
+            calibrate()
     return seconds
 
 
@@ -82,6 +86,7 @@ def run_command(command: Sequence[str], clock: Clock = time.perf_counter, **envi
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
+        calibrate()
         if process.returncode:
             told.seek(0)
             raise SystemExit(f"clipomaly {' '.join(command)} failed:\n{told.read().decode(errors='replace')}")
@@ -106,22 +111,32 @@ def ratio(slow: list[float], fast: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
-def calibration(repeats: int = 5) -> float:
-    """CPU seconds of a fixed piece of work, half Python and half arithmetic: the median of some runs.
+_calibrations: list[float] = []
+"""Of this process since results were written last: between runs, so that they meet the same busy moments."""
+
+
+def calibration() -> float:
+    """CPU seconds of a fixed piece of work, half Python and half arithmetic: the median since results were written.
 
     By it, figures of another day are compared, see ``benchmarks.watch``.
     """
+    while len(_calibrations) < _CALIBRATIONS:
+        calibrate()
+    median = statistics.median(_calibrations)
+    _calibrations.clear()
+    return median
+
+
+def calibrate() -> None:
+    """Run the calibration loop once. What times a benchmark does so after each of its runs."""
     a = torch.ones(512, 512)
-    seconds = []
-    for _ in range(repeats):
-        started = time.process_time()
-        total = 0
-        for number in range(400_000):
-            total += number & 3
-        for _ in range(10):
-            a @ a
-        seconds.append(time.process_time() - started)
-    return statistics.median(seconds)
+    started = time.process_time()
+    total = 0
+    for number in range(400_000):
+        total += number & 3
+    for _ in range(10):
+        a @ a
+    _calibrations.append(time.process_time() - started)
 
 
 def write_results(name: str, figures: Figures) -> Path:
