@@ -3,7 +3,7 @@
     python -m benchmarks.second_night again --seed 61
     python -m benchmarks.second_night drawn --seed 61
     python -m benchmarks.second_night photos --model road
-    python -m benchmarks.second_night clips --clip night.mp4 --clip rain.mp4
+    python -m benchmarks.second_night clips --clip night.mp4 --clip rain.mp4 --set threshold=0.9
 
 Does what a team does: scan a night, mine it, decide by the truth, ``vocabulary promote``, scan the next night. The next
 night is scanned with the old vocabulary, too, and the two are compared. ``seen_again.py`` says what the nights are.
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from benchmarks.discovery import Item, judge
 from benchmarks.results import write_results
@@ -78,18 +79,10 @@ class Decided:
     named: frozenset[int]
 
 
-def scan(archive: Path, tables: Path, model: str, vocabulary: Path | None, fps: float) -> dict[str, Seen]:
+def scan(archive: Path, tables: Path, method: ScanParameters, vocabulary: Path | None) -> dict[str, Seen]:
     """Scan an archive and hold what was found against its truth: the instances by id."""
-    summary = run_scan(
-        ScanParameters(
-            archive=str(archive),
-            tables=str(tables),
-            model=model,
-            fps=fps,
-            vocabulary=None if vocabulary is None else str(vocabulary),
-            no_reference=True,
-        )
-    )
+    words = None if vocabulary is None else str(vocabulary)
+    summary = run_scan(method.model_copy(update={"archive": str(archive), "tables": str(tables), "vocabulary": words}))
     items = judge(str(tables), archive, summary.scan_id)
     columns = ["instance_id", "name", "names", "track_name"]
     found = open_table(str(tables), "instances", scan_id=summary.scan_id).to_table(columns=columns)
@@ -154,28 +147,33 @@ def decide(queue_url: str, tables: Path, night: dict[str, Seen], footage: Footag
 
 
 def run(
-    folder: Path, footage: Footage, model: str, fps: float, least: int
+    folder: Path, footage: Footage, method: ScanParameters, least: int
 ) -> tuple[Decided, Promotion, list[dict[str, Seen]], float]:
     """Decide on the first night; the second with the old and with the new vocabulary; the usual distance of finds."""
-    own = model.replace("/", "-")
+    own = label(method)
     two = f"{own}-{footage.two.name}"
     one, before, after = folder / f"{own}-{footage.one.name}", folder / f"{two}-before", folder / f"{two}-after"
     queue, words = folder / f"{two}.db", folder / f"{two}.yaml"
     shutil.rmtree(after, ignore_errors=True)
     for path in (words, queue, *folder.glob("exemplars-*")):
         path.unlink(missing_ok=True)
-    night = scan(footage.one, one, model, None, fps)
+    night = scan(footage.one, one, method, None)
     run_mine(str(one), str(queue), MiningOptions(count=1000))
     decided = decide(str(queue), one, night, footage)
     promotion = propose_from_queue(str(queue), str(one), None, least)
     if promotion.changes:
         write_promotion(promotion, str(words))
     nights = [
-        scan(footage.two, before, model, None, fps),
-        scan(footage.two, after, model, words if promotion.changes else None, fps),
+        scan(footage.two, before, method, None),
+        scan(footage.two, after, method, words if promotion.changes else None),
     ]
     space = next(iter(read_spaces(Tables.at(str(one))).values()))
     return decided, promotion, nights, space.distances.usual
+
+
+def label(method: ScanParameters) -> str:
+    """The model and the options that were set, for names of files."""
+    return "-".join([method.model.replace("/", "-"), *(f"{name}={value}" for name, value in method.method.items())])
 
 
 def carried(night: dict[str, Seen]) -> dict[int, tuple[str, str]]:
@@ -260,10 +258,11 @@ def main() -> None:
     parser.add_argument("--half", choices=("odd", "even"), help="only the photos at such places in sorted order")
     parser.add_argument("--clip", type=Path, action="append", default=[], help="a real clip; repeatable")
     parser.add_argument("--fps", type=float, default=2.0)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the method")
     parser.add_argument("--at-least", type=int, default=3, help="decisions that a change of the vocabulary needs")
     given = parser.parse_args()
-    label = f"{given.source}-{given.seed}" + (f"-{given.half}" if given.half else "")
-    folder = given.out / label.replace("again-", "drawn-")
+    source = f"{given.source}-{given.seed}" + (f"-{given.half}" if given.half else "")
+    folder = given.out / source.replace("again-", "drawn-")
     folder.mkdir(parents=True, exist_ok=True)
     if given.source == "again":
         footage = drawn_again(folder, given.seed)
@@ -273,9 +272,19 @@ def main() -> None:
         footage = photos(folder, given.photos, given.names, given.seed, given.half)
     else:
         footage = ordinary_clips(folder, given.clip)
-    decided, promotion, nights, usual = run(folder, footage, given.model, given.fps, given.at_least)
+    options = {name: yaml.safe_load(value) for name, _, value in (option.partition("=") for option in given.set)}
+    method = ScanParameters(
+        archive=str(footage.one),
+        tables=str(folder),
+        model=given.model,
+        fps=given.fps,
+        method=options,
+        no_reference=True,
+    )
+    decided, promotion, nights, usual = run(folder, footage, method, given.at_least)
     told = {
         "model": given.model,
+        "options": options,
         "seed": given.seed,
         "verdicts": dict(decided.verdicts),
         "corrected": dict(decided.corrected.most_common()),
@@ -285,7 +294,7 @@ def main() -> None:
         **figures(footage, decided, nights, usual),
     }
     print(json.dumps(told, indent=1))
-    write_results(f"second-night-{label}-{given.model.replace('/', '-')}", told)
+    write_results(f"second-night-{source}-{label(method)}", told)
 
 
 if __name__ == "__main__":
