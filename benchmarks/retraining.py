@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.loop import decide, scan
 from benchmarks.results import run_command, write_results
 from demo_fleet import write_archive
-from flows.build_dataset import DatasetRequest, build_from_queue
+from flows.dataset_request import DatasetRequest, build_from_queue
 from flows.mine import run_mine
 from schemas.dataset_format import DatasetFormat
 from tasks.datasets.build import DatasetOptions

@@ -169,7 +169,7 @@ def build_dataset(
         >>> built.manifest.counts.splits[0].instances
         38
     """
-    from flows.build_dataset import DatasetRequest, build_from_queue
+    from flows.dataset_request import DatasetRequest, build_from_queue
     from tasks.datasets.blurring import read_blurs
     from tasks.datasets.build import DatasetOptions
     from tasks.datasets.judged_items import make_wanted

@@ -1,41 +1,12 @@
-"""Build a dataset from the decisions in a queue."""
-
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+"""The flow that builds a dataset, for a schedule. What it does is in ``dataset_request``, without Prefect."""
 
 from prefect import flow
 
-from review import Queue
-from schemas.review import JUDGED, QueuedItem
-from tasks.datasets.build import Built, DatasetOptions, build_dataset
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetRequest:
-    """Which dataset to build, from which queue, and where."""
-
-    queue: str
-    out: str
-    options: DatasetOptions
-    skip_missing: bool = False
-
-
-def build_from_queue(request: DatasetRequest, progress: Callable[[int, int], None] = lambda done, total: None) -> Built:
-    """Build a dataset of the judged items of a queue. ``progress`` gets the number of frames done and of all frames
-    from time to time.
-
-    Raises:
-        UserError: as ``tasks.datasets.build.build_dataset``; ReviewError for a queue that cannot be read.
-    """
-    with Queue.open(request.queue, create=False) as queue:
-
-        def judged() -> Iterator[QueuedItem]:
-            return queue.walk(JUDGED)
-
-        return build_dataset(judged, request.out, request.options, skip_missing=request.skip_missing, progress=progress)
+from flows.dataset_request import DatasetRequest, build_from_queue
+from tasks.datasets.build import Built
 
 
 @flow(name="build-dataset", persist_result=False, validate_parameters=False)
 def build_dataset_flow(request: DatasetRequest) -> Built:
-    """The same as a Prefect flow, for a schedule."""
+    """Build a dataset of the judged items of a queue."""
     return build_from_queue(request)

@@ -72,7 +72,7 @@ def build(
     """
     from clipomaly.cli.rendering.bar import progress_bar
     from clipomaly.cli.rendering.dataset import print_built
-    from flows.build_dataset import DatasetRequest, build_from_queue
+    from flows.dataset_request import DatasetRequest, build_from_queue
     from tasks.datasets.build import DatasetOptions
     from tasks.datasets.judged_items import make_wanted
     from tasks.datasets.split import read_shares

@@ -89,7 +89,8 @@ def test_a_wrong_option_is_one_line(clipomaly, fleet, queue, tmp_path, flags, co
 
 
 def test_the_flow_builds_the_same(fleet, queue, tmp_path, monkeypatch):
-    from flows.build_dataset import DatasetRequest, build_dataset_flow
+    from flows.build_dataset import build_dataset_flow
+    from flows.dataset_request import DatasetRequest
     from schemas.dataset_format import DatasetFormat
     from tasks.datasets.build import DatasetOptions
 

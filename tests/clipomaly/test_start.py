@@ -67,8 +67,14 @@ def test_review_stats_load_the_queue_alone(tmp_path: Path) -> None:
     assert loaded_by(["review", "stats", "--queue", tmp_path / "queue.db"]) == []
 
 
-def test_a_scan_in_this_process_loads_neither_prefect_nor_pytorchs_compiler() -> None:
-    names = ("prefect", "review.queue", "torch._dynamo", "sympy", "triton")
-    code = f"import sys, flows.scan, tasks.model; print([name for name in {names} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("flows.scan, tasks.model", ("prefect", "review.queue", "torch._dynamo", "sympy", "triton")),
+        ("flows.dataset_request", ("prefect", "open_clip")),
+    ],
+)
+def test_work_in_this_process_loads_no_runner(modules: str, heavy: Sequence[str]) -> None:
+    code = f"import sys, {modules}; print([name for name in {heavy} if name in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
