@@ -364,8 +364,11 @@ def test_tar_with_a_damaged_header(tmp_path: Path) -> None:
     assert error == "the tar is cut off or damaged after 2 images"
 
 
-def test_same_frames_from_s3_and_nothing_left_behind(archive: Path, s3: str) -> None:
-    before = set(os.listdir(tempfile.gettempdir()))
+def test_same_frames_from_s3_and_nothing_left_behind(
+    archive: Path, s3: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     local = list_sources(str(archive)).sources
     remote = list_sources(upload(archive, f"{s3}/archive")).sources
     for here, there in zip(local, remote, strict=True):
@@ -374,7 +377,7 @@ def test_same_frames_from_s3_and_nothing_left_behind(archive: Path, s3: str) -> 
         for a, b in zip(ours[0], theirs[0], strict=True):
             assert a.image is not None and b.image is not None and np.array_equal(a.image, b.image)
             assert np.array_equal(read_frame(there.uri, b.index), b.image)
-    assert not {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("clipomaly-")} - before
+    assert list(temporary.iterdir()) == []
 
 
 def test_read_frame(archive: Path) -> None:
