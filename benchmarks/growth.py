@@ -42,6 +42,7 @@ from demo_fleet import sample_scene
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 GOALS = {
     # Linear is 1; the rest is for the noise of a machine.
@@ -268,10 +269,15 @@ def draw(figures: Figures, path: Path) -> None:
         points = {int(amount): value for amount, value in values.items() if int(amount)}
         axis.plot([*points], [*points.values()], "o-")
         axis.set(xscale="log", xlabel=name, title=f"{unit}\nexponent {exponent(points):.2f}")
+        axis.set_xticks([*points], [f"{amount:,}" for amount in points], fontsize=8)
+        axis.xaxis.set_minor_locator(NullLocator())
         if unit.startswith("seconds"):
             axis.set(yscale="log")
+            axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.yaxis.set_minor_formatter(NullFormatter())
         else:
             axis.set(ylim=(0, None))
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
         axis.grid(alpha=0.3, which="both")
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=110)
