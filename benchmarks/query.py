@@ -68,7 +68,8 @@ def scan_clips(archives: Sequence[Path], folder: Path) -> pa.Table:
 
 
 def multiply(found: pa.Table, tables: Path, days: int, cars: int, rows: int) -> dict[str, float]:
-    """Write and commit ``rows`` rows of every car on every day: what compacting the first day took."""
+    """Write and commit ``rows`` rows of every car on every day: what compacting the first day took, if there was
+    anything to merge."""
     rng = np.random.default_rng(0)
     found = found.sort_by([("source_uri", "ascending"), ("frame_index", "ascending")]).combine_chunks()
     record = scan_record()
@@ -77,7 +78,7 @@ def multiply(found: pa.Table, tables: Path, days: int, cars: int, rows: int) -> 
     for number in range(days):
         moment = FIRST_DAY + timedelta(days=number, hours=6)
         cars_of_day = _cars(found, rng, moment, cars, rows)
-        if number == 0:
+        if number == 0 and cars > 1:  # one shard is nothing to merge
             for shard, uri, part in cars_of_day:
                 files = Tables.at(tables).write(record.scan_id, shard, [(Table.INSTANCES, moment.date(), part)])
                 _commit(tables, record.scan_id, shard, uri, moment, files)
