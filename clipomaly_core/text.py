@@ -106,11 +106,11 @@ class TextEncoder:
                 return dict(zip(words, file.get_tensor(_EMBEDDINGS).unbind(), strict=True))
         except FileNotFoundError:
             return self._read_older()
-        except (OSError, SafetensorError):  # cut short when the disk was full: embed again
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError):  # damaged, or foreign: embed again
             return {}
 
     def _read_older(self) -> dict[str, Tensor]:
-        """The cache of version 0.2 and before: a tensor for each word, which takes ten times as long to read."""
+        """The cache as version 0.1 wrote it: a tensor for each word, which takes ten times as long to read."""
         try:
             return load_file(self._older_file)
         except (OSError, SafetensorError):

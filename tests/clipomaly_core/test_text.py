@@ -116,6 +116,14 @@ def test_the_cache_of_an_older_version_is_read(tower, tmp_path):
     assert counting.text.embedded == 0
 
 
+def test_a_cache_file_of_another_program_only_costs_time(tower, tmp_path):
+    expected = make_encoder(tower, tmp_path)(["boar"])
+    [file] = (tmp_path / "text").glob("*.safetensors")
+    for metadata in (None, {"words": "no JSON"}, {"words": "[]"}, {"other": ""}):
+        save_file({"embeddings": expected}, file, metadata)
+        torch.testing.assert_close(make_encoder(tower, tmp_path)(["boar"]), expected)
+
+
 def test_a_broken_or_unwritable_cache_only_costs_time(tower, tmp_path, caplog):
     encoder = make_encoder(tower, tmp_path)
     expected = encoder(["boar"])
