@@ -13,6 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(INSTALLED)
 	$(BIN)/clipomaly demo --out demo
 
+# Two tests at once, each on one thread: threads of PyTorch that find no free core use it up while they wait.
+test test-quick test-all: export OMP_NUM_THREADS = 1
+
 # A test that hangs ends its process and fails; the others go on.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --timeout 300 --timeout-method thread -m "not slow"
