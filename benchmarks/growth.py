@@ -31,9 +31,9 @@ from benchmarks.footage import footage
 from benchmarks.query import by_query, multiply
 from benchmarks.results import Clock, Figures, Goal, Ran, interleaved, run_command
 from clipomaly_core import Clipomaly
-from clipomaly_core.device import choose_device
+from clipomaly_core.dense import choose_device
+from clipomaly_core.naming import name_frame_regions
 from clipomaly_core.options import default_options
-from clipomaly_core.region_naming import name_frame_regions
 from clipomaly_core.regions import Region
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.vocabulary import Vocabulary

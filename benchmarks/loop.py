@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.discovery import Item, judge
 from benchmarks.results import write_results
-from clipomaly_core.lemma import lemma
+from clipomaly_core.names import lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import KINDS, write_archive

@@ -25,8 +25,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from clipomaly_core import Clipomaly, FrameResult
-from clipomaly_core.lemma import lemma
 from clipomaly_core.metrics import pixel_metrics
+from clipomaly_core.names import lemma
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import HELD_OUT_KINDS, Kind, Scene, sprite_kinds, write_archive
 from tasks.drawing import contact_sheet, outline

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image as PIL
 
-from clipomaly_core.lemma import lemma
+from clipomaly_core.names import lemma
 from demo_fleet import HELD_OUT_KINDS, KINDS, write_archive
 from tasks.footage.images import read_image
 

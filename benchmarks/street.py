@@ -22,9 +22,9 @@ from safetensors.torch import save_file
 
 from benchmarks.results import Clock, Figures, Goal, interleaved, ratio
 from clipomaly_core import Clipomaly
-from clipomaly_core.anomaly_regions import Logits
-from clipomaly_core.crop_choice import Moment
-from clipomaly_core.look import Look
+from clipomaly_core.crops import Moment
+from clipomaly_core.regions import Logits
+from clipomaly_core.scores import Look
 from clipomaly_core.types import Finish, Frame
 from demo_fleet import write_archive
 from tasks.footage.archive import list_sources

@@ -3,8 +3,11 @@
 Names are imported when they are first used: what lists a million files needs an error of this room, and no PyTorch.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from clipomaly_core.moved import Moved
 
 if TYPE_CHECKING:
     from clipomaly_core.clipomaly import Clipomaly
@@ -14,6 +17,16 @@ if TYPE_CHECKING:
     from clipomaly_core.vocabulary import Vocabulary
 
 __all__ = ["Clipomaly", "FrameResult", "Instance", "NameScore", "Options", "UserError", "Vocabulary", "default_options"]
+
+# Old module names: scripts and settings of users may still hold them.
+MOVED = {
+    "clipomaly_core.lemma": "clipomaly_core.names",
+    "clipomaly_core.prompts": "clipomaly_core.text",
+    "clipomaly_core.ram": "clipomaly_core.tagger",
+    "clipomaly_core.steps": "clipomaly_core.timing",
+    "clipomaly_core.suppression": "clipomaly_core.prompted_vocabulary",
+}
+sys.meta_path.append(Moved(MOVED))
 
 _ROOMS = {
     "Clipomaly": "clipomaly",

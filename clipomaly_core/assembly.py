@@ -8,14 +8,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from clipomaly_core.cut_out import cut_out
-from clipomaly_core.edges import follow_edges
-from clipomaly_core.masks import Mask, bounding_box, mask_at_frame_size
+from clipomaly_core.edges import cut_out, follow_edges
 from clipomaly_core.naming import RegionName
 from clipomaly_core.options import Options
 from clipomaly_core.prompted_vocabulary import PromptedVocabulary
-from clipomaly_core.reference.fit import found_up_to
-from clipomaly_core.regions import Region, connected_regions, region_embeddings
+from clipomaly_core.reference.thresholds import found_up_to
+from clipomaly_core.regions import Mask, Region, bounding_box, connected_regions, mask_at_frame_size, region_embeddings
 from clipomaly_core.types import UNKNOWN_NAME, Frame, FrameResult, Instance
 
 

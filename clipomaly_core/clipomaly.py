@@ -8,34 +8,32 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from threading import Lock
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from clipomaly_core.anomaly_regions import Logits, anomaly_regions, probability
 from clipomaly_core.assembly import Findings, frame_result
-from clipomaly_core.crop_choice import Moment
-from clipomaly_core.device import choose_device
-from clipomaly_core.frame_candidates import allowed_candidates, new_names
-from clipomaly_core.frame_encoder import FrameEncoder
-from clipomaly_core.frame_input import FramesInput, to_frames
-from clipomaly_core.load_again import load_again
-from clipomaly_core.look import Look
+from clipomaly_core.crops import Moment
+from clipomaly_core.dense import FrameEncoder, FramesInput, choose_device, to_frames
+from clipomaly_core.errors import UserError
 from clipomaly_core.names import NameSource
-from clipomaly_core.naming import RegionName
+from clipomaly_core.naming import RegionName, name_frame_regions
 from clipomaly_core.options import Options, default_options
-from clipomaly_core.prompted_vocabulary import PromptedVocabulary, prompt_vocabulary
-from clipomaly_core.reference.files import built_in_reference, read_reference
-from clipomaly_core.reference.fit import check_reference, thresholds_from
-from clipomaly_core.reference.record import ORDINARY_LOGIT, Reference
-from clipomaly_core.reference.score import calibrated_logits
-from clipomaly_core.region_naming import name_frame_regions
-from clipomaly_core.regions import Region
-from clipomaly_core.scores import anomaly_logit
-from clipomaly_core.segmentation import candidate_evidence, finer, label_map
-from clipomaly_core.steps import step
-from clipomaly_core.tagger import ClipTagger, Tagger
+from clipomaly_core.prompted_vocabulary import PromptedVocabulary, allowed_candidates, new_names, prompt_vocabulary
+from clipomaly_core.reference.record import (
+    ORDINARY_LOGIT,
+    Reference,
+    built_in_reference,
+    calibrated_logits,
+    read_reference,
+)
+from clipomaly_core.reference.thresholds import check_reference, thresholds_from
+from clipomaly_core.regions import Logits, Region, anomaly_regions, probability
+from clipomaly_core.scores import Look, anomaly_logit, candidate_evidence, finer, label_map
+from clipomaly_core.tagger import ClipTagger, RecognizeAnything, Tagger
 from clipomaly_core.text import TextEncoder, load_templates
+from clipomaly_core.timing import step
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.towers.protocol import Tower
 from clipomaly_core.types import Finish, Frame, FrameResult
@@ -90,8 +88,6 @@ class Clipomaly:
         self._words = self._prompted(vocabulary)
         self._tagger = tagger
         if tagger is None and options.candidates == "ram":
-            from clipomaly_core.ram import RecognizeAnything  # needs a package that is not part of this project
-
             self._tagger = RecognizeAnything(options.tagger_weights, device)
 
     @classmethod
@@ -142,8 +138,9 @@ class Clipomaly:
         """
         weights, device = self._given
         reference = self.reference and self.reference.on(torch.device("cpu"))
-        given = (self.name, weights, self.weights_sha256, self.vocabulary, device, self.options, self._given_tagger)
-        return load_again, (*given, reference)
+        words, options, tagger = self.vocabulary, self.options, self._given_tagger
+        load = partial(_load_again, weights=weights, vocabulary=words, device=device, options=options, tagger=tagger)
+        return load, (self.name, self.weights_sha256, reference)
 
     @property
     def batch_size(self) -> int:
@@ -300,7 +297,7 @@ class Clipomaly:
 
         Args:
             looks: what ``look`` returned, of any frames.
-            usual: for each look what is subtracted from its logits, see ``clipomaly_core.source_map``; of each the
+            usual: for each look what is subtracted from its logits, see ``clipomaly_core.scores``; of each the
                 size of the logits, or ``None``.
             moments: of each look, so that an object that several of them show is cropped only where it is largest;
                 ``None`` for a frame that stands alone.
@@ -388,3 +385,14 @@ class Clipomaly:
             score = probability(logits)
             findings = Findings(look.frame, score, both[0], both[1], chosen, tuple(kept), features)
         return partial(frame_result, findings, look.words, self.options)
+
+
+def _load_again(model: str, sha256: str, reference: Reference | None, **given: Any) -> Clipomaly:
+    """A pickled model, from where it was loaded before. Raises UserError when other weights are there now."""
+    loaded = Clipomaly.load(model, reference=reference, **given)
+    if loaded.weights_sha256 != sha256:
+        raise UserError(
+            f"The weights of {model} are {loaded.weights_sha256[:8]}, those of the pickled model were {sha256[:8]}: "
+            "restore its weights at their old place."
+        )
+    return loaded

@@ -18,8 +18,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clipomaly_core.errors import UsageError
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import Candidate, Exemplars
+from clipomaly_core.names import Candidate, Exemplars, lemma
 
 _CLEAR = 0.5
 """Where the texts have a clear name, exemplars reach so many times as far as elsewhere: that name may be right."""

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipomaly_core.errors import UserError
-from clipomaly_core.split import VOID, Counts, Frames, paired_frames
+from clipomaly_core.pixel_metrics import VOID, Counts, Frames, paired_frames
 
 
 class UnknownIoU(TypedDict):

@@ -19,9 +19,8 @@ from clipomaly_core.label_metrics import (
     known_class_iou,
     unknown_iou,
 )
-from clipomaly_core.pixel_metrics import Mode, PixelCurve, PixelMetrics, pixel_curve, pixel_metrics
+from clipomaly_core.pixel_metrics import VOID, Mode, PixelCurve, PixelMetrics, pixel_curve, pixel_metrics
 from clipomaly_core.segment_metrics import SegmentMetrics, Track, segment_metrics
-from clipomaly_core.split import VOID
 
 __all__ = [
     "VOID",

@@ -1,7 +1,13 @@
-"""Every choice of the method that the paper leaves open, by name, with its default."""
+"""Every choice of the method that the paper leaves open, by name, with its default.
 
+Presets are named sets of options: published recipes, so that a difference in results can be traced to one of them.
+Options and values of earlier versions still have their earlier names.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from types import MappingProxyType
+from typing import Final, Literal, get_args
 
 from clipomaly_core.errors import UsageError
 from clipomaly_core.scores import SCORES, Score
@@ -21,6 +27,39 @@ TEMPLATES = ("word", "short", "full")
 
 METHOD_VERSION = 2
 """Raised whenever the same options give other results than before."""
+Plain = str | float | int | bool | None
+
+PRESETS: Final[Mapping[str, Mapping[str, Plain]]] = MappingProxyType(
+    {
+        # An independent reading of arXiv 2512.01427: softmax without a temperature, entropy over the known classes.
+        "paper": {
+            "score": "entropy",
+            "logit_scale": 1.0,
+            "reassign_known": "pixel",
+            "reassign_known_margin": 0.0,
+            "edges": "bilinear",
+        },
+        # The published recipe of NACLIP (arXiv 2404.08181): 80 templates, short side 560, windows of 224 every 112,
+        # logit scale 40, the best word of a class after the softmax over all words.
+        "naclip": {
+            "attention": "naclip",
+            "templates": "full",
+            "short_side": 560,
+            "scales": "1",
+            "window": 224,
+            "stride": 112,
+            "score": "word-msp",
+            "logit_scale": 40.0,
+            "reassign_known": "pixel",
+            "reassign_known_margin": 0.0,
+            "edges": "bilinear",
+        },
+        # The defaults of the model, calibrated on the fleet's own ordinary footage.
+        "fleet": {},
+    }
+)
+_NAMES = {"reclaim": "reassign_known", "reclaim_margin": "reassign_known_margin", "second_scale": "scales"}
+_SCORES = {"unknown-mass": "candidate_probability"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +78,7 @@ class Options:
     peak_threshold: of the unknown regions, only those are kept that reach this score somewhere (hysteresis), in [0, 1];
         ``None`` keeps all of them, as the paper does.
     contrast: how much of its difference from the surroundings is added to the logit of each pixel before it is compared
-        with the thresholds, see ``clipomaly_core.anomaly_regions``; 0, as in the paper: nothing.
+        with the thresholds, see ``clipomaly_core.regions``; 0, as in the paper: nothing.
     fusion: weight of the distance from ordinary features beside 1 for the language score, both in standard deviations,
         0 and more; only with a reference.
     finds_per_hour: about so many finds an hour on ordinary footage, above 0: with a reference the three options above
@@ -200,3 +239,66 @@ def default_options(model: str) -> Options:
             edges="grabcut",
         )
     return Options()
+
+
+def preset(name: str) -> dict[str, Plain]:
+    """The options of a preset.
+
+    Raises:
+        UsageError: a name that is none.
+
+    Example:
+        >>> from clipomaly_core.options import preset
+        >>> preset("paper")["logit_scale"]
+        1.0
+    """
+    if name not in PRESETS:
+        raise UsageError(f"Unknown preset {name!r}: use one of {', '.join(PRESETS)}.")
+    return dict(PRESETS[name])
+
+
+def rename_options(options: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
+    """Give options their present names.
+
+    Args:
+        options: values by name, with present or earlier names.
+
+    Returns:
+        The same options with present names, and for each earlier name one line that says so. Where both the earlier
+        and the present name are given, the present one holds.
+
+    Example:
+        >>> from clipomaly_core.options import rename_options
+        >>> rename_options({"second_scale": 1.5})[0]
+        {'scales': (1.0, 1.5)}
+    """
+    renamed: dict[str, object] = {}
+    notices = []
+    for name, value in options.items():
+        present = _NAMES.get(name, name)
+        if name == "second_scale":
+            value = _scales(value)
+        if name == "score" and isinstance(value, str) and value in _SCORES:
+            notices.append(f"score={value} is now score={_SCORES[value]}.")
+            value = _SCORES[value]
+        if present != name:
+            shown = ",".join(f"{scale:g}" for scale in value) if isinstance(value, tuple) else value
+            notices.append(f"The option {name} is now {present}: use {present}={shown}.")
+            if present in options:
+                continue
+        renamed[present] = value
+    return renamed, notices
+
+
+def is_earlier_name(name: str) -> bool:
+    """Whether an option had this name in an earlier version."""
+    return name in _NAMES
+
+
+def _scales(second: object) -> object:
+    """The scales of one earlier ``second_scale``; what is not a number is kept, for the message about it."""
+    try:
+        number = float(str(second))
+    except ValueError:
+        return second
+    return (1.0,) if number == 1 else (1.0, number)

@@ -1,4 +1,9 @@
-"""Connected regions of a mask, and their embeddings."""
+"""From the map of one frame to the regions that may be objects: local contrast, then two thresholds (hysteresis).
+
+One threshold joins an object to the road around it wherever the road is a little unusual too. The local contrast lowers
+such ground and raises what stands out of it. Of what is above the lower threshold, only regions that somewhere reach
+the upper one are kept, so that a region has the extent of the lower threshold and is as rare as the upper one.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +14,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
+
+from clipomaly_core.options import Options
+
+Logits = npt.NDArray[np.float32]
+
+_SURROUNDINGS = 0.27
+"""Side of the square that a place is compared with, in lengths of the frame: the root of its area."""
+_LIMIT = 16.0
+"""A float32 probability is 1 beyond this logit."""
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +88,61 @@ def region_embeddings(features: Tensor, masks: Tensor) -> Tensor:
     exact = torch.float64 if features.device.type == "cpu" else torch.float32
     total = torch.einsum("rhw,hwd->rd", weights.to(exact), features.to(exact))
     return normalize(total.float(), dim=-1)
+
+
+def anomaly_regions(logits: Logits, options: Options) -> list[Region]:
+    """The regions of one frame that are anomalous enough to be named.
+
+    Args:
+        logits: (h, w) float32, the logit of the anomaly score at each place.
+        options: threshold, peak_threshold, contrast, min_area and max_regions are read.
+
+    Returns:
+        Largest first. ``peak`` of a region is its greatest logit with contrast.
+    """
+    contrasted = local_contrast(logits, options.contrast)
+    least = options.min_area * logits.size
+    found = connected_regions(contrasted > logit(options.threshold), least, logits.size, contrasted)
+    peak = logit(options.peak_threshold) if options.peak_threshold is not None else -math.inf
+    return [region for region in found if region.peak > peak][: options.max_regions]
+
+
+def local_contrast(logits: Logits, weight: float) -> Logits:
+    """Add to each place ``weight`` times its difference from the mean of its surroundings.
+
+    Args:
+        logits: (h, w) float32.
+        weight: 0 and more; 0 changes nothing.
+    """
+    if not weight:
+        return logits
+    side = round(_SURROUNDINGS * math.sqrt(logits.size))
+    height, width = (min(side, 2 * length - 1) | 1 for length in logits.shape)
+    around = cv2.blur(logits, (width, height), borderType=cv2.BORDER_REFLECT)
+    return np.asarray(logits + weight * (logits - around), np.float32)
+
+
+def logit(probability: float) -> float:
+    """Logarithm of the odds; beyond what float32 can tell from 0 or 1, infinite."""
+    if probability <= 0 or probability >= 1:
+        return math.copysign(math.inf, probability - 0.5)
+    return math.log(probability / (1 - probability))
+
+
+def probability(logits: Logits) -> Logits:
+    """The anomaly score in [0, 1] of logits: (h, w) float32."""
+    limited = np.clip(logits, -_LIMIT, _LIMIT)
+    return np.asarray(1 / (1 + np.exp(-limited)), np.float32)
+
+
+def mask_at_frame_size(mask: Mask, size: tuple[int, int]) -> Mask:
+    """A mask enlarged to (height, width), with smooth edges and never empty."""
+    scaled = cv2.resize(mask.astype(np.float32), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    full = scaled >= 0.5
+    return full if full.any() else scaled >= scaled.max()
+
+
+def bounding_box(mask: Mask) -> tuple[int, int, int, int]:
+    """(x, y, width, height) of what is true in a mask, in pixels."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    return int(x), int(y), int(width), int(height)

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipomaly_core.errors import UserError
-from clipomaly_core.pixel_metrics import pixel_metrics
-from clipomaly_core.split import VOID, Counts, Frames, scored_frames
+from clipomaly_core.pixel_metrics import VOID, Counts, Frames, pixel_metrics, scored_frames
 
 Track = Literal["anomaly", "obstacle"]
 

@@ -8,8 +8,7 @@ from hashlib import sha256
 
 from clipomaly_core.errors import UsageError
 from clipomaly_core.exemplar_file import Beside
-from clipomaly_core.lemma import lemma, tails
-from clipomaly_core.names import ASKED, Candidate, Exemplars, KnownClass, LeftOut, NameSource, Suppression
+from clipomaly_core.names import ASKED, Candidate, Exemplars, KnownClass, LeftOut, NameSource, Suppression, lemma, tails
 from clipomaly_core.vocabulary_file import MoreWords, VocabularyFile, parse_file, read_builtin, read_file
 
 

@@ -42,8 +42,7 @@ import yaml
 
 from clipomaly_core.errors import UsageError
 from clipomaly_core.exemplar_file import Beside, read_beside, with_content
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import ASKED, Candidate, Exemplars, KnownClass, NameSource, Suppression
+from clipomaly_core.names import ASKED, Candidate, Exemplars, KnownClass, NameSource, Suppression, lemma
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,35 +1,38 @@
-"""From the name of a model to a file of its weights on this machine."""
+"""From the name of a model to a file of its weights on this machine, and how these want their images."""
 
 import clipomaly_core.light_imports  # noqa: F401  # before open_clip
 
 # isort: split
 import hashlib
+import json
 import logging
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import open_clip
 from huggingface_hub import constants
+from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
 from open_clip.pretrained import download_pretrained, get_pretrained_cfg, list_pretrained_tags_by_model
 
 from clipomaly_core.errors import UsageError, UserError
-from clipomaly_core.preprocessing import normalisation
-from clipomaly_core.slow_start import SlowStart
 from clipomaly_core.towers.protocol import Interpolation
-from clipomaly_core.towers.road import pinned
-from clipomaly_core.weight_files import weight_file
+from clipomaly_core.towers.road import packages
+from clipomaly_core.weight_files import file_sha256, weight_file
 
 NANO = "nano"
 ROAD = "road"
 _HUB_SECONDS = 5
 _DATA = Path(str(files("clipomaly_core") / "data"))
+Normalisation = tuple[tuple[float, ...], tuple[float, ...], Interpolation]
+"""Mean, standard deviation and interpolation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +113,16 @@ def _road(weights: str | None) -> Checkpoint:
             "The model road has its own weights: name the model of yours with --model, or leave --weights out."
         )
     parts = (_DATA / "road.safetensors", _DATA / "nano.safetensors")
-    digests = [*map(file_sha256, parts), pinned.EYE_SHA256, pinned.SENTENCES_SHA256]
+    digests = [*map(file_sha256, parts), packages.EYE_SHA256, packages.SENTENCES_SHA256]
     return Checkpoint(
         name=ROAD,
         architecture=ROAD,
         path=parts[0],
         sha256=hashlib.sha256(" ".join(digests).encode()).hexdigest(),
-        embedding_dimension=pinned.NANO + pinned.MEANING + pinned.LOOK,
+        embedding_dimension=packages.NANO + packages.MEANING + packages.LOOK,
         quick_gelu=False,
-        mean=pinned.MEAN,
-        std=pinned.STD,
+        mean=packages.MEAN,
+        std=packages.STD,
         interpolation="bilinear",
     )
 
@@ -192,23 +195,62 @@ def _reason(error: OSError) -> str:
     return error.strerror or ("not found" if isinstance(error, FileNotFoundError) else str(error))
 
 
-def file_sha256(path: Path) -> str:
-    """Hex digest of a file. Raises UserError when it cannot be read."""
+def normalisation(architecture: str, tag: str, path: Path) -> Normalisation:
+    """The mean and standard deviation of RGB in [0, 1], and the interpolation, of a checkpoint.
+
+    Args:
+        architecture: an open_clip name.
+        tag: its pretrained tag; empty where the weights come from elsewhere.
+        path: the weights; ``open_clip_config.json`` or ``preprocessor_config.json`` beside them count first.
+
+    Raises:
+        UsageError: no tag and no configuration, and the known weights of this architecture differ; a configuration
+            that cannot be read.
+    """
+    own = _beside(path)
+    if own is not None:
+        return own
+    if tag:
+        return _of(get_pretrained_cfg(architecture, tag))
+    known = {_of(get_pretrained_cfg(architecture, each)): each for each in list_pretrained_tags_by_model(architecture)}
+    if len({found[:2] for found in known}) > 1:
+        tags = " or ".join(f"{architecture}/{each}" for each in sorted(known.values()))
+        raise UsageError(
+            f"Weights of {architecture} are known with different mean and standard deviation of their images: say "
+            f"which yours were trained with, as --model {tags}."
+        )
+    return next(iter(known), _of({}))
+
+
+def activation(path: Path) -> str | None:
+    """``gelu`` or ``quick_gelu``, where a transformers ``config.json`` lies beside the weights and says so."""
+    config = _read(path.parent / "config.json")
+    vision = config.get("vision_config") if config else None
+    found = vision.get("hidden_act") if isinstance(vision, Mapping) else None
+    return found if isinstance(found, str) else None
+
+
+def _of(config: Mapping[str, Any]) -> Normalisation:
+    interpolation: Interpolation = "bilinear" if config.get("interpolation") == "bilinear" else "bicubic"
+    mean, std = config.get("mean") or OPENAI_DATASET_MEAN, config.get("std") or OPENAI_DATASET_STD
+    return tuple(map(float, mean)), tuple(map(float, std)), interpolation
+
+
+def _beside(path: Path) -> Normalisation | None:
+    if (config := _read(path.parent / "open_clip_config.json")) and isinstance(config.get("preprocess_cfg"), Mapping):
+        return _of(config["preprocess_cfg"])
+    if (config := _read(path.parent / "preprocessor_config.json")) and "image_mean" in config:
+        bilinear = config.get("resample") == 2  # the number of PIL
+        named = {"mean": config["image_mean"], "std": config["image_std"]}
+        return _of(named | ({"interpolation": "bilinear"} if bilinear else {}))
+    return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     try:
-        state = path.stat()
-        return _file_sha256(path, state.st_ino, state.st_size, state.st_mtime_ns)
-    except OSError as error:
-        raise UserError(f"Weights {path} cannot be read ({_reason(error)}).") from error
-
-
-@lru_cache(maxsize=32)
-def _file_sha256(path: Path, _inode: int, size: int, _modified_ns: int) -> str:
-    """A start asks for the digest of its weights several times; half a second each for 600 MB."""
-    digest, read = hashlib.sha256(), 0
-    progress = SlowStart(f"reading {path.name}", size / 1e6, " MB")
-    with path.open("rb") as file:
-        while part := file.read(1 << 24):
-            digest.update(part)
-            read += len(part)
-            progress.done(read / 1e6)
-    return digest.hexdigest()
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} beside the weights cannot be read ({' '.join(str(error).split())[:120]}).") from error
+    return found if isinstance(found, dict) else None

@@ -1,12 +1,8 @@
 """The work of a night, one folder a step; plain functions, no workflow engine."""
 
-import importlib
-import logging
 import sys
-from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
+
+from clipomaly_core.moved import Moved
 
 # Old module names: scripts and settings of users may still hold them.
 MOVED = {
@@ -52,29 +48,5 @@ MOVED = {
     "tasks.records.plan": "tasks.scanning.plan_record",
     "tasks.records.scan": "tasks.scanning.scan_record",
 }
-_GONE_FOLDERS = ("tasks.promotion", "tasks.records")
 
-logger = logging.getLogger(__name__)
-
-
-class _Moved(MetaPathFinder, Loader):
-    """Import a module of ``MOVED`` by its old name: the same module object, and one line that names the new one."""
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        return ModuleSpec(fullname, self) if fullname in MOVED or fullname in _GONE_FOLDERS else None
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """The usual empty module: what stands for it is decided when it runs."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        old = module.__name__
-        if old not in MOVED:
-            module.__path__ = []  # a folder that is gone: only its modules are looked for
-            return
-        logger.warning("%s is now %s; the old name will go.", old, MOVED[old])
-        sys.modules[old] = importlib.import_module(MOVED[old])
-
-
-sys.meta_path.append(_Moved())
+sys.meta_path.append(Moved(MOVED, ("tasks.promotion", "tasks.records")))

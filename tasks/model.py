@@ -12,16 +12,15 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from clipomaly_core import Clipomaly, Options, Vocabulary, default_options
-from clipomaly_core.device import choose_device
+from clipomaly_core.dense import FrameEncoder, choose_device
 from clipomaly_core.errors import UsageError, UserError
-from clipomaly_core.frame_encoder import FrameEncoder
-from clipomaly_core.ram import ram_trouble
-from clipomaly_core.reference.files import read_reference
-from clipomaly_core.reference.fit import check_reference
+from clipomaly_core.reference.record import read_reference
+from clipomaly_core.reference.thresholds import check_reference
+from clipomaly_core.tagger import ram_trouble
 from clipomaly_core.text import TextEncoder, load_templates
-from clipomaly_core.towers.load import load_tower
-from clipomaly_core.towers.text_alone import load_text
-from clipomaly_core.weights import cache_dir, fetch, file_sha256, find_checkpoint
+from clipomaly_core.towers.load import load_text, load_tower
+from clipomaly_core.weight_files import file_sha256
+from clipomaly_core.weights import cache_dir, fetch, find_checkpoint
 from schemas.records import ReferenceNote
 from tasks.model_settings import ModelSettings, Value, plain_value, present_options, say_once
 

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from clipomaly_core.presets import preset
-from clipomaly_core.renamed_options import is_earlier_name, rename_options
+from clipomaly_core.options import is_earlier_name, preset, rename_options
 
 Value = str | float | int | bool | None
 

@@ -52,6 +52,6 @@ def show(
     Example: clipomaly reference show tables/_references/r0123456789a.safetensors
     """
     from clipomaly.cli.rendering.reference import print_reference
-    from clipomaly_core.reference.files import read_reference
+    from clipomaly_core.reference.record import read_reference
 
     print_reference(read_reference(file), file, as_json)

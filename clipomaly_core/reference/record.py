@@ -1,14 +1,24 @@
-"""What a reference holds, and how it turns scores and distances into one calibrated score."""
+"""A reference: how it turns scores and distances into one calibrated score, and its file.
+
+The file is one of safetensors, its facts as JSON in the header. Nothing in it is ever executed.
+"""
 
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
+from typing import Any
 
+import fsspec
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from clipomaly_core.reference.bank import Bank
+from clipomaly_core.errors import UsageError
+from clipomaly_core.reference.ordinary import Bank, Spread
+from clipomaly_core.scores import Look, finer
 
 ORDINARY_LOGIT = -3.2
 """The logit of the anomaly score at ordinary places, after calibration."""
@@ -16,19 +26,8 @@ ORDINARY_WIDTH = 1.75
 """Its standard deviation there. With both, one threshold means the same for every calibrated model."""
 _SURVEY = 3.0
 """Of references that do not name it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """Where the values of ordinary places lie, robust to a few that are not ordinary: the median, and the standard
-    deviation of a normal distribution with the same 95th percentile."""
-
-    centre: float
-    width: float
-
-    def standardised(self, values: Tensor) -> Tensor:
-        """Standard deviations above the ordinary."""
-        return (values - self.centre) / self.width
+SUFFIX = ".safetensors"
+_FORMAT = "clipomaly.reference.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +109,84 @@ class Reference:
         return ORDINARY_LOGIT + ORDINARY_WIDTH * standard
 
 
-def spread_of(values: Tensor) -> Spread:
-    """The spread of values of ordinary places: (n,) float32."""
-    median, high = torch.quantile(values, torch.tensor([0.5, 0.95], dtype=values.dtype)).tolist()
-    return Spread(median, max((high - median) / _NORMAL_95, 1e-3))
+def calibrated_logits(reference: Reference | None, logits: Tensor, features: Tensor, fusion: float) -> Tensor:
+    """Logits of the anomaly score from those of the language score.
+
+    Args:
+        reference: of the ordinary; without one the logits stay as they are.
+        logits: (B, 4h, 4w) float32, of the language score.
+        features: (B, h, w, D) float32, L2-normalised.
+        fusion: weight of the distance from ordinary features; at 0 it is not computed.
+    """
+    if reference is None:
+        return logits
+    distances = finer(reference.bank.distance(features)[..., None])[:, 0] if fusion else None
+    return reference.calibrated(logits, distances, fusion)
 
 
-_NORMAL_95 = 1.645
+def calibrated_look(look: Look, reference: Reference | None, fusion: float) -> Look:
+    """A look with the logits that another reference, or none, gives."""
+    language = torch.from_numpy(look.language).to(look.features.device)
+    logits = calibrated_logits(reference, language[None], look.features[None], fusion)
+    return replace(look, logits=logits[0].cpu().numpy())
+
+
+def reference_bytes(reference: Reference) -> bytes:
+    """The content of a reference file; the same for the same reference."""
+    told = {
+        "format": _FORMAT,
+        "facts": asdict(reference.facts),
+        "language": asdict(reference.language),
+        "distance": asdict(reference.distance),
+    }
+    tensors = {"directions": reference.bank.directions, "vectors": reference.bank.vectors.half()}
+    return save(tensors, {"reference": json.dumps(told, sort_keys=True)})
+
+
+def read_reference(url: str) -> Reference:
+    """The reference in a file.
+
+    Args:
+        url: path or any fsspec URL.
+
+    Raises:
+        UsageError: the file is missing, out of reach, or no reference.
+    """
+    try:
+        with fsspec.open(url, "rb") as file:
+            content = file.read()
+    except (OSError, ValueError, ImportError) as error:
+        raise UsageError(f"Reference {url} cannot be read ({error or type(error).__name__}).") from error
+    try:
+        tensors = load(content)
+        told = _header(content)
+        facts: dict[str, Any] = {
+            name: tuple(fact) if isinstance(fact, list) else fact for name, fact in told["facts"].items()
+        }
+        return Reference(
+            ReferenceFacts(**facts),
+            Spread(**told["language"]),
+            Spread(**told["distance"]),
+            Bank(tensors["directions"].float(), tensors["vectors"].float()),
+        )
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"{url} is not a reference of Clipomaly; make one with: clipomaly reference build ARCHIVE --out {url}"
+        ) from error
+
+
+def built_in_reference(model: str, weights_sha256: str) -> Reference | None:
+    """The reference that a model brings along; ``None`` where it brings none, or has other weights than its own."""
+    path = files("clipomaly_core") / "data" / f"{model}.reference{SUFFIX}"
+    if "/" in model or not path.is_file():
+        return None
+    reference = read_reference(str(path))
+    return reference if reference.facts.weights_sha256 == weights_sha256 else None
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:8], "little")
+    told: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["reference"])
+    if told["format"] != _FORMAT:
+        raise ValueError(told["format"])
+    return told

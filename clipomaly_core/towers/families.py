@@ -14,11 +14,10 @@ from torch import nn
 
 from clipomaly_core.errors import UserError
 from clipomaly_core.plugins import plugins
-from clipomaly_core.towers.coca import CoCaViT
 from clipomaly_core.towers.protocol import ImageTower
 from clipomaly_core.towers.resnet import ClipResNet
 from clipomaly_core.towers.timm import timm_tower
-from clipomaly_core.towers.vit import OpenClipViT
+from clipomaly_core.towers.vit import CoCaViT, OpenClipViT
 
 GROUP = "clipomaly.image_towers"
 

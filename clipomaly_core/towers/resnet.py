@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clipomaly_core.towers.attention import attend
-from clipomaly_core.towers.position import resample_position
+from clipomaly_core.towers.vit import resample_position
 
 
 @dataclass(frozen=True, slots=True)

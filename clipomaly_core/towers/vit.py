@@ -1,15 +1,16 @@
-"""The ViT of open_clip with a class token. Dense features need no training: only the last block changes."""
+"""The ViTs of open_clip, with a class token or attention pooling. Dense features need no training: only the last block
+changes.
+"""
 
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import torch
-from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
+from open_clip.transformer import AttentionalPooler, QuickGELU, ResidualAttentionBlock, VisionTransformer
 from torch import Tensor
-from torch.nn.functional import linear, normalize, silu
+from torch.nn.functional import interpolate, linear, normalize, silu
 
 from clipomaly_core.towers.attention import ATTENTIONS, KEEPS_RESIDUAL, attend
-from clipomaly_core.towers.position import resample_position
 
 _QUICK = 1.702
 """The factor of OpenAI's quick GELU."""
@@ -162,3 +163,46 @@ def image_embedding(visual: VisionTransformer, images: Tensor) -> Tensor:
         tokens = run_block(block, tokens)
     pooled, _ = visual._pool(tokens)
     return normalize((pooled @ visual.proj).float(), dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class CoCaViT(OpenClipTower):
+    """An ``ImageTower``. Each place is the value that the pooling would take of it, see MaskCLIP (arXiv 2112.01071)."""
+
+    @property
+    def attentions(self) -> tuple[str, ...]:
+        """None: the blocks stay as they are."""
+        return ()
+
+    def dense(self, images: Tensor, attention: str) -> Tensor:
+        """See ``ImageTower``."""
+        visual = self.visual
+        grid = (images.shape[-2] // self.patch, images.shape[-1] // self.patch)
+        tokens = embed_patches(visual, images)
+        for block in visual.transformer.resblocks:
+            tokens = run_block(block, tokens)
+        pooled = visual.ln_post(pooled_values(visual.attn_pool, tokens[:, 1:]))
+        return normalize((pooled @ visual.proj).float(), dim=-1).unflatten(1, grid)
+
+
+def pooled_values(pool: AttentionalPooler, tokens: Tensor) -> Tensor:
+    """What the pooling would give where all its attention is on one token: (B, N, D') → (B, N, D)."""
+    attn = pool.attn
+    weight = attn.v_proj_weight if attn.in_proj_weight is None else attn.in_proj_weight.chunk(3)[2]
+    return attn.out_proj(linear(pool.ln_k(tokens), weight, attn.in_proj_bias.chunk(3)[2]))
+
+
+def resample_position(position: Tensor, old: tuple[int, int], new: tuple[int, int]) -> Tensor:
+    """Resample a position embedding bicubically.
+
+    Args:
+        position: (1 + rows * columns, D'), the class token or the mean of the image first.
+        old: its (rows, columns).
+        new: the wanted (rows, columns).
+
+    Returns:
+        (1 + rows * columns, D') float32 for the new grid; the first row is unchanged.
+    """
+    patches = position[1:].float().unflatten(0, old).permute(2, 0, 1)[None]
+    patches = interpolate(patches, size=new, mode="bicubic", antialias=True, align_corners=False)
+    return torch.cat([position[:1].float(), patches[0].flatten(1).T])

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from clipomaly_core.lemma import lemma
+from clipomaly_core.names import lemma
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.dataset import DatasetFrame
 from tasks.datasets.format import Classes, Format, Kept, Losses, OutputFile, annotated, class_list

@@ -11,7 +11,7 @@ from datetime import UTC
 import cv2
 import numpy as np
 
-from clipomaly_core.lemma import lemma
+from clipomaly_core.names import lemma
 from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
 from schemas.geometry import box_iou
 from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from clipomaly_core import Clipomaly, FrameResult
-from clipomaly_core.device import choose_device
+from clipomaly_core.dense import choose_device
 from tasks.errors import UsageError, UserError
 from tasks.evaluation.calibration import Calibration, calibrate, check_rate, config_text
 from tasks.evaluation.curves import draw_precision_recall, draw_roc

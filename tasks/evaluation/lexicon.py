@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from clipomaly_core import Vocabulary
-from clipomaly_core.lemma import lemma
+from clipomaly_core.names import lemma
 from tasks.errors import UsageError
 
 NO_CATEGORY = "other"

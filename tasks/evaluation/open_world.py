@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from clipomaly_core import FrameResult, Vocabulary
-from clipomaly_core.lemma import lemma
 from clipomaly_core.metrics import ConfusionMatrix, UnknownIoU
+from clipomaly_core.names import lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from tasks.errors import UsageError
 from tasks.evaluation.data import Dataset

@@ -11,9 +11,9 @@ from typing import Generic, Protocol, TypeVar
 
 import torch
 
-from clipomaly_core.anomaly_regions import Logits
-from clipomaly_core.crop_choice import Moment
+from clipomaly_core.crops import Moment
 from clipomaly_core.errors import UserError
+from clipomaly_core.regions import Logits
 from clipomaly_core.types import Finish
 from tasks.footage.images import Rgb
 from tasks.scanning.source_maps import Scored

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 
 from clipomaly_core import Clipomaly, Instance, Options
 from clipomaly_core.errors import UsageError, UserError
-from clipomaly_core.look import Look
-from clipomaly_core.reference.bank import Bank
-from clipomaly_core.reference.build import Ordinary
-from clipomaly_core.reference.files import SUFFIX, read_reference, reference_bytes
-from clipomaly_core.reference.fit import SURVEYS, check_reference, plain, survey_logit, survey_options
-from clipomaly_core.reference.record import Reference, ReferenceFacts
-from clipomaly_core.reference.score import calibrated_look
+from clipomaly_core.reference.ordinary import Bank, Ordinary
+from clipomaly_core.reference.record import (
+    SUFFIX,
+    Reference,
+    ReferenceFacts,
+    calibrated_look,
+    read_reference,
+    reference_bytes,
+)
+from clipomaly_core.reference.thresholds import SURVEYS, check_reference, plain, survey_logit, survey_options
+from clipomaly_core.scores import Look
 from tasks.footage.sources import Sources
 from tasks.scanning.footage_length import expected_frames
 from tasks.scanning.inference import in_batches

@@ -14,8 +14,8 @@ from queue import Empty, Full, Queue
 from threading import Event
 from typing import Generic, TypeVar
 
-from clipomaly_core.crop_choice import Moment
-from clipomaly_core.steps import count_steps
+from clipomaly_core.crops import Moment
+from clipomaly_core.timing import count_steps
 from clipomaly_core.types import Finish, FrameResult
 from schemas.records import (
     CommitRecord,

@@ -1,6 +1,6 @@
 """Hold back the frames of a source until it is known what its camera always sees.
 
-A find needs what is subtracted from its scores (``clipomaly_core.source_map``), and that needs other frames of the same
+A find needs what is subtracted from its scores (``clipomaly_core.scores``), and that needs other frames of the same
 source. A few frames wait for each other, and each group uses up to ``_WINDOW`` frames so far. What a frame gets depends
 only on the frames of its source, in their order, so that a rerun writes the same rows.
 """
@@ -10,8 +10,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from clipomaly_core.anomaly_regions import Logits
-from clipomaly_core.source_map import usual_excess
+from clipomaly_core.regions import Logits
+from clipomaly_core.scores import usual_excess
 
 _GROUP = 8
 """Frames that wait for each other: as many as memory allows, since each keeps its features until then."""

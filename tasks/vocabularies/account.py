@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from clipomaly_core.lemma import lemma
+from clipomaly_core.names import lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from schemas.review import Verdict
 from tasks.vocabularies.change import Change

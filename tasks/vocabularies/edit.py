@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from ruamel.yaml import YAML
 
 from clipomaly_core import Clipomaly, Vocabulary
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import NameSource
+from clipomaly_core.names import NameSource, lemma
 from tasks.model import method_options
 from tasks.model_settings import ModelSettings
 from tasks.storage import exists, locate, read_file, replace_file

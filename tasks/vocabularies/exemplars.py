@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipomaly_core.exemplar_file import make_exemplars
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import Exemplars
+from clipomaly_core.names import Exemplars, lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from schemas.review import Verdict
 from tasks.vocabularies.account import Account, part_of

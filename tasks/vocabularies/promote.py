@@ -17,8 +17,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from clipomaly_core.exemplar_file import exemplar_bytes, exemplar_file_name, read_beside
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import Exemplars, NameSource
+from clipomaly_core.names import Exemplars, NameSource, lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import QueuedItem, Verdict

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import Suppression
+from clipomaly_core.names import Suppression, lemma
 from clipomaly_core.types import UNKNOWN_NAME
 from clipomaly_core.vocabulary import Vocabulary
 from schemas.review import Verdict

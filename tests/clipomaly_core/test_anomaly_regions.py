@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from clipomaly_core.anomaly_regions import anomaly_regions, local_contrast, logit, probability
 from clipomaly_core.options import Options
+from clipomaly_core.regions import anomaly_regions, local_contrast, logit, probability
 
 PLAIN = Options(threshold=0.7, min_area=0.0)
 

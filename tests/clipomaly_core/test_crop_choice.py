@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from clipomaly_core.crop_choice import Moment, RegionSeen, choose_crops
+from clipomaly_core.crops import Moment, RegionSeen, choose_crops
 from clipomaly_core.errors import UsageError
 from clipomaly_core.options import Options
 from clipomaly_core.regions import Region

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clipomaly_core import Clipomaly
-from clipomaly_core.crop_choice import Moment
+from clipomaly_core.crops import Moment
 from clipomaly_core.options import default_options
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

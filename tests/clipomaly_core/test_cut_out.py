@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipomaly_core.cut_out import cut_out
+from clipomaly_core.edges import cut_out
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from clipomaly_core.exemplars import Recall, make_recaller, nothing_recalled
 from clipomaly_core.names import Candidate, Exemplars, NameSource
 from clipomaly_core.naming import RegionName, name_regions
 from clipomaly_core.options import Options
-from clipomaly_core.prompts import arrange
+from clipomaly_core.text import arrange
 
 MODEL = "f" * 64
 OPTIONS = Options(margin=0.05)

@@ -9,7 +9,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from clipomaly_core.crops import square_crop
-from clipomaly_core.frame_encoder import FrameEncoder
+from clipomaly_core.dense import FrameEncoder
 from clipomaly_core.options import Options
 from clipomaly_core.towers.protocol import Preprocessing, TextTower, Tower
 from clipomaly_core.towers.vit import OpenClipViT

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from clipomaly_core import Clipomaly
+from clipomaly_core.dense import FramesInput, to_frames
 from clipomaly_core.errors import UsageError
-from clipomaly_core.frame_input import FramesInput, to_frames
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 FORMS: dict[str, FramesInput] = {

@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 from clipomaly_core.errors import UsageError
 from clipomaly_core.naming import name_regions
 from clipomaly_core.options import Options
-from clipomaly_core.prompts import arrange
+from clipomaly_core.text import arrange
 
 ROAD, CAR, BOAR, SOFA = torch.eye(4)
 OPTIONS = Options(margin=0.0)

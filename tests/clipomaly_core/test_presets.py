@@ -5,8 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from clipomaly_core.errors import UsageError
-from clipomaly_core.options import Options
-from clipomaly_core.presets import PRESETS, preset
+from clipomaly_core.options import PRESETS, Options, preset
 from tasks.model import method_options
 from tasks.model_settings import ModelSettings
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipomaly_core.renamed_options import rename_options
+from clipomaly_core.options import rename_options
 
 
 @pytest.mark.parametrize(

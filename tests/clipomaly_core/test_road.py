@@ -8,8 +8,7 @@ import torch
 
 from clipomaly_core import Clipomaly, UserError, Vocabulary
 from clipomaly_core.errors import UsageError
-from clipomaly_core.towers.road.packages import package_file
-from clipomaly_core.towers.road.pinned import LOOK, MEANING, NANO
+from clipomaly_core.towers.road.packages import LOOK, MEANING, NANO, package_file
 from clipomaly_core.weights import find_checkpoint
 from demo_fleet import sample_scene
 

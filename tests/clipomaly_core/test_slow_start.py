@@ -1,6 +1,6 @@
 """Lines before the first frame."""
 
-from clipomaly_core.slow_start import SlowStart
+from clipomaly_core.timing import SlowStart
 
 
 class Clock:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from clipomaly_core.source_map import LEAST_FRAMES, usual_excess
+from clipomaly_core.scores import LEAST_FRAMES, usual_excess
 
 
 def frames(*values):

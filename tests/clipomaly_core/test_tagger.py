@@ -11,8 +11,7 @@ import torch
 from clipomaly_core import Clipomaly, NameScore, UserError, default_options
 from clipomaly_core.errors import UsageError
 from clipomaly_core.names import NameSource
-from clipomaly_core.ram import RecognizeAnything, ram_trouble
-from clipomaly_core.tagger import squares
+from clipomaly_core.tagger import RecognizeAnything, ram_trouble, squares
 from clipomaly_core.vocabulary import Vocabulary
 from tests.clipomaly_core.test_clipomaly import WORDS, frame_of, random_weights  # noqa: F401
 

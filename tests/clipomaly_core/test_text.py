@@ -6,8 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
-from clipomaly_core.prompts import make_prompts
-from clipomaly_core.text import TextEncoder, load_templates
+from clipomaly_core.text import TextEncoder, load_templates, make_prompts
 from clipomaly_core.towers.load import load_tower
 from clipomaly_core.towers.text import encode_texts
 from clipomaly_core.weights import find_checkpoint

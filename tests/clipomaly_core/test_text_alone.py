@@ -10,8 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from clipomaly_core.errors import UserError
-from clipomaly_core.towers.load import build_network, load_tower
-from clipomaly_core.towers.text_alone import load_text
+from clipomaly_core.towers.load import build_network, load_text, load_tower
 from clipomaly_core.weights import Checkpoint, find_checkpoint
 
 pytestmark = pytest.mark.whole
@@ -96,7 +95,7 @@ def test_no_weights_of_images_are_loaded(model: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(open_clip.CLIP, "__init__", noted)
     monkeypatch.setattr("clipomaly_core.weight_files.safe_open", Noting)
-    monkeypatch.delattr("clipomaly_core.towers.road.load.load_eye")
+    monkeypatch.delattr("clipomaly_core.towers.road.tower.load_eye")
     load_text(find_checkpoint(model), CPU)
     assert read and not [name for name in read if name.startswith("visual.")]
     assert built and max(built) < 200_000  # a stand-in of one layer

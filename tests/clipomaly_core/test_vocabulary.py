@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipomaly_core.errors import UsageError
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import Candidate, KnownClass, NameSource
+from clipomaly_core.names import Candidate, KnownClass, NameSource, lemma
 from clipomaly_core.vocabulary import Vocabulary
 
 # Plain words that no rule of English touches, so that what happens to them is known.

@@ -260,7 +260,7 @@ def test_clip_of_transformers_embeds_as_transformers_does(tmp_path):
 def test_siglip_of_transformers_embeds_as_transformers_does():
     """Needs the extra ``huggingface``. A small SigLIP, whose image tower timm builds in the same size."""
     transformers = pytest.importorskip("transformers", reason="the extra huggingface is not installed")
-    from clipomaly_core.hf_weights import from_transformers
+    from clipomaly_core.weight_files import from_transformers
     from tests.clipomaly_core.towers.small import small_tower
 
     torch.manual_seed(0)

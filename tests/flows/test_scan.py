@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from clipomaly_core.look import Look
+from clipomaly_core.scores import Look
 from tasks.footage.archive import find_sources
 from tasks.masks import decode_mask
 from tasks.tables import open_table

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from clipomaly_core.lemma import lemma
-from clipomaly_core.names import Candidate
+from clipomaly_core.names import Candidate, lemma
 from clipomaly_core.vocabulary import Vocabulary
 from demo_fleet import HELD_OUT_KINDS, KINDS, Kind
 

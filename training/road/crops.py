@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipomaly_core.crops import context_crop, masked_crop
-from clipomaly_core.masks import bounding_box
+from clipomaly_core.regions import bounding_box
 from training.nano.augment import photometric
 from training.nano.data import CLASSES, Truth
 

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from clipomaly_core.names import KnownClass
 from clipomaly_core.towers.road.eye import see
-from clipomaly_core.towers.road.pinned import MEAN, STD
+from clipomaly_core.towers.road.packages import MEAN, STD
 from clipomaly_core.towers.road.sentences import SentenceEncoder
 from clipomaly_core.towers.road.tower import Prototypes
 from demo_fleet import Kind

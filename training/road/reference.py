@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 
 from clipomaly_core import Clipomaly
-from clipomaly_core.reference.build import Ordinary
-from clipomaly_core.reference.files import reference_bytes
-from clipomaly_core.reference.record import Reference, ReferenceFacts
+from clipomaly_core.reference.ordinary import Ordinary
+from clipomaly_core.reference.record import Reference, ReferenceFacts, reference_bytes
 from clipomaly_core.weights import ROAD
 from training.road.ordinary import ordinary_frames
 

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from rich.console import Console
 from rich.table import Table
 
-from clipomaly_core.reference.rate import finds_per_hour, held_out_rate, peak_threshold
 from clipomaly_core.reference.record import Reference
+from clipomaly_core.reference.thresholds import finds_per_hour, held_out_rate, peak_threshold
 
 _DIALS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 _BAR = 40

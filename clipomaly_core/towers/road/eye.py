@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from clipomaly_core.towers.road.packages import package_file
-from clipomaly_core.towers.road.pinned import EYE_SHA256
+from clipomaly_core.towers.road.packages import EYE_SHA256, package_file
 
 _FILE = "models/efficientnet-lite2-9656183e.pth"
 _FINE, _COARSE = 4, 6

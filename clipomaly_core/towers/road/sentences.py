@@ -11,8 +11,7 @@ import numpy.typing as npt
 import onnxruntime
 from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
 
-from clipomaly_core.towers.road.packages import package_file
-from clipomaly_core.towers.road.pinned import SENTENCES_SHA256
+from clipomaly_core.towers.road.packages import SENTENCES_SHA256, package_file
 
 LONGEST = 64
 """Tokens of a text; what follows is not read."""

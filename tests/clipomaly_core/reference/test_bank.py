@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from clipomaly_core.reference.bank import coarse_places, make_bank
+from clipomaly_core.reference.ordinary import coarse_places, make_bank
 
 
 def vectors(count, seed=0, dimension=40):

@@ -6,10 +6,16 @@ import pytest
 import torch
 
 from clipomaly_core import Options, UserError
-from clipomaly_core.reference.bank import make_bank
-from clipomaly_core.reference.files import read_reference, reference_bytes
-from clipomaly_core.reference.fit import check_reference, plain, survey_options, thresholds_from
-from clipomaly_core.reference.record import ORDINARY_LOGIT, ORDINARY_WIDTH, Reference, ReferenceFacts, Spread
+from clipomaly_core.reference.ordinary import Spread, make_bank
+from clipomaly_core.reference.record import (
+    ORDINARY_LOGIT,
+    ORDINARY_WIDTH,
+    Reference,
+    ReferenceFacts,
+    read_reference,
+    reference_bytes,
+)
+from clipomaly_core.reference.thresholds import check_reference, plain, survey_options, thresholds_from
 
 OPTIONS = Options()
 

@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from clipomaly_core import default_options
-from clipomaly_core.anomaly_regions import anomaly_regions
-from clipomaly_core.reference.fit import CONTRAST, LOWER, SURVEYS, found_up_to, survey_logit, survey_options
-from clipomaly_core.reference.rate import finds_per_hour, held_out_rate, peak_threshold
+from clipomaly_core.reference.thresholds import (
+    CONTRAST,
+    LOWER,
+    SURVEYS,
+    finds_per_hour,
+    found_up_to,
+    held_out_rate,
+    peak_threshold,
+    survey_logit,
+    survey_options,
+)
+from clipomaly_core.regions import anomaly_regions
 
 PEAKS = tuple(sorted(np.random.default_rng(0).exponential(2.0, 400) + 3, reverse=True))
 

@@ -12,9 +12,9 @@ from torch.nn.functional import linear, normalize
 
 from clipomaly_core import UserError
 from clipomaly_core.dense import dense_features
-from clipomaly_core.towers.coca import pooled_values as coca_values
 from clipomaly_core.towers.families import GROUP, ImageTowerFamily, image_tower
-from clipomaly_core.towers.timm_vit import pooled_values
+from clipomaly_core.towers.timm import pooled_values
+from clipomaly_core.towers.vit import pooled_values as coca_values
 from tests.clipomaly_core.towers.small import DIMENSIONS, TOWERS, D, small_tower
 
 

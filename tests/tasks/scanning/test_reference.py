@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clipomaly_core import Clipomaly, UserError, default_options
-from clipomaly_core.reference.files import read_reference, reference_bytes
+from clipomaly_core.reference.record import read_reference, reference_bytes
 from demo_fleet import sample_scene
 from tasks.footage.archive import find_sources
 from tasks.footage.opening import open_source

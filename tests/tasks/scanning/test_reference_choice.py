@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from clipomaly_core.look import Look
-from clipomaly_core.reference.fit import SURVEYS
+from clipomaly_core.reference.thresholds import SURVEYS
+from clipomaly_core.scores import Look
 from demo_fleet import sample_scene
 from tasks.footage.archive import find_sources
 from tasks.footage.opening import open_source

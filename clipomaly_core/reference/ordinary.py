@@ -1,4 +1,4 @@
-"""A bank of ordinary features, and how far other features are from it.
+"""What ordinary frames look like to a model: the spread of its scores, and a bank of its features.
 
 The bank is a coreset by greedy k-centre search, as in PatchCore (arXiv 2106.08265): each vector added is the one
 farthest from those chosen so far, so that rare but ordinary places are kept and repeated ones are not. Vectors are
@@ -6,6 +6,7 @@ projected to their principal directions, which makes the distance many times fas
 directions makes it farther from all of them, since its projection is not normalised again.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,31 @@ _DIRECTIONS = 192
 _MOST_PLACES = 2048
 """Places of a frame whose distance is computed; finer grids are averaged down to about as many."""
 _CHUNK = 2048
+_PLACES = 40_000
+"""Places of all frames that the coreset is chosen from at most."""
+_EVERY = 7
+"""Of the places of a score map, one in so many is kept for its spread."""
+_NORMAL_95 = 1.645
+"""The 95th percentile of a normal distribution, in standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Where the values of ordinary places lie, robust to a few that are not ordinary: the median, and the standard
+    deviation of a normal distribution with the same 95th percentile."""
+
+    centre: float
+    width: float
+
+    def standardised(self, values: Tensor) -> Tensor:
+        """Standard deviations above the ordinary."""
+        return (values - self.centre) / self.width
+
+
+def spread_of(values: Tensor) -> Spread:
+    """The spread of values of ordinary places: (n,) float32."""
+    median, high = torch.quantile(values, torch.tensor([0.5, 0.95], dtype=values.dtype)).tolist()
+    return Spread(median, max((high - median) / _NORMAL_95, 1e-3))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,3 +117,42 @@ def make_bank(features: npt.NDArray[np.float32], size: int = BANK_SIZE) -> Bank:
 
 def _squared_distances(vectors: Tensor, lengths: Tensor, index: int) -> Tensor:
     return lengths - 2 * (vectors @ vectors[index]) + lengths[index]
+
+
+class Ordinary:
+    """Collects what ordinary frames look like to a model. A fixed seed draws the places, so reruns agree."""
+
+    def __init__(self, frames: int, known: Bank | None = None, seed: int = 0) -> None:
+        """``frames``: how many will come. ``known``: what was ordinary before, and is so still."""
+        self._known = [] if known is None else [known.features().cpu().numpy()]
+        self._most = max(1, _PLACES // max(frames, 1))
+        self._rng = np.random.default_rng(seed)
+        self._features: list[npt.NDArray[np.float32]] = []
+        self._logits: list[npt.NDArray[np.float32]] = []
+
+    def add(self, features: torch.Tensor, logits: npt.NDArray[np.float32]) -> None:
+        """Take in a frame: its (h, w, D) features, L2-normalised, and the (4h, 4w) logits of its language score."""
+        places = coarse_places(features[None])[0].flatten(0, 1).float().cpu().numpy()
+        chosen = self._rng.permutation(len(places))[: self._most]
+        self._features.append(places[np.sort(chosen)])
+        self._logits.append(logits.ravel()[::_EVERY])
+
+    def spreads(self) -> tuple[Spread, Spread, Bank]:
+        """The spreads of logits and distances, and the bank.
+
+        Distances are those of every other frame to a bank of the frames between them: of a frame to itself it is 0.
+        """
+        language = spread_of(_sample(self._logits, self._rng))
+        half = make_bank(np.concatenate([*self._known, *self._features[::2]]), BANK_SIZE // 2)
+        others = torch.from_numpy(np.concatenate(self._features[1::2] or self._features))
+        distances = half.distance(others[None, :, None])[0, :, 0]
+        return language, spread_of(distances[:_PLACES]), self.bank()
+
+    def bank(self) -> Bank:
+        """The bank of all places."""
+        return make_bank(np.concatenate([*self._known, *self._features]), BANK_SIZE)
+
+
+def _sample(values: Sequence[npt.NDArray[np.float32]], rng: np.random.Generator) -> torch.Tensor:
+    pooled = np.concatenate(values)
+    return torch.from_numpy(rng.choice(pooled, min(len(pooled), 1_000_000), replace=False))
