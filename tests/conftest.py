@@ -71,6 +71,14 @@ def _logging_as_before() -> Iterator[None]:
     ours.setLevel(logging.NOTSET)
 
 
+@pytest.fixture(autouse=True)
+def _priority_is_not_raised() -> Iterator[None]:
+    """A library that leaves a thread at real-time priority, as encoders do, would starve every later test."""
+    yield
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) not in (os.SCHED_FIFO, os.SCHED_RR)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_server_of_prefect_is_left() -> Iterator[None]:
     """A flow that is called without a server makes Prefect start one. Prefect ends it when the process exits, but

@@ -21,13 +21,14 @@ from mcap_ros2.writer import Writer as Ros2Writer
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import read_frame
 from tasks.footage.positions import Position, read_track
-from tests.tasks.footage.numbered import SIZE, number_of, numbered
+from tests.tasks.footage.numbered import SIZE, number_of, numbered, priority_as_before
 from tests.tasks.footage.test_frames import listed, read
 from tests.tasks.recordings import COMPRESSED_IMAGE, ROS2_HEADER, SECOND, START, Shot, drive, write_recording
 
 RATE = 10
 
 
+@priority_as_before()
 def coded(codec: str, count: int = 60, group: int = 15, **options: str) -> list[bytes]:
     """Pictures that carry their numbers, one packet each, with the parameters where the encoder repeats them."""
     form = {"libx264": "h264", "libx265": "hevc", "libsvtav1": "obu", "libaom-av1": "obu", "libvpx-vp9": "ivf"}[codec]
