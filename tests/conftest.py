@@ -17,8 +17,11 @@ from tests.chromium import chromium as chromium
 from tests.chromium import no_event_loop_is_left as no_event_loop_is_left
 from tests.command import Run, run_main
 
-# The commands of tests use the fast model, unless a test names another; tests that call functions name it themselves.
+# The commands of tests use the fast model on small frames, unless a test names others; tests that call functions name
+# them themselves.
+SMALL: dict[str, str | float | int | bool | None] = {"short_side": 192}
 os.environ["CLIPOMALY_MODEL"] = "nano"
+os.environ["CLIPOMALY_METHOD__SHORT_SIDE"] = str(SMALL["short_side"])
 
 # Half of a worker's memory is imported code that never becomes garbage, and each full collection looks through it.
 gc.set_threshold(50_000)
@@ -140,7 +143,7 @@ def clipomaly(capfd: pytest.CaptureFixture[str]) -> Run:
 def drawn_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two drives of two short drawn clips each, with planted objects."""
     root = tmp_path_factory.mktemp("fleet") / "archive"
-    write_archive(root, drives=2, clips=2, seconds=2.0, objects=8, nights=0)
+    write_archive(root, drives=2, clips=2, seconds=2.0, fps=4, objects=8, nights=0)
     return root
 
 
@@ -153,7 +156,9 @@ def scanned(drawn_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     tables = tmp_path_factory.mktemp("scan") / "tables"
     # Shards of one clip each, so that there is something to hand out and something to kill.
     summary = run_scan(
-        ScanParameters(archive=str(drawn_archive), tables=str(tables), model="nano", fps=2, shard_minutes=0.04)
+        ScanParameters(
+            archive=str(drawn_archive), tables=str(tables), model="nano", method=SMALL, fps=2, shard_minutes=0.04
+        )
     )
     assert summary.succeeded
     assert summary.instances > 0

@@ -191,7 +191,7 @@ def test_segment_writes_a_picture_each_and_names_what_it_cannot_read(clipomaly, 
     photos = tmp_path / "photos"
     photos.mkdir()
     source = list_sources(str(drawn_archive)).sources[0]
-    Image.fromarray(read_frame(source.uri, 10)).save(photos / "frame.png")
+    Image.fromarray(read_frame(source.uri, 4)).save(photos / "frame.png")
     whole = (photos / "frame.png").read_bytes()
     (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
     ran = clipomaly("segment", photos, "--out", tmp_path / "out")

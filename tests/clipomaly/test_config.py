@@ -11,6 +11,7 @@ from tasks.errors import UsageError
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CLIPOMALY_METHOD__SHORT_SIDE")
     return tmp_path
 
 

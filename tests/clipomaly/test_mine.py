@@ -12,6 +12,7 @@ from review import Queue
 from schemas.review import State
 from tasks.mining.candidates import read_candidates
 from tasks.tables import Tables, open_table
+from tests.conftest import SMALL
 
 
 def queue_items(url):
@@ -64,7 +65,9 @@ def test_candidates_carry_the_names_that_they_may_have(scanned):
 def test_the_nightly_scan_mines_at_its_end(drawn_archive, scanned, tmp_path):
     tables = tmp_path / "tables"
     shutil.copytree(scanned, tables)
-    parameters = ScanParameters(archive=str(drawn_archive), tables=str(tables), model="nano", fps=2, shard_minutes=0.04)
+    parameters = ScanParameters(
+        archive=str(drawn_archive), tables=str(tables), model="nano", method=SMALL, fps=2, shard_minutes=0.04
+    )
     assert "mining" not in {step.name for step in run_scan(parameters).steps}
     url = str(tmp_path / "queue.db")
     summary = run_scan(parameters.model_copy(update={"queue": url, "queue_items": 3}))
@@ -79,7 +82,7 @@ def test_the_nightly_scan_mines_at_its_end(drawn_archive, scanned, tmp_path):
 def test_an_archive_that_is_gone(clipomaly, drawn_archive, tmp_path):
     archive, tables = tmp_path / "archive", tmp_path / "tables"
     shutil.copytree(drawn_archive / "drive-01", archive / "drive-01")
-    run_scan(ScanParameters(archive=str(archive), tables=str(tables), model="nano", fps=1))
+    run_scan(ScanParameters(archive=str(archive), tables=str(tables), model="nano", method=SMALL, fps=1))
     shutil.rmtree(archive)
     ran = clipomaly("mine", tables, "--queue", tmp_path / "queue.db")
     assert ran.code == 1
@@ -106,7 +109,7 @@ def test_tables_without_embeddings_and_without_finds(clipomaly, drawn_archive, s
         tables=str(empty),
         model="nano",
         fps=1,
-        method={"threshold": 1.0, "min_area": 0.9},
+        method=SMALL | {"threshold": 1.0, "min_area": 0.9},
     )
     assert run_scan(blind).instances == 0
     ran = clipomaly("mine", empty, "--queue", url)

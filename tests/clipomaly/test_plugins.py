@@ -104,12 +104,12 @@ def installed(site: Path, entry_points: str) -> dict[str, str]:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Snapshots of a drawn clip, of a kind that only the plugin reads."""
     root = tmp_path_factory.mktemp("drawn")
-    write_archive(root / "clips", drives=1, clips=1, seconds=3.0, objects=4, nights=0)
+    write_archive(root / "clips", drives=1, clips=1, seconds=3.0, fps=4, objects=4, nights=0)
     folder = root / "archive" / "drive-01"
     folder.mkdir(parents=True)
     video = cv2.VideoCapture(str(next((root / "clips").rglob("*.mp4"))))
     for number in range(3):
-        for _ in range(8):
+        for _ in range(3):
             read, image = video.read()
         assert read
         (folder / f"{number}.snapshot").write_bytes(cv2.imencode(".jpg", image)[1].tobytes())
@@ -134,7 +134,7 @@ from tasks.mining.mine import MiningOptions
 
 archive, folder = sys.argv[1:]
 tables, queue = f"{folder}/tables", f"{folder}/queue.db"
-summary = clipomaly.scan(archive, tables, model="nano")
+summary = clipomaly.scan(archive, tables, model="nano", method={"short_side": 192})
 print("scanned", summary.frames, "of", summary.sources)
 run_mine(tables, queue, MiningOptions(count=2))
 with clipomaly.Queue.open(queue) as opened:

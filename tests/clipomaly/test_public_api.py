@@ -12,6 +12,7 @@ import pytest
 import clipomaly
 from schemas.version import commit
 from tests.command import run_main
+from tests.conftest import SMALL
 
 HEAVY = ("torch", "open_clip", "prefect", "pyarrow", "pandas", "numpy", "pydantic", "sqlalchemy")
 
@@ -55,7 +56,7 @@ def test_scan_takes_paths_and_says_which_option_is_wrong(drawn_archive: Path, tm
     with pytest.raises(clipomaly.UserError, match="fps: Input should be greater than 0"):
         clipomaly.scan(drawn_archive, tmp_path, fps=0)
     clip = next(drawn_archive.rglob("*.mp4"))
-    summary = clipomaly.scan(clip, tmp_path / "tables", model="nano", fps=1, report=tmp_path / "report")
+    summary = clipomaly.scan(clip, tmp_path / "tables", model="nano", method=SMALL, fps=1, report=tmp_path / "report")
     assert summary.succeeded and summary.frames == 2
     assert list((tmp_path / "report").iterdir())
 

@@ -12,6 +12,7 @@ from schemas.records import ScanRecord
 from tasks.scanning.scan_record import make_scan_record
 from tests.clipomaly.documents import ROOT, blocks
 from tests.command import Run
+from tests.conftest import SMALL
 from tests.tasks.samples import description
 from tests.tasks.tables.test_publish import check, delta
 from tests.tasks.tables.test_tables import commit, source
@@ -49,7 +50,9 @@ def test_publish_status_and_the_examples(
 
 def test_scan_publishes_at_the_end(scanned: Path, drawn_archive: Path, tmp_path: Path) -> None:
     shutil.copytree(scanned, tables := tmp_path / "tables")
-    given = ScanParameters(archive=str(drawn_archive), tables=str(tables), model="nano", fps=2, shard_minutes=0.04)
+    given = ScanParameters(
+        archive=str(drawn_archive), tables=str(tables), model="nano", method=SMALL, fps=2, shard_minutes=0.04
+    )
     summary = run_scan(given.model_copy(update={"publish": True}))
     assert [(step.name, step.ok) for step in summary.steps] == [("records", True), ("publish", True)]
     check(tables)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -36,45 +35,61 @@ for arguments in {commands}:
             main()
     except SystemExit as stop:
         assert not stop.code, stop.code
-print(json.dumps([name for name in {heavy} if name in sys.modules]))
+    print(json.dumps([name for name in {heavy} if name in sys.modules]))
+import flows.dataset_request
+print(json.dumps([name for name in ("prefect", "open_clip") if name in sys.modules]))
+"""
+_WORK = """
+import sys
+import flows.scan, tasks.model
+print([name for name in ("prefect", "review.queue", "torch._dynamo", "sympy", "triton") if name in sys.modules])
+import torch
+from torchvision.ops import RoIAlign
+torch.use_deterministic_algorithms(True)  # the way of RoIAlign that asks for the compiler
+print(*RoIAlign(2, 1.0, -1)(torch.ones(1, 3, 8, 8), torch.tensor([[0.0, 0, 0, 4, 4]])).shape)
 """
 
 
-def loaded_by(*commands: Sequence[object]) -> list[str]:
-    """Which heavy modules commands import, one after the other in a process of their own."""
-    code = _RUN.format(commands=[[*map(str, arguments)] for arguments in commands], heavy=HEAVY)
+def lines_of(code: str) -> list[str]:
+    """What a process of its own prints."""
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    loaded: list[str] = json.loads(ran.stdout)
-    return loaded
+    return ran.stdout.splitlines()
 
 
-def test_help_loads_nothing_heavy() -> None:
-    verbs = ("vocabulary", "dataset", "review", "config", "scan")
-    assert loaded_by(["--help"], *([verb, "--help"] for verb in verbs)) == []
+@pytest.fixture(scope="module")
+def small(scanned: Path, tmp_path_factory: pytest.TempPathFactory) -> list[list[str]]:
+    """Which heavy modules are there after each of some commands, and after the import of what makes datasets, one after
+    the other in a process of their own."""
+    queue = tmp_path_factory.mktemp("queue") / "queue.db"
+    Queue.open(queue).close()
+    helps = [["--help"], *([verb, "--help"] for verb in ("vocabulary", "dataset", "review", "config", "scan"))]
+    stats, status = ["review", "stats", "--queue", str(queue)], ["status", str(scanned)]
+    commands = [*helps, stats, status, ["query", str(scanned), "SELECT 1"]]
+    return [json.loads(line) for line in lines_of(_RUN.format(commands=commands, heavy=HEAVY))]
 
 
-def test_status_loads_neither_model_nor_runners(scanned: Path) -> None:
-    assert loaded_by(["status", scanned]) == []
+def test_small_commands_load_nothing_heavy(small: list[list[str]]) -> None:
+    assert len(small) == 10 and small[:8] == [[]] * 8
 
 
-def test_a_query_loads_duckdb_alone(scanned: Path) -> None:
-    assert loaded_by(["query", scanned, "SELECT 1"]) == ["duckdb"]
+def test_a_query_loads_duckdb_alone(small: list[list[str]]) -> None:
+    assert small[8] == ["duckdb"]
 
 
-def test_review_stats_load_the_queue_alone(tmp_path: Path) -> None:
-    Queue.open(tmp_path / "queue.db").close()
-    assert loaded_by(["review", "stats", "--queue", tmp_path / "queue.db"]) == []
+def test_a_dataset_loads_neither_model_nor_runners(small: list[list[str]]) -> None:
+    assert small[9] == []
 
 
-@pytest.mark.parametrize(
-    ("modules", "heavy"),
-    [
-        ("flows.scan, tasks.model", ("prefect", "review.queue", "torch._dynamo", "sympy", "triton")),
-        ("flows.dataset_request", ("prefect", "open_clip")),
-    ],
-)
-def test_work_in_this_process_loads_no_runner(modules: str, heavy: Sequence[str]) -> None:
-    code = f"import sys, {modules}; print([name for name in {heavy} if name in sys.modules])"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+@pytest.fixture(scope="module")
+def work() -> list[str]:
+    """What a process says that imports what a scan needs."""
+    return lines_of(_WORK)
+
+
+def test_a_scan_in_this_process_loads_neither_runners_nor_compiler(work: list[str]) -> None:
+    assert work[0] == "[]"
+
+
+def test_torchvision_finds_the_compiler_when_it_needs_it(work: list[str]) -> None:
+    assert work[1].split() == ["1", "3", "2", "2"]

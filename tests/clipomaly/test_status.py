@@ -9,6 +9,7 @@ from tasks.scanning.plan_record import read_left
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 from tasks.tables.commits import done_of
+from tests.conftest import SMALL
 
 
 def test_what_is_left_and_why(clipomaly, drawn_archive, tmp_path, monkeypatch):
@@ -47,7 +48,9 @@ def test_a_scan_that_was_cut_off_left_everything(drawn_archive, tmp_path):
     from flows.parameters import ScanParameters
 
     tables = str(tmp_path / "tables")
-    parameters = ScanParameters(archive=str(drawn_archive), tables=tables, model="nano", shard_minutes=0.04)
+    parameters = ScanParameters(
+        archive=str(drawn_archive), tables=tables, model="nano", method=SMALL, shard_minutes=0.04
+    )
     night = prepare(parameters)
     begin(parameters, night)
     [scan] = Tables.at(tables).scans()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from clipomaly_core import Clipomaly
+from clipomaly_core import Clipomaly, default_options
 from clipomaly_core.dense import FramesInput, to_frames
 from clipomaly_core.errors import UsageError
 
@@ -66,7 +67,7 @@ def test_what_is_no_frame_is_one_line_that_says_what_to_pass(given: object, says
 
 @pytest.fixture(scope="module")
 def model() -> Clipomaly:
-    return Clipomaly.load("nano", device="cpu")
+    return Clipomaly.load("nano", device="cpu", options=replace(default_options("nano"), short_side=96))
 
 
 def test_one_frame_without_a_list_gives_one_result(model: Clipomaly) -> None:

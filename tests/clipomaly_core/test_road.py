@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from clipomaly_core import Clipomaly, UserError, Vocabulary
+from clipomaly_core import Clipomaly, UserError, Vocabulary, default_options
 from clipomaly_core.errors import UsageError
 from clipomaly_core.towers.road.packages import LOOK, MEANING, NANO, package_file
 from clipomaly_core.weights import find_checkpoint
@@ -22,7 +22,9 @@ FEW = replace(BUILT_IN, known=BUILT_IN.known[:3]).leave_out(
 
 @pytest.fixture(scope="module")
 def model():
-    return Clipomaly.load("road", vocabulary=FEW, device="cpu")
+    return Clipomaly.load(
+        "road", vocabulary=FEW, device="cpu", options=replace(default_options("road"), short_side=272)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +40,9 @@ def embed(model, *texts):
 def test_dense_features_are_unit_vectors_on_the_grid_of_patches(model, scene):
     with torch.inference_mode():
         features = model.encoder.dense([scene.image])
-    assert features.shape == (1, 34, 60, NANO + MEANING + LOOK)
+    assert features.shape == (1, 17, 30, NANO + MEANING + LOOK)
     assert model.embedding_dimension == find_checkpoint("road").embedding_dimension == features.shape[-1]
-    torch.testing.assert_close(features.norm(dim=-1), torch.ones(1, 34, 60))
+    torch.testing.assert_close(features.norm(dim=-1), torch.ones(1, 17, 30))
 
 
 def test_features_do_not_depend_on_the_other_frames(model, scene):

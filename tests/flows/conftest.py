@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from demo_fleet import write_archive
+from tests.conftest import SMALL
 
 from .programs import Program, free_port, wait_until
 
@@ -46,6 +47,7 @@ def many_scanned(many_clips: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         archive=str(many_clips),
         tables=str(tables),
         model="nano",
+        method=SMALL,
         fps=2,
         shard_minutes=0.01,
         no_reference=True,

@@ -16,6 +16,7 @@ from clipomaly_core.scores import Look
 from tasks.footage.archive import find_sources
 from tasks.masks import decode_mask
 from tasks.tables import open_table
+from tests.conftest import SMALL
 
 from .files import part_files, rows
 
@@ -60,7 +61,7 @@ def test_masks_are_those_of_the_model(scanned):
     instances = open_table(str(scanned), "instances").to_table().to_pandas()
     (uri, index), of_frame = next(iter(instances.groupby(["source_uri", "frame_index"])))
     frames = open_table(str(scanned), "frames").to_table(columns=["source_uri", "frame_index"]).to_pandas()
-    model = get_model(ModelSettings("nano"))
+    model = get_model(ModelSettings("nano", method=tuple(SMALL.items())))
     maps = SourceMaps[int, Look](model.ordinary_logit)
     ready = []
     for number in sorted(frames[frames["source_uri"] == uri]["frame_index"]):

@@ -93,6 +93,7 @@ class Served:
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         while not self._server.started:
+            assert self._thread.is_alive(), "the server did not start"
             time.sleep(0.02)
         self.address = self._server.servers[0].sockets[0].getsockname()[:2]
         self.url = f"http://127.0.0.1:{self.address[1]}"

@@ -4,6 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 
+import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, settings
@@ -33,6 +34,7 @@ _HEADERS = _signed_headers()
 schema = schemathesis.openapi.from_asgi("/api/openapi.json", _APP, headers={"Host": "localhost"})
 
 
+@pytest.mark.whole
 @schema.parametrize()
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_request_makes_the_server_fail(case: schemathesis.Case) -> None:

@@ -98,7 +98,7 @@ def test_writers_of_one_file_take_turns(tmp_path: Path) -> None:
 
 @pytest.mark.whole
 def test_reviewers_with_kills_and_expiring_leases(url: str) -> None:
-    review_with_kills(url, items=240, reviewers=3, kills=3, lease=1.0, limit=240)
+    review_with_kills(url, items=120, reviewers=2, kills=2, lease=1.0, limit=240)
 
 
 @pytest.mark.slow

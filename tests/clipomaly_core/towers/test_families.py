@@ -187,7 +187,7 @@ class Colour(nn.Module):
 COLOURS = ImageTowerFamily(lambda visual: visual if isinstance(visual, Colour) else None)
 
 
-@pytest.mark.whole
+@pytest.mark.slow  # test_plugins.py shows it in a worker process
 def test_another_package_adds_a_family(tmp_path):
     info = tmp_path / "colour-1.0.dist-info"
     info.mkdir()

@@ -58,9 +58,9 @@ def damaged_archive(root: Path, shared_data: Path, count: int) -> int:
         name = f"{number:03d}-{kind}"
         drive = root / f"drive-{number // 50}"
         match number // len(KINDS) % 10:
-            case 0 | 1 | 2:
+            case 0 | 5 | 8:
                 path, data = drive / f"{name}.mp4", clip
-            case 3 | 4:
+            case 1 | 6:
                 path, data = drive / f"{name}.tar", whole_tar.read_bytes()
             case _:
                 path, data = drive / name / "photo.jpg", photos[number % len(photos)]

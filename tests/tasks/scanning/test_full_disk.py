@@ -78,7 +78,7 @@ def test_a_quota_is_as_good_as_full(
 
 @pytest.mark.whole
 def test_no_room_for_the_tables(tmp_path: Path, record: ScanRecord, small_disk: Path) -> None:
-    for number in range(30):
+    for number in range(12):
         write_video(tmp_path / "a" / f"20261122_0315{number:02d}.mp4", frames=200, things=3)
     shard = whole(tmp_path / "a")
     (small_disk / "ballast").write_bytes(bytes(40 * 1024))
@@ -89,4 +89,4 @@ def test_no_room_for_the_tables(tmp_path: Path, record: ScanRecord, small_disk: 
     assert not [path for path in small_disk.rglob(".*")], "half-written files"
     (small_disk / "ballast").unlink()
     scan_shard(shard, record, Tables.at(tmp_path / "T"), BlobFinder())
-    assert part_files(tmp_path / "T") and len(list_sources(str(tmp_path / "a")).sources) == 30
+    assert part_files(tmp_path / "T") and len(list_sources(str(tmp_path / "a")).sources) == 12

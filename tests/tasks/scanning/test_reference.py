@@ -16,9 +16,12 @@ from tasks.scanning.reference import build_reference, find_reference, keep_refer
 pytestmark = pytest.mark.whole
 
 
+OPTIONS = replace(default_options("nano"), short_side=192)
+
+
 @pytest.fixture(scope="module")
 def model():
-    return Clipomaly.load("nano", device="cpu")
+    return Clipomaly.load("nano", device="cpu", options=OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +64,7 @@ def read_reference_of(reference):
 
 
 def test_a_calibrated_model_scores_ordinary_places_alike(reference, model):
-    calibrated = Clipomaly.load("nano", device="cpu", reference=reference)
+    calibrated = Clipomaly.load("nano", device="cpu", options=OPTIONS, reference=reference)
     image = sample_scene(3, (180, 320), kinds=["dog"]).image
     [look] = calibrated.look([image])
     assert np.median(look.logits) == pytest.approx(calibrated.ordinary_logit, abs=1.5)
@@ -69,7 +72,7 @@ def test_a_calibrated_model_scores_ordinary_places_alike(reference, model):
 
 
 def test_the_distance_from_the_bank_changes_scores_where_it_is_asked_for(model, roads):
-    fused = Clipomaly.load("nano", device="cpu", options=replace(default_options("nano"), fusion=1.0))
+    fused = Clipomaly.load("nano", device="cpu", options=replace(OPTIONS, fusion=1.0))
     reference = build_reference(fused, "words", roads, 1.0)
     both = Clipomaly.load("nano", device="cpu", options=fused.options, reference=reference)
     image = sample_scene(3, (180, 320), kinds=["dog"]).image
