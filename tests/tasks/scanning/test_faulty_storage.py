@@ -23,9 +23,9 @@ from tests.tasks.scanning.test_scan import outcomes, rows, whole
 def proxy(s3: str, _s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     """Between this process and the bucket; what a request costs here is shorter than in a night."""
     assert locate(s3).fs.config_kwargs["retries"] == {"mode": "standard", "max_attempts": 8}
-    quick = {"retries": {"mode": "standard", "max_attempts": 8}, "read_timeout": 2, "connect_timeout": 2}
+    quick = {"retries": {"mode": "standard", "max_attempts": 8}, "read_timeout": 1, "connect_timeout": 2}
     monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": quick})
-    with faulty_proxy(_s3_server, share=0.0, silence=3.0) as proxy:
+    with faulty_proxy(_s3_server, share=0.0, silence=1.5) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         s3fs.S3FileSystem.clear_instance_cache()
         yield proxy

@@ -63,7 +63,7 @@ def cases() -> Iterator[object]:
                 yield pytest.param(table, damage, compacted, marks=marks)
 
 
-@pytest.mark.parametrize(("table", "damage", "compacted"), cases())
+@pytest.mark.parametrize(("table", "damage", "compacted"), list(cases()))
 def test_a_damaged_file_is_told_and_scanned_again(
     tmp_path: Path, record: ScanRecord, table: Table, damage: str, compacted: str
 ) -> None:
