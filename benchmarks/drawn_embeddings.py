@@ -14,9 +14,9 @@ from schemas.records import CompactionRecord, PartFile
 from schemas.tables import SHARD, Table, written_schema
 from tasks.storage import replace_file
 from tasks.tables import Tables
-from tasks.tables.compaction_record import publish_compaction, read_compactions, remove_older
 from tasks.tables.merge import pack
 from tasks.tables.parts import day_folder
+from tasks.tables.records import publish_compaction, read_compactions, remove_older
 
 Floats = npt.NDArray[np.float32]
 

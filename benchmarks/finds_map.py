@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tasks.mining.places import Places, place
+from tasks.mining.neighbours import Places, place
 
 _DIMENSION = 128
 _KINDS = 6  # new ones on each night

@@ -25,11 +25,9 @@ from fsspec.asyn import AsyncFileSystem
 from pydantic import TypeAdapter
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
-from tasks.footage.archive import find_sources
-from tasks.footage.sources import Sources
-from tasks.scanning.footage_length import with_footage
-from tasks.scanning.plan import Plan, plan
-from tasks.scanning.plan_record import write_plan
+from tasks.footage.archive import Sources, find_sources
+from tasks.scanning.plan import Plan, plan, with_footage
+from tasks.scanning.scan_record import write_plan
 from tasks.scanning.status import read_status
 from tasks.tables import Tables
 

@@ -28,10 +28,10 @@ from tasks.model import ModelDescription
 from tasks.scanning.scan_record import make_scan_record
 from tasks.storage import locate, replace_file
 from tasks.tables import Tables, open_table
-from tasks.tables.compaction_record import publish_compaction
 from tasks.tables.merge import pack
 from tasks.tables.parts import day_folder, with_shard
 from tasks.tables.query import connect
+from tasks.tables.records import publish_compaction
 
 FIRST_DAY = datetime(2026, 10, 1, tzinfo=UTC)
 NAMES = 400

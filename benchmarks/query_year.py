@@ -15,9 +15,9 @@ from benchmarks.query import FIRST_DAY, scan_record
 from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile, SourceOutcome, Stages
 from schemas.tables import Table
 from tasks.tables import Tables, open_table
-from tasks.tables.compaction_record import publish_compaction
 from tasks.tables.dataset import local_files
 from tasks.tables.parts import day_folder
+from tasks.tables.records import publish_compaction
 
 _MERGED_BYTES = 70_000_000
 

@@ -25,8 +25,8 @@ from benchmarks.query import EMBEDDING, NAMES, THREADS
 from benchmarks.results import write_results
 from schemas.tables import Table
 from tasks.tables import Tables
+from tasks.tables.dataset import read_in_order
 from tasks.tables.indexing import merged_days, vectors_of
-from tasks.tables.row_reader import read_in_order
 from tasks.tables.search import SearchFilters, rank, select
 from tasks.tables.selection import select as select_files
 

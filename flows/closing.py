@@ -9,7 +9,7 @@ from flows.night import Night, Summary, note_losses
 from flows.parameters import ScanParameters
 from flows.private import NOTIFY
 from flows.steps import run_step
-from tasks.scanning.calibration_check import calibration_misfit
+from tasks.scanning.scan_record import calibration_misfit
 from tasks.tables import Tables
 
 if TYPE_CHECKING:

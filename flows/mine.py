@@ -15,7 +15,7 @@ from tasks.errors import UserError
 from tasks.mining.candidates import read_candidates
 from tasks.mining.items import Lost, make_items
 from tasks.mining.mine import MiningOptions, mine
-from tasks.mining.places import place
+from tasks.mining.neighbours import place
 from tasks.mining.queue_index import index_queue
 from tasks.tables import Tables
 

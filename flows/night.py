@@ -13,16 +13,13 @@ from flows.steps import Step, one_line
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
 from schemas.safe_text import masked
 from tasks.footage.accelerated import check_device
-from tasks.footage.archive import Listing, find_sources
-from tasks.footage.sources import Sources
+from tasks.footage.archive import Listing, Sources, find_sources
 from tasks.model import describe_model
 from tasks.model_settings import ModelSettings
-from tasks.scanning.footage_length import with_footage
 from tasks.scanning.moved import note_moved
-from tasks.scanning.plan import Plan, plan
-from tasks.scanning.plan_record import Loss, write_plan
-from tasks.scanning.reference_choice import choose_reference
-from tasks.scanning.scan_record import make_scan_record
+from tasks.scanning.plan import Plan, plan, with_footage
+from tasks.scanning.reference import choose_reference
+from tasks.scanning.scan_record import Loss, make_scan_record, write_plan
 from tasks.tables import Tables
 from tasks.temporary import remove_stale
 

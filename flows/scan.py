@@ -16,7 +16,7 @@ from flows.progress import current_reporter
 from flows.steps import Step, one_line
 from schemas.records import ScanRecord, Shard, ShardResult
 from tasks.model import get_model
-from tasks.scanning.footage_length import expected_frames
+from tasks.scanning.plan import expected_frames
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 

@@ -43,7 +43,7 @@ class Source:
     file that describes it; ``latitude`` and ``longitude`` come from there, in degrees. ``track`` is the URL of a file
     with positions over time. ``note`` is about something unusual that lost nothing, such as a wrong clock.
 
-    A listing gives only name, size and etag. Until ``tasks.footage.opening`` reads the source, ``captured`` and
+    A listing gives only name, size and etag. Until ``tasks.footage.frames`` reads the source, ``captured`` and
     ``footage_seconds`` are estimates, and the fields that come from its content are empty.
     """
 

@@ -27,9 +27,8 @@ from clipomaly_core.errors import UserError
 from schemas.safe_text import has_password, has_secret, masked
 from tasks.addresses import PACKED, on_disk, printable, split_chain
 from tasks.errors import BadUrlError
-from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import is_missing, is_there_already, storage_errors
-from tasks.web_folders import is_web, list_web_folder
+from tasks.storage_listing import Entry, entry, is_web, list_web_folder
 
 _THREADS = 16
 _PACKED_FILES = 16  # held open at once

@@ -128,7 +128,7 @@ def _tagger(parameters: "ScanParameters") -> Check:
 
 def _archive(url: str) -> Check:
     from tasks.footage.archive import find_sources
-    from tasks.footage.opening import open_source
+    from tasks.footage.frames import open_source
 
     listing = find_sources(url)
     opened = [open_source(source) for source in listing.sources[:_OPENED]]

@@ -29,8 +29,7 @@ def build(
     from clipomaly.cli.rendering.reference import print_reference
     from clipomaly.cli.settings import scan_parameters
     from flows.progress import TerminalProgress
-    from tasks.scanning.reference import write_reference
-    from tasks.scanning.reference_choice import build_from_archive
+    from tasks.scanning.reference import build_from_archive, write_reference
 
     given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device, "fps": fps}
     parameters = scan_parameters(archive, out, given, method or [], config)

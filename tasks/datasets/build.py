@@ -26,10 +26,22 @@ from tasks.datasets.card import card, sample_sheet
 from tasks.datasets.format import Format, Kept, Losses, OutputFile
 from tasks.datasets.formats import format_named
 from tasks.datasets.image_store import JPEG_QUALITY, ImageForm, gone_sources
-from tasks.datasets.label_tables import Placed, frame_rows, label_rows
-from tasks.datasets.manifest import Blurring, Counts, Manifest, count
-from tasks.datasets.parts import DonePart, Missing, file_hash, write_files, write_parts
-from tasks.datasets.plan import BUILD, DatasetOptions, Plan, difference, make_plan, plan_digest, read_plan, write_plan
+from tasks.datasets.manifest import Blurring, Counts, Manifest, Placed, count, frame_rows, label_rows
+from tasks.datasets.plan import (
+    BUILD,
+    DatasetOptions,
+    DonePart,
+    Missing,
+    Plan,
+    difference,
+    file_hash,
+    make_plan,
+    plan_digest,
+    read_plan,
+    write_files,
+    write_parts,
+    write_plan,
+)
 from tasks.datasets.selection import select
 from tasks.errors import UserError
 from tasks.storage import Location, cannot_read, exists, is_local, locate, read_file, replace_file

@@ -14,8 +14,7 @@ from tasks.datasets.blurring import load_blurrer
 from tasks.datasets.build import clear_build, read_manifest, write_dataset
 from tasks.datasets.format import Classes
 from tasks.datasets.image_store import gone_sources
-from tasks.datasets.label_tables import read_frames_back
-from tasks.datasets.manifest import Manifest
+from tasks.datasets.manifest import Manifest, read_frames_back
 from tasks.datasets.plan import BUILD, DatasetOptions, Plan, known_vocabulary, read_plan, scans_of, write_plan
 from tasks.datasets.split import check_splits
 from tasks.errors import UserError

@@ -14,8 +14,8 @@ from schemas.dataset import DatasetFrame
 from schemas.images import encode_jpeg, encode_png
 from tasks.datasets.blurring import Blurrer
 from tasks.errors import SourceError
+from tasks.footage.frames import kind_of
 from tasks.footage.images import IMAGE_FORMATS, BadImage, Rgb, decode_image
-from tasks.footage.kinds import kind_of
 from tasks.footage.source_kind import Stored
 from tasks.storage import cannot_read, exists, locate, reason
 from tasks.storage_errors import is_out_of_reach, storage_errors

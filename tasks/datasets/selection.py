@@ -16,8 +16,18 @@ from schemas.dataset import DatasetFrame, ItemEmbedding, Label, Role, Split
 from schemas.geometry import box_iou
 from schemas.review import UNKNOWN_NAME, Box, MaskState, QueuedItem
 from tasks.addresses import file_name
-from tasks.datasets.instance_rows import FrameKey, InstanceRow, boxes_on_frames, corners, own_row, rows_of_tracks
-from tasks.datasets.judged_items import ROLES, JudgedItem, Wanted, judged_item
+from tasks.datasets.judged_items import (
+    ROLES,
+    FrameKey,
+    InstanceRow,
+    JudgedItem,
+    Wanted,
+    boxes_on_frames,
+    corners,
+    judged_item,
+    own_row,
+    rows_of_tracks,
+)
 from tasks.datasets.split import Shares, split_drives
 from tasks.errors import UserError
 from tasks.masks import decode_mask

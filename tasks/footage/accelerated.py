@@ -17,9 +17,8 @@ import numpy as np
 
 from tasks.errors import SourceError, UsageError
 from tasks.footage.images import Rgb
-from tasks.footage.remote_video import RemoteVideo
-from tasks.footage.video_container import Video
 from tasks.footage.video_decoder import chosen_decoder, decode_frames
+from tasks.footage.video_file import RemoteVideo, Video
 from tasks.footage.video_index import VideoTrack
 from tasks.storage import reason
 

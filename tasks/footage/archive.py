@@ -1,39 +1,119 @@
-"""What an archive holds: every video, recording, tar of images and folder of images under a URL, as a Source."""
+"""What an archive holds: every video, recording, tar of images and folder of images under a URL, as a Source.
+
+Sources by the million are columns of an Arrow table, which become records when they are looked at.
+"""
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, overload
 from urllib.parse import unquote
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
+from schemas.tables import TIMESTAMP
 from tasks.addresses import printable, split_chain
 from tasks.errors import UsageError
 from tasks.footage.capture_time import is_ahead, time_in_folders, time_in_path
-from tasks.footage.image_files import folder_etag, image_members, image_suffixes, is_file, is_image
+from tasks.footage.frames import KINDS, is_source, open_source
+from tasks.footage.image_files import (
+    folder_etag,
+    image_members,
+    image_suffixes,
+    is_file,
+    is_image,
+    is_left_by_systems,
+    is_proxy,
+    is_thumbnail,
+)
 from tasks.footage.inventory import read_inventory
-from tasks.footage.kinds import KINDS, is_source
 from tasks.footage.layouts import event_beside, is_of_tesla, is_read_with_footage
-from tasks.footage.leftovers import is_left_by_systems, is_proxy, is_thumbnail
-from tasks.footage.opening import open_source
-from tasks.footage.sources import SOURCES, Sources
 from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.footage.walk import BESIDE_SUFFIXES, Found, Listed, NoFile, Part, of_inventory, walk
 from tasks.storage import Location, cannot_read, locate
-from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import storage_errors
-from tasks.web_folders import forget_web_files, is_web
+from tasks.storage_listing import Entry, entry, forget_web_files, is_web
 
+# Large strings: those of a table may be more than 2 GB together.
+SOURCES = pa.schema(
+    [
+        ("uri", pa.large_string()),
+        ("size", pa.int64()),
+        ("etag", pa.large_string()),
+        ("drive", pa.string()),
+        ("captured", TIMESTAMP),
+        ("captured_from", pa.string()),
+        ("footage_seconds", pa.float64()),
+        ("error", pa.string()),
+        ("latitude", pa.float64()),
+        ("longitude", pa.float64()),
+        ("sidecar", pa.large_string()),
+        ("track", pa.large_string()),
+        ("note", pa.string()),
+    ]
+)
+
+_BLOCK = 10_000
 LABEL_FOLDER_SUFFIX = ".labels"  # ground truth beside images, as SegmentMeIfYouCan names it: no footage
 
 _THREADS = 8
+
+
+class Sources(Sequence[Source]):
+    """A sequence of sources over ``table``, whose columns are those of a Source."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    @classmethod
+    def of(cls, sources: Iterable[Source]) -> "Sources":
+        """Sources of any kind as columns; what is columns already stays as it is."""
+        if isinstance(sources, cls):
+            return sources
+        return cls(pa.Table.from_pylist([asdict(source) for source in sources], schema=SOURCES))
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Source: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Sources": ...
+    def __getitem__(self, index: int | slice) -> "Source | Sources":
+        if isinstance(index, slice):
+            first, end, step = index.indices(len(self))
+            if step != 1:
+                return self.take(np.arange(first, end, step))
+            return Sources(self.table.slice(first, max(end - first, 0)))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return next(iter(Sources(self.table.slice(index % len(self), 1))))
+
+    def __iter__(self) -> Iterator[Source]:
+        for batch in self.table.to_batches(max_chunksize=_BLOCK):
+            for row in batch.to_pylist():
+                row["captured"] = row["captured"].astimezone(UTC)
+                row["captured_from"] = TimestampSource(row["captured_from"])
+                yield Source(**row)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Sources":
+        """The sources at these places, in this order."""
+        return Sources(self.table.take(pa.array(rows)))
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """A column of numbers or times (microseconds) as (N,) int64 or float64."""
+        values = self.table[name]
+        values = values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values
+        numbers: npt.NDArray[Any] = values.to_numpy()
+        return numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,156 @@
-"""Read the frames of a source of any kind: RGB arrays with their times, one by one."""
+"""Sources of any kind: what opening one tells of it, and its frames as RGB arrays with their times, one by one.
+
+The kind follows from how the name of a file ends; the name of a folder ends in a slash.
+"""
 
 import os
+import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from schemas.records import Source
+from clipomaly_core.plugins import plugins
+from schemas.records import Source, TimestampSource
+from tasks.addresses import file_name, place_in_chain
 from tasks.errors import BadUrlError, DeniedError, SourceError, UserError
+from tasks.footage.capture_time import Sidecar, is_ahead, plausible, read_sidecar, time_in_folders, time_in_path
+from tasks.footage.image_files import PROXY_SUFFIXES
 from tasks.footage.images import BadImage, Rgb, decode_image, read_image
-from tasks.footage.kinds import current_etag, kind_of
-from tasks.footage.source_kind import CHANGED, GONE, Frame
-from tasks.storage import cannot_read, locate, reason
+from tasks.footage.layouts import comma_moments, described_elsewhere
+from tasks.footage.source_folder import FOLDER
+from tasks.footage.source_kind import CHANGED, GONE, Frame, Inside, SourceKind
+from tasks.footage.source_recording import RECORDING, RECORDING_SUFFIXES
+from tasks.footage.source_tar import TAR, TAR_SUFFIXES
+from tasks.footage.source_video import VIDEO, VIDEO_SUFFIXES
+from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import is_denied, is_missing, is_out_of_reach, storage_errors
 
+KINDS: dict[str, SourceKind] = {
+    **dict.fromkeys((*VIDEO_SUFFIXES, *PROXY_SUFFIXES), VIDEO),
+    **dict.fromkeys(RECORDING_SUFFIXES, RECORDING),
+    "/": FOLDER,
+    **dict.fromkeys(TAR_SUFFIXES, TAR),
+}
+PLUGINS = "clipomaly.sources"
+"""Entry points of other packages: the name is how a file ends, without the dot, the object a ``SourceKind``."""
+_LARGEST_SIDECAR = 1024 * 1024
 __all__ = ["Frame", "Rgb", "SourceError", "read_frame", "read_frames", "read_image"]
+
+
+def kinds() -> dict[str, SourceKind]:
+    """All kinds by how a name ends, in lower case: those that plugins add come after the built-in ones."""
+    return KINDS | {
+        suffix: kind
+        for suffix, kind in ((f".{name.lower()}", kind) for name, kind in plugins(PLUGINS, SourceKind).items())
+        if suffix not in KINDS
+    }
+
+
+def is_source(name: str) -> bool:
+    """Whether a file or a folder of this name is a source."""
+    return name.lower().endswith(tuple(kinds()))
+
+
+def kind_of(uri: str) -> SourceKind:
+    """The kind of a source. Raises SourceError if its name is of no known kind."""
+    name = place_in_chain(uri).lower()
+    for suffix, kind in kinds().items():
+        if name.endswith(suffix):
+            return kind
+    raise SourceError("of an unknown kind")
+
+
+def current_etag(source: Source) -> str:
+    """The etag that a listing made now would give. Raises OSError when the source cannot be looked at."""
+    return kind_of(source.uri).etag(locate(source.uri))
+
+
+def open_source(source: Source) -> Source:
+    """A listed source with facts from its content: length, capture time, position, notes. Only headers are read.
+
+    Capture time comes from the sidecar ("captured", ISO 8601), the container, the file name or the modification time
+    less the length, in this order; one of an inventory stays. The same source gives the same again. What cannot be
+    opened, has changed or is gone comes with ``error``; what may not be read, or not yet, comes as it is, for its
+    reader to find out.
+
+    Raises UserError when the storage is out of reach.
+    """
+    if source.error:
+        return source
+    try:
+        place = locate(source.uri)
+    except BadUrlError as error:
+        return replace(source, error=str(error), footage_seconds=0.0)
+    try:
+        inside = kind_of(source.uri).look_inside(place, source)
+        beside = locate(source.sidecar) if source.sidecar else described_elsewhere(place)
+        sidecar = _read_sidecar(beside) if beside else None
+    except DeniedError:
+        return source
+    except SourceError as error:
+        return replace(source, error=str(error), footage_seconds=0.0)
+    except storage_errors() as error:
+        if is_out_of_reach(error):
+            raise cannot_read(place, error) from error
+        if is_denied(error):
+            return source
+        gone = is_missing(error) and not place.fs.lexists(place.path)  # a link to nothing is there
+        return replace(source, error=GONE if gone else f"cannot be opened: {reason(error)}")
+    captured, captured_from, clock = _captured(source, inside, sidecar)
+    unread = None
+    if beside and not sidecar:
+        unread = f"{beside.url} cannot be read as a sidecar: not used"
+    elif beside and sidecar and sidecar.wrong:
+        unread = f"{beside.url} has a wrong {' and '.join(sidecar.wrong)}: not used"
+    if sidecar and sidecar.event and not sidecar.event.tells_place(captured):
+        sidecar = replace(sidecar, latitude=None, longitude=None)
+    return replace(
+        source,
+        captured=captured,
+        captured_from=captured_from,
+        footage_seconds=inside.seconds,
+        latitude=sidecar.latitude if sidecar else None,
+        longitude=sidecar.longitude if sidecar else None,
+        track=source.track or (beside.url if beside and sidecar and sidecar.track else None),
+        note="; ".join(note for note in (clock, unread, inside.note) if note) or None,
+    )
+
+
+def _read_sidecar(place: Location) -> Sidecar | None:
+    try:
+        data = place.fs.cat_file(place.path, start=0, end=_LARGEST_SIDECAR + 1)
+    except storage_errors() as error:
+        if is_out_of_reach(error):
+            raise
+        return None
+    return read_sidecar(data) if len(data) <= _LARGEST_SIDECAR else None
+
+
+def _captured(source: Source, inside: Inside, sidecar: Sidecar | None) -> tuple[datetime, TimestampSource, str | None]:
+    """When it was captured, where that comes from, and a note where the camera's clock is not believed."""
+    if source.captured_from is TimestampSource.INVENTORY:
+        return source.captured, source.captured_from, None
+    if sidecar and sidecar.captured:
+        return sidecar.captured, TimestampSource.SIDECAR, None
+    above = place_in_chain(source.uri).rstrip("/").rpartition("/")[0]
+    path = f"{above}/{file_name(source.uri)}"
+    named = time_in_path(path) or time_in_path(f"{path}/{posixpath.basename(inside.first_name)}")
+    by_camera = (
+        (next(iter(comma_moments(locate(source.uri))), None), TimestampSource.SIDECAR),
+        (inside.container_time, TimestampSource.CONTAINER),
+        (named, TimestampSource.FILENAME),
+    )
+    note = None
+    for moment, told_by in by_camera:
+        if moment and not is_ahead(moment, inside.modified):
+            return moment, told_by, note
+        if moment:
+            note = f"the {told_by.value} says {moment:%Y-%m-%d %H:%M}, after the file was written: not used"
+    # A file is written last when its recording ends. A time such as 1970 is a clock that was not set.
+    lasted = timedelta(seconds=inside.lasts if plausible(inside.modified) else 0)
+    began = inside.modified - lasted
+    by_folder = time_in_folders(place_in_chain(source.uri), began)
+    return (by_folder, TimestampSource.FILENAME, note) if by_folder else (began, TimestampSource.MTIME, note)
 
 
 def read_frames(source: Source, fps: float, keyframes: bool = False) -> Iterator[Frame]:

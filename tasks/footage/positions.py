@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from schemas.records import Source
 from tasks.addresses import file_name
 from tasks.errors import DeniedError
-from tasks.footage.kinds import kind_of
+from tasks.footage.frames import kind_of
 from tasks.footage.source_kind import BadTrack, Fix
 from tasks.footage.track import Position, Track
 from tasks.footage.track_files import TRACK_SUFFIXES, parse_track

@@ -13,7 +13,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from tasks.footage.images import BadImage, Rgb
-from tasks.footage.video_container import decode
+from tasks.footage.video_file import decode
 
 _CODECS = {
     "h264": re.compile(r"(?i)h\.?264|x264|avc"),

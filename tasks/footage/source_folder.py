@@ -14,8 +14,8 @@ from tasks.footage.images import BadImage, check_size, decode_image
 from tasks.footage.layouts import kitti_fixes, told_of_images
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored, Told
 from tasks.storage import Location, in_this_thread, reason
-from tasks.storage_entry import Entry
 from tasks.storage_errors import is_out_of_reach, storage_errors
+from tasks.storage_listing import Entry
 
 _READERS = 4
 _AHEAD = 32

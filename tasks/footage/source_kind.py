@@ -1,4 +1,4 @@
-"""A kind of archive source, such as videos: a record of functions that ``kinds.py`` finds by the name of a source."""
+"""A kind of archive source, such as videos: a record of functions that ``frames.py`` finds by the name of a source."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from tasks.errors import SourceError
 from tasks.footage.images import BadImage, Rgb
 from tasks.footage.stored_file import open_stored
 from tasks.storage import Location
-from tasks.storage_entry import Entry, entry
+from tasks.storage_listing import Entry, entry
 
 # Headers are read in small pieces: the default blocks of 5 MB for object stores would read whole clips.
 _HEADER_BLOCK = 256 * 1024

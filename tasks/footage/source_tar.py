@@ -13,9 +13,8 @@ from tasks.addresses import printable
 from tasks.errors import SourceError
 from tasks.footage.capture_time import time_in_path
 from tasks.footage.image_exif import told_by_exif
-from tasks.footage.image_files import is_image
+from tasks.footage.image_files import is_image, is_left_by_systems
 from tasks.footage.images import BadImage, check_size, decode_image
-from tasks.footage.leftovers import is_left_by_systems
 from tasks.footage.source_kind import Frame, Inside, SourceKind, Stored, Told, open_header
 from tasks.footage.source_video import VIDEO_SUFFIXES
 from tasks.footage.stored_file import open_stored

@@ -14,12 +14,10 @@ from tasks.errors import SourceError
 from tasks.footage.capture_time import time_in_header
 from tasks.footage.images import BadImage, Rgb
 from tasks.footage.layouts import comma_moments
-from tasks.footage.remote_video import RemoteVideo, stored_video
 from tasks.footage.source_kind import CHANGED, Frame, Inside, SourceKind, Stored, file_etag, open_header
-from tasks.footage.video_container import Video, camera_streams, open_video
 from tasks.footage.video_decoder import chosen_decoder, counted_key_frames, decode_frames
-from tasks.footage.video_index import VideoTrack
-from tasks.footage.video_indexing import read_index, told_seconds
+from tasks.footage.video_file import RemoteVideo, Video, camera_streams, open_video, stored_video
+from tasks.footage.video_index import VideoTrack, read_index, told_seconds
 from tasks.footage.video_positions import video_fixes
 from tasks.storage import Location
 

@@ -13,8 +13,8 @@ from tasks.addresses import place_in_chain
 from tasks.errors import UserError
 from tasks.storage import Location, is_object_store, locate
 from tasks.storage_errors import is_full, storage_errors
+from tasks.storage_listing import is_web
 from tasks.temporary import temporary_folder
-from tasks.web_folders import is_web
 
 _PART = 64 * 1024  # bytes of a fingerprint, from either end
 

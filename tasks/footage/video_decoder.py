@@ -17,8 +17,7 @@ from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
 from tasks.footage.images import Rgb
-from tasks.footage.remote_video import GAP, RemoteVideo, Span
-from tasks.footage.video_container import Video, decode, open_video, whole_packets
+from tasks.footage.video_file import GAP, RemoteVideo, Span, Video, decode, open_video, whole_packets
 from tasks.footage.video_index import Ints, VideoTrack
 
 _TRIES = 3

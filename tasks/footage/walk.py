@@ -17,13 +17,11 @@ import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from tasks.errors import UsageError
-from tasks.footage.image_files import follow, is_file
-from tasks.footage.leftovers import is_left_by_systems
+from tasks.footage.image_files import follow, is_file, is_left_by_systems
 from tasks.footage.track_files import TRACK_SUFFIXES
 from tasks.storage import Location, in_this_thread, list_folder, lists_by_prefix, reason
-from tasks.storage_entry import Entry, entry
 from tasks.storage_errors import is_denied, is_out_of_reach, storage_errors
-from tasks.web_folders import is_web
+from tasks.storage_listing import Entry, entry, is_web
 
 _THREADS = 8
 # An archive is read in parts, so that never all of it lies in memory as a store tells it: into folders of folders

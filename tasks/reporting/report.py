@@ -17,8 +17,7 @@ from schemas.tables import Table
 from tasks.errors import UsageError, UserError
 from tasks.footage.archive import Listing
 from tasks.reporting.finds import Find, find_picture, select_finds
-from tasks.scanning.calibration_check import calibration_misfit
-from tasks.scanning.plan_record import PlanProgress, read_progress
+from tasks.scanning.scan_record import PlanProgress, calibration_misfit, read_progress
 from tasks.tables import Tables
 from tasks.tables.query import Connection, connect
 

@@ -1,9 +1,12 @@
-"""Frames in batches through the model: by their pixels, and as many at a time as fit into the memory of its device."""
+"""Frames in batches through the model: by their pixels, and as many at a time as fit into the memory of its device.
+
+The frames of a source are held back until it is known what its camera always sees.
+"""
 
 import logging
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -14,18 +17,88 @@ import torch
 from clipomaly_core.crops import Moment
 from clipomaly_core.errors import UserError
 from clipomaly_core.regions import Logits
+from clipomaly_core.scores import usual_excess
 from clipomaly_core.types import Finish
 from tasks.footage.images import Rgb
-from tasks.scanning.source_maps import Scored
 
+_GROUP = 8
+"""Frames that wait for each other: as many as memory allows, since each keeps its features until then."""
+_WINDOW = 64
+"""Frames of which the map is made at most: about a minute."""
 log = logging.getLogger(__name__)
 
 MOST_PIXELS = 70_000_000
 """The most pixels in one batch: 32 frames of 1080p, or 8 of 4K. A larger frame is a batch of its own."""
 
-T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Scored(Protocol):
+    """A frame that has been scored."""
+
+    @property
+    def logits(self) -> Logits:
+        """(h, w) float32: the logit of the anomaly score."""
+
+
+T = TypeVar("T")
 L = TypeVar("L", bound=Scored)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Generic[T, L]):
+    """A frame with what is to be subtracted from its logits, ``None`` where nothing is. ``group`` is the same for the
+    frames that waited for each other, and for no others of the shard."""
+
+    item: T
+    look: L
+    usual: Logits | None
+    group: Hashable = None
+
+
+@dataclass(slots=True)
+class _Camera(Generic[T, L]):
+    key: Hashable
+    recent: deque[Logits] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    waiting: list[tuple[T, L]] = field(default_factory=list)
+    released: int = 0
+
+
+class SourceMaps(Generic[T, L]):
+    """The maps of one source after the other; ``ordinary`` is the logit of ordinary places."""
+
+    def __init__(self, ordinary: float) -> None:
+        self._ordinary = ordinary
+        self._source: Hashable = None
+        self._cameras: dict[Hashable, _Camera[T, L]] = {}
+
+    def add(self, source: Hashable, camera: Hashable, item: T, look: L) -> list[Ready[T, L]]:
+        """Add the next frame of a source, in order. A new source ends the one before it.
+
+        Returns:
+            The frames that need not wait any more.
+        """
+        ready = self.close() if source != self._source else []
+        self._source = source
+        key = (camera, look.logits.shape)
+        own = self._cameras.setdefault(key, _Camera((source, *key)))
+        own.recent.append(look.logits)
+        own.waiting.append((item, look))
+        return ready + (self._release(own) if len(own.waiting) == _GROUP else [])
+
+    def close(self) -> list[Ready[T, L]]:
+        """The frames that still wait, when their source is at its end."""
+        ready = [ready_frame for camera in self._cameras.values() for ready_frame in self._release(camera)]
+        self._cameras.clear()
+        return ready
+
+    def _release(self, camera: _Camera[T, L]) -> list[Ready[T, L]]:
+        usual = usual_excess(camera.recent, self._ordinary) if camera.waiting else None
+        group = (camera.key, camera.released)
+        ready = [Ready(item, look, usual, group) for item, look in camera.waiting]
+        camera.waiting.clear()
+        camera.released += 1
+        return ready
 
 
 def in_batches(items: Iterable[T], size: int, image: Callable[[T], Rgb | None]) -> Iterator[list[T]]:

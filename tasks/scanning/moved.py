@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from schemas.records import Outcome
 from tasks.addresses import file_name, place_in_chain
 from tasks.errors import UserError
-from tasks.footage.sources import Sources
+from tasks.footage.archive import Sources
 from tasks.footage.stored_file import fingerprint
 from tasks.storage import exists, is_local, locate, replace_file
 from tasks.tables import Tables
-from tasks.tables.moved_record import read_moved, read_moves_of
+from tasks.tables.records import read_moved, read_moves_of
 
 _THREADS = 16
 _COLUMNS = ["uri", "etag", "fingerprint"]

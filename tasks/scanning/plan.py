@@ -1,9 +1,15 @@
-"""Group sources into shards, the same way every time."""
+"""Group sources into shards, the same way every time; first, estimate how long they are without opening them.
+
+The estimate is made from their size, and the length of a few of each kind.
+"""
 
 import hashlib
 import json
 import math
+import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from typing import overload
 
@@ -14,13 +20,17 @@ import pyarrow.compute as pc
 
 from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, Shard, Source
-from tasks.footage.sources import Sources
-from tasks.tables.commits import done_of
+from tasks.addresses import places_in_chains
+from tasks.footage.archive import Sources
+from tasks.footage.frames import KINDS, open_source
+from tasks.tables.commits import done_of, match_done
 
 # So that many broken or tiny sources, which hold almost no footage, do not become one shard.
 _LEAST_SECONDS = 1.0
-_IDENTITY = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string())])
 _DAY = 86_400_000_000  # microseconds
+_SAMPLE = 256  # of each kind of file: all of a small archive
+_THREADS = 8
+_BYTES_A_SECOND = 1_000_000.0  # for a kind of which no file could be opened: 8 Mbit/s
 
 
 class Plan(Sequence[Shard]):
@@ -108,41 +118,6 @@ def _cut(
     return begins
 
 
-def match_done(sources: pa.Table, done: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
-    """(N,) which sources, by their ``uri`` and ``etag``, are committed as they are now, and (N,) the seconds of footage
-    from their commits, NaN if a commit lacks it."""
-    committed, told = np.zeros(len(sources), np.bool_), np.full(len(sources), np.nan)
-    if not len(done):
-        return committed, told
-    listed = sources.select(["uri", "etag"]).cast(_IDENTITY)
-    # By the URI first, which is usually only once in ``done``: a key of both would need 200 MB for a million.
-    places = _places(listed["uri"], done["uri"])
-    known = np.flatnonzero(places >= 0)
-    same = pc.equal(listed["etag"].take(pa.array(known)), done["etag"].take(pa.array(places[known])))
-    as_before = same.to_numpy()
-    places[known[~as_before]] = -1
-    others = listed.take(pa.array(known[~as_before]))
-    again = pc.indices_nonzero(pc.is_in(done["uri"], value_set=pc.unique(others["uri"])))
-    if len(again):
-        found = _places(_identity(others), _identity(done.take(again)))
-        places[known[~as_before][found >= 0]] = again.to_numpy()[found[found >= 0]]
-    committed = places >= 0
-    told[committed] = done["footage_seconds"].take(pa.array(places[committed])).to_numpy()
-    return committed, told
-
-
-def _places(values: pa.ChunkedArray, value_set: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """(N,) where each value is first in the set, -1 where it is not."""
-    places = pc.index_in(values, value_set=value_set)
-    places = places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places
-    found: npt.NDArray[np.int64] = places.fill_null(-1).to_numpy().astype(np.int64)
-    return found
-
-
-def _identity(table: pa.Table) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(table["uri"], table["etag"], pa.scalar("\n", pa.large_string()))
-
-
 def shard_id(sources: Iterable[Source]) -> str:
     """12 hex digits of the SHA-256 over (uri, size, etag) of each source in order."""
     return _hash([source.uri, source.size, source.etag] for source in sources)
@@ -156,3 +131,56 @@ def _facts(table: pa.Table) -> Iterator[list[object]]:
 
 def _hash(facts: Iterable[list[object]]) -> str:
     return hashlib.sha256(json.dumps(list(facts)).encode()).hexdigest()[:12]
+
+
+def with_footage(sources: Sources, done: pa.Table) -> Sources:
+    """Sources with ``footage_seconds`` to plan with: exact where few are of a kind, else estimated.
+
+    Of each suffix 256 files, chosen by a hash of their URI, tell how long they are: those that are committed (``done``,
+    see ``read_done``) by their commit, the others by opening them. The size of all others is divided by the bytes a
+    second of these. The sample does not depend on what is committed, so a scan that was cut off plans the same shards
+    again. Committed sources are never opened; their length here has no meaning.
+
+    Raises UserError when the storage is out of reach.
+    """
+    committed, told = match_done(sources.table, done)
+    seconds = sources.column("footage_seconds").astype(np.float64)
+    sizes = sources.column("size")
+    for kind in _kinds(sources):
+        if committed[kind].all():
+            continue
+        sample = kind[np.argsort(_marks(sources.take(kind)), kind="stable")[:_SAMPLE]]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            opened = list(pool.map(open_source, sources.take(sample[~committed[sample]])))
+        seconds[kind] = np.nan
+        seconds[sample] = told[sample]
+        seconds[sample[~committed[sample]]] = [source.footage_seconds for source in opened]
+        good = sample[seconds[sample] > 0]
+        rate = float(sizes[good].sum()) / math.fsum(seconds[good]) if len(good) else _BYTES_A_SECOND
+        unknown = kind[np.isnan(seconds[kind])]
+        seconds[unknown] = sizes[unknown] / rate
+    column = sources.table.schema.get_field_index("footage_seconds")
+    return Sources(sources.table.set_column(column, "footage_seconds", pa.array(seconds)))
+
+
+def expected_frames(sources: Sources, fps: float) -> int:
+    """About how many frames a scan at ``fps`` takes from these sources."""
+    suffixes = "|".join(re.escape(suffix) for suffix, kind in KINDS.items() if kind.sampled)
+    sampled = pc.match_substring_regex(places_in_chains(sources.table["uri"]), f"(?i)({suffixes})$").to_numpy()
+    seconds = sources.column("footage_seconds")
+    return int(np.ceil(np.where(sampled, seconds * fps, seconds)).sum())
+
+
+def _kinds(sources: Sources) -> Iterator[npt.NDArray[np.int64]]:
+    """The places of the sources of each suffix, without folders, whose content is listed."""
+    names = places_in_chains(sources.table["uri"])
+    suffix = pc.utf8_lower(pc.replace_substring_regex(names, r"^.*\.", ""))
+    files = pc.if_else(pc.ends_with(names, "/"), None, suffix)
+    codes = pc.dictionary_encode(files).combine_chunks()
+    for code in range(len(codes.dictionary)):
+        yield np.flatnonzero(pc.equal(codes.indices, code).fill_null(False).to_numpy(zero_copy_only=False))
+
+
+def _marks(sources: Sources) -> npt.NDArray[np.int64]:
+    uris = (uri for chunk in sources.table["uri"].chunks for uri in chunk)
+    return np.fromiter((zlib.crc32(uri.as_buffer()) for uri in uris), np.int64, len(sources))

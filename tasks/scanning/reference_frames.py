@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from schemas.records import Source
 from tasks.errors import SourceError, UserError
+from tasks.footage.archive import Sources
 from tasks.footage.frames import Frame, Rgb, read_frame, read_frames
-from tasks.footage.sources import Sources
 
 REFERENCE_FRAMES = 256
 STRETCH = 8

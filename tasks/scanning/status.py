@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from schemas.records import Outcome, ScanRecord, SourceOutcome, Stages
 from tasks.errors import UserError
-from tasks.scanning.calibration_check import calibration_misfit
-from tasks.scanning.plan_record import LeftShard, read_left
+from tasks.scanning.scan_record import LeftShard, calibration_misfit, read_left
 from tasks.storage import Location, file_names, folder_names, locate
 from tasks.tables import Tables
 from tasks.tables.commits import done_in

@@ -29,8 +29,18 @@ from tasks.tables.commits import (
     write_commit,
 )
 from tasks.tables.compact import compact_day
-from tasks.tables.compaction_record import compaction_numbers, place_of, read_compaction
-from tasks.tables.files import (
+from tasks.tables.indexing import damaged_indexes
+from tasks.tables.parts import file_day
+from tasks.tables.records import (
+    compaction_numbers,
+    compaction_place,
+    read_compaction,
+    read_scan_record,
+    restore_scan_record,
+    scan_ids,
+    scan_place,
+)
+from tasks.tables.selection import (
     DamagedFile,
     SelectedFile,
     committed_files,
@@ -39,9 +49,6 @@ from tasks.tables.files import (
     rows_in,
     wrong_sizes,
 )
-from tasks.tables.indexing import damaged_indexes
-from tasks.tables.parts import file_day
-from tasks.tables.scans import read_scan_record, restore_scan_record, scan_ids, scan_place
 
 _RECORD_THREADS = 16
 _HASH_THREADS = 4
@@ -175,7 +182,7 @@ def _compaction_records(root: Location, scan_id: str, repair: bool) -> Iterator[
                 read_compaction(root, scan_id, day, number)
             except UserError as error:
                 if repair:
-                    remove_files([place_of(root, scan_id, day, number)])
+                    remove_files([compaction_place(root, scan_id, day, number)])
                 yield Finding(scan_id, str(error), "removed: the files from before it count again" if repair else None)
 
 
@@ -255,7 +262,7 @@ def _unmerge(root: Location, scan_id: str, day: date, commits: Sequence[CommitRe
         if file_day(file) == day
     ]
     lost = {file.item.shard_id for file in _damaged(root, parts, hashes)}
-    remove_files(place_of(root, scan_id, day, number) for number in numbers)
+    remove_files(compaction_place(root, scan_id, day, number) for number in numbers)
     remove_files(root.child(file.path) for file in _distinct(file for record in records for file in record.files))
     return tuple(sorted(shard_id for shard_id in lost if shard_id is not None))
 

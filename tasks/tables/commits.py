@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,8 +22,7 @@ from clipomaly_core.errors import UserError
 from schemas.records import CommitRecord, Stages
 from schemas.tables import TIMESTAMP
 from tasks.storage import Location, create_file, exists, file_names, read_file, replace_file
-from tasks.tables.forgotten import read_forgotten, without_forgotten
-from tasks.tables.scans import scan_place
+from tasks.tables.records import read_forgotten, scan_place, without_forgotten
 
 DONE = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string()), ("footage_seconds", pa.float64())])
 """Columns of the committed sources: one row each."""
@@ -81,6 +82,7 @@ COMMITS = pa.schema(
     ]
 )
 """Columns of commit records, one row each; a checkpoint has the same."""
+_IDENTITY = pa.schema([("uri", pa.large_string()), ("etag", pa.large_string())])
 
 
 def is_committed(root: Location, scan_id: str, shard_id: str) -> bool:
@@ -176,6 +178,41 @@ def done_of(commits: Iterable[CommitRecord]) -> pa.Table:
     sources = [source for commit in commits for source in commit.sources]
     columns = [[getattr(source, name) for source in sources] for name in DONE.names]
     return pa.table(columns, schema=DONE)
+
+
+def match_done(sources: pa.Table, done: pa.Table) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """(N,) which sources, by their ``uri`` and ``etag``, are committed as they are now, and (N,) the seconds of footage
+    from their commits, NaN if a commit lacks it."""
+    committed, told = np.zeros(len(sources), np.bool_), np.full(len(sources), np.nan)
+    if not len(done):
+        return committed, told
+    listed = sources.select(["uri", "etag"]).cast(_IDENTITY)
+    # By the URI first, which is usually only once in ``done``: a key of both would need 200 MB for a million.
+    places = _places(listed["uri"], done["uri"])
+    known = np.flatnonzero(places >= 0)
+    same = pc.equal(listed["etag"].take(pa.array(known)), done["etag"].take(pa.array(places[known])))
+    as_before = same.to_numpy()
+    places[known[~as_before]] = -1
+    others = listed.take(pa.array(known[~as_before]))
+    again = pc.indices_nonzero(pc.is_in(done["uri"], value_set=pc.unique(others["uri"])))
+    if len(again):
+        found = _places(_identity(others), _identity(done.take(again)))
+        places[known[~as_before][found >= 0]] = again.to_numpy()[found[found >= 0]]
+    committed = places >= 0
+    told[committed] = done["footage_seconds"].take(pa.array(places[committed])).to_numpy()
+    return committed, told
+
+
+def _places(values: pa.ChunkedArray, value_set: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """(N,) where each value is first in the set, -1 where it is not."""
+    places = pc.index_in(values, value_set=value_set)
+    places = places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places
+    found: npt.NDArray[np.int64] = places.fill_null(-1).to_numpy().astype(np.int64)
+    return found
+
+
+def _identity(table: pa.Table) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(table["uri"], table["etag"], pa.scalar("\n", pa.large_string()))
 
 
 def fold_commits(root: Location, scan_id: str) -> int:

@@ -1,17 +1,4 @@
-"""Compaction: merge the many small files of a capture day into few large ones, while people read.
-
-For each day of a generation, two steps alternate. Each is done completely or not at all:
-
-1. *Merge.* The shards that are not merged yet go into merged files below ``_compacted/``, where no glob over a table
-   comes; then a compaction record is published, and from then on ``open_table`` reads these files.
-2. *Settle*, once the record is older than the grace: nobody reads what it replaced, so that is removed, the merged
-   files take its place in the folder of the day, and a record with those paths is published.
-
-An upgrade is a merge of everything: it writes the rows with the columns of the newest schema version.
-
-A record that holds is never changed: each step publishes the next number, and who comes second with a number has done
-nothing. What was left by one that was killed is removed when the day is settled.
-"""
+"""Compaction: merge the many small files of a capture day into few large ones, while people read."""
 
 import re
 from collections import defaultdict
@@ -27,18 +14,19 @@ from schemas.records import CommitRecord, CompactionRecord, Outcome, PartFile
 from schemas.tables import SCHEMA_VERSION, Table
 from tasks.storage import Location, copy_file, file_names, leftovers, remove_files, replace_file
 from tasks.tables.commits import fold_commits, is_committed, read_commit, read_commits
-from tasks.tables.compaction_record import (
+from tasks.tables.merge import LARGEST, Keep, merge, read_whole
+from tasks.tables.parts import day_folder, file_day, upgraded
+from tasks.tables.publish import files_in_use
+from tasks.tables.records import (
     compaction_numbers,
+    count_forgotten,
     publish_compaction,
     read_compaction,
     read_compactions,
     remove_older,
+    scans_there,
 )
-from tasks.tables.forgotten import count_forgotten
-from tasks.tables.merge import LARGEST, Keep, merge, read_whole
-from tasks.tables.parts import day_folder, file_day, upgraded
-from tasks.tables.publish import files_in_use
-from tasks.tables.scans import scans_there
+from tasks.tables.selection import committed_files, read_compacted
 
 _SMALL = LARGEST // 2  # merged files below this are merged again with what is new
 _ASIDE = "_compacted/"  # begins the path of merged files that no glob over a table sees
@@ -280,3 +268,22 @@ def _replaced(root: Location, record: CompactionRecord) -> Iterator[str]:
 
 def _in_place(file: PartFile) -> PartFile:
     return replace(file, path=file.path.removeprefix(_ASIDE))
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """How many files of a generation have the columns of ``schema_version``, which is not the newest."""
+
+    scan_id: str
+    schema_version: int
+    files: int
+
+
+def outdated(root: Location) -> Iterator[Outdated]:
+    """Each generation with such files, the oldest first. Raises UserError when the records cannot be read."""
+    for scan in scans_there(root):
+        if scan.schema_version < SCHEMA_VERSION:
+            files = committed_files(read_commits(root, scan.scan_id), read_compacted(root, [scan.scan_id]))
+            count = sum(item.upgraded < SCHEMA_VERSION for item in files)
+            if count:
+                yield Outdated(scan.scan_id, scan.schema_version, count)

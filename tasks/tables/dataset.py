@@ -1,17 +1,122 @@
-"""The committed rows of a table as one pyarrow dataset, or as files that an engine reads itself."""
+"""The committed rows of a table: as one pyarrow dataset, as files for an engine, or single rows by number."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow.fs import FileSystem, FSSpecHandler, LocalFileSystem, PyFileSystem
 
+from schemas.records import PartFile
 from schemas.tables import FRAMES, INSTANCES, SHARD, Table
-from tasks.storage import Location, is_local
-from tasks.tables.files import SelectedFile
-from tasks.tables.row_reader import arrow_filesystem
-from tasks.tables.selection import Selection, select
+from tasks.errors import UserError
+from tasks.storage import Location, cannot_read, is_local
+from tasks.storage_errors import storage_errors
+from tasks.tables.selection import SelectedFile, Selection, select
+
+_THREADS = 4
+_AT_ONCE = 16_000_000  # bytes of row groups, about, that are unpacked before their other rows are dropped
+
+Numbers = npt.NDArray[np.int64]
+
+
+def arrow_filesystem(root: Location) -> FileSystem:
+    """The filesystem of a place, for Arrow."""
+    return LocalFileSystem() if is_local(root.fs) else PyFileSystem(FSSpecHandler(root.fs))
+
+
+def read_rows(root: Location, files: Sequence[PartFile], rows: Numbers, columns: Sequence[str] | None) -> pa.Table:
+    """Some rows of these files in the order of ``rows``: (n,) numbers, n > 0, counted through all files from 0. Without
+    ``columns``, all that any of these files has.
+
+    Raises UserError when a file cannot be read.
+    """
+    order = np.argsort(rows)
+    wanted = rows[order]
+    ends = np.cumsum([file.rows for file in files])
+    cuts = np.searchsorted(wanted, [0, *ends])
+    parts = [
+        (file, wanted[start:stop] - (end - file.rows))
+        for file, end, start, stop in zip(files, ends, cuts[:-1], cuts[1:], strict=True)
+        if start < stop
+    ]
+    filesystem = arrow_filesystem(root)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = pool.map(lambda part: _read_file(root, filesystem, part[0], part[1], columns), parts)
+        table = pa.concat_tables(found, promote_options="default")
+    return table.combine_chunks().take(pa.array(np.argsort(order)))
+
+
+def read_in_order(
+    root: Location, files: Sequence[PartFile], columns: Sequence[str], at_once: int = 32_768
+) -> Iterator[pa.Table]:
+    """All rows of these files, about ``at_once`` at a time. Raises UserError when a file cannot be read."""
+    filesystem = arrow_filesystem(root)
+    for file in files:
+        with _opened(root, filesystem, file) as parquet:
+            number = parquet.metadata.num_row_groups
+            together = max(1, at_once * number // max(1, file.rows))
+            for first in range(0, number, together):
+                yield parquet.read_row_groups([*range(first, min(first + together, number))], columns=[*columns])
+
+
+@contextmanager
+def _opened(root: Location, filesystem: FileSystem, file: PartFile) -> Iterator[pq.ParquetFile]:
+    place = root.child(file.path)
+    try:
+        with filesystem.open_input_file(place.path) as opened:
+            yield pq.ParquetFile(opened, pre_buffer=not is_local(root.fs))
+    except storage_errors() as error:
+        raise cannot_read(place, error) from error
+    except pa.ArrowInvalid as error:
+        raise UserError(f"{place.url} is damaged: {error}. clipomaly check says what to do.") from error
+
+
+def _read_file(
+    root: Location, filesystem: FileSystem, file: PartFile, wanted: Numbers, columns: Sequence[str] | None
+) -> pa.Table:
+    with _opened(root, filesystem, file) as parquet:
+        return pa.concat_tables(_read_groups(parquet, wanted, columns))
+
+
+def _read_groups(parquet: pq.ParquetFile, wanted: Numbers, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    metadata = parquet.metadata
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    starts = np.cumsum([0, *(group.num_rows for group in groups)])
+    of_row = np.searchsorted(starts, wanted, "right") - 1
+    together: list[int] = []
+    size = 0
+    for number in np.unique(of_row).tolist():
+        together.append(number)
+        size += groups[number].total_byte_size
+        if size > _AT_ONCE:
+            yield _taken(parquet, together, starts, of_row, wanted, columns)
+            together, size = [], 0
+    if together:
+        yield _taken(parquet, together, starts, of_row, wanted, columns)
+
+
+def _taken(
+    parquet: pq.ParquetFile,
+    groups: list[int],
+    starts: Numbers,
+    of_row: Numbers,
+    wanted: Numbers,
+    columns: Sequence[str] | None,
+) -> pa.Table:
+    read = parquet.read_row_groups(groups, columns=columns and [*columns], use_threads=False)
+    lengths = starts[np.array(groups) + 1] - starts[groups]
+    first = np.cumsum(lengths) - lengths  # of each group within what was read
+    mine = wanted[np.isin(of_row, groups)]
+    which = np.searchsorted(groups, np.searchsorted(starts, mine, "right") - 1)
+    # Taking rows out of many pieces would take Arrow a thousand times as long.
+    return read.combine_chunks().take(pa.array(mine - starts[groups][which] + first[which]))
 
 
 def open_rows(

@@ -14,10 +14,8 @@ from tasks.errors import UsageError
 from tasks.storage import Location, locate
 from tasks.tables.commits import read_commits
 from tasks.tables.compact import DayCompacted, compact_day
-from tasks.tables.forgotten import ForgottenSource, write_forgotten
-from tasks.tables.moved_record import read_moved
 from tasks.tables.parts import file_day
-from tasks.tables.scans import scans_there
+from tasks.tables.records import ForgottenSource, read_moved, scans_there, write_forgotten
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from tasks.storage import Location
-from tasks.tables.dataset import whole_files
+from tasks.tables.dataset import read_rows, whole_files
 from tasks.tables.embeddings import cosines_of
 from tasks.tables.ids import Keys, id_keys
 from tasks.tables.indexing import MergedDay, index_names, merged_days, open_day, vectors_of
-from tasks.tables.row_reader import read_rows
 from tasks.tables.selection import Selection
 from tasks.tables.vector_index import BadIndexError, Floats, Mask, VectorIndex
 

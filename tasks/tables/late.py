@@ -15,8 +15,7 @@ import pyarrow.dataset as ds
 
 from schemas.tables import SHARD, Table
 from tasks.storage import Location
-from tasks.tables.dataset import row_schema, whole_files
-from tasks.tables.row_reader import Numbers, read_rows
+from tasks.tables.dataset import Numbers, read_rows, row_schema, whole_files
 from tasks.tables.selection import Selection, select
 
 _MOST = 10_000  # rows: for many, reading everything is as fast

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from clipomaly_core.errors import UserError
 from tasks.storage import Location, cannot_read, copy_file, files_below, remove_files, replace_file
-from tasks.storage_entry import Entry
 from tasks.storage_errors import storage_errors
+from tasks.storage_listing import Entry
 from tasks.tables.dataset import filtered, row_schema
 from tasks.tables.delta_log import (
     FOLDER,

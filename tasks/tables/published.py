@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from schemas.tables import SCHEMA_VERSION, Table
-from tasks.tables.files import SelectedFile
-from tasks.tables.left_out import LeftOut
 from tasks.tables.parts import day_folder
-from tasks.tables.selection import Selection
+from tasks.tables.selection import LeftOut, SelectedFile, Selection
 
 ASIDE = "_published"
 

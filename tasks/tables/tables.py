@@ -11,12 +11,11 @@ import pyarrow.dataset as ds
 from schemas.records import CommitRecord, PartFile, ScanRecord
 from schemas.tables import Table
 from tasks.storage import Location, is_local, locate
-from tasks.tables import check, commits, compact, dataset, forget, indexing, outdated, parts, publish, scans
+from tasks.tables import check, commits, compact, dataset, forget, indexing, parts, publish, records
 from tasks.tables.check import Finding
-from tasks.tables.compact import DayCompacted
+from tasks.tables.compact import DayCompacted, Outdated
 from tasks.tables.forget import Forgotten
 from tasks.tables.indexing import DayIndexed
-from tasks.tables.outdated import Outdated
 from tasks.tables.publish import KEEP, TablePublished
 
 
@@ -41,15 +40,15 @@ class Tables:
 
     def scans(self) -> list[ScanRecord]:
         """Every generation, oldest first; empty if nothing was ever scanned."""
-        return scans.read_scan_records(self.root)
+        return records.read_scan_records(self.root)
 
     def begin(self, record: ScanRecord) -> None:
         """Record a generation, unless it is recorded already."""
-        scans.write_scan_record(self.root, record)
+        records.write_scan_record(self.root, record)
 
     def next_run(self, scan_id: str) -> int:
         """Take the number of a new run of a generation: later runs have greater ones."""
-        return scans.next_run(self.root, scan_id)
+        return records.next_run(self.root, scan_id)
 
     def commits(self, scan_id: str) -> list[CommitRecord]:
         """The commit records of a generation, by ``shard_id``."""
@@ -105,7 +104,7 @@ class Tables:
 
     def outdated(self) -> list[Outdated]:
         """Which generations have files of older schema versions, that ``compact`` can upgrade."""
-        return list(outdated.outdated(self.root))
+        return list(compact.outdated(self.root))
 
     def publish(self, grace: timedelta = KEEP) -> Iterator[TablePublished]:
         """Publish the tables for engines that know Delta Lake: one version of a table's log, none if nothing changed.

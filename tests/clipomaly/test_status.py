@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from flows import scan as flows_scan
-from tasks.scanning.plan_record import read_left
+from tasks.scanning.scan_record import read_left
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 from tasks.tables.commits import done_of

@@ -56,7 +56,7 @@ def test_masks_are_those_of_the_model(scanned):
     from tasks.footage.frames import read_frame
     from tasks.model import get_model
     from tasks.model_settings import ModelSettings
-    from tasks.scanning.source_maps import SourceMaps
+    from tasks.scanning.inference import SourceMaps
 
     instances = open_table(str(scanned), "instances").to_table().to_pandas()
     (uri, index), of_frame = next(iter(instances.groupby(["source_uri", "frame_index"])))

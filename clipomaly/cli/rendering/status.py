@@ -8,9 +8,9 @@ from rich.console import Console
 from clipomaly.cli.rendering.console import MOST_LINES, from_outside, plural, stdout
 from schemas.records import Outcome
 from schemas.tables import SCHEMA_VERSION
-from tasks.scanning.plan_record import LeftShard
+from tasks.scanning.scan_record import LeftShard
 from tasks.scanning.status import ScanStatus
-from tasks.tables.outdated import Outdated
+from tasks.tables.compact import Outdated
 
 
 def print_status(scans: Sequence[ScanStatus], tables: str, verbose: bool = False) -> None:

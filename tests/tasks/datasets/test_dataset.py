@@ -561,13 +561,13 @@ from tests.tasks.dataset_samples import judged_fleet
 from tasks.datasets.cityscapes import LABEL_IDS
 from tasks.datasets.build import DatasetOptions, build_dataset
 import time
-from tasks.datasets import parts
-parts.PART_FRAMES = 2
-replace = parts.replace_file
+from tasks.datasets import plan
+plan.PART_FRAMES = 2
+replace = plan.replace_file
 def slowly(place, data, durable=True):
     time.sleep(0.02)
     replace(place, data, durable=durable)
-parts.replace_file = slowly
+plan.replace_file = slowly
 fleet = judged_fleet(Path(sys.argv[1]), sys.argv[2])
 build_dataset(fleet.walk, sys.argv[3], DatasetOptions(fleet.tables, sys.argv[4], shares=(0.5, 0.25, 0.25)))
 """
@@ -577,7 +577,7 @@ build_dataset(fleet.walk, sys.argv[3], DatasetOptions(fleet.tables, sys.argv[4],
     "form", [DatasetFormat.YOLO_SEG, pytest.param(DatasetFormat.WEBDATASET, marks=pytest.mark.slow)]
 )
 def test_a_killed_build_goes_on_to_the_same_bytes(fleet, tmp_path, form, monkeypatch):
-    monkeypatch.setattr("tasks.datasets.parts.PART_FRAMES", 2)
+    monkeypatch.setattr("tasks.datasets.plan.PART_FRAMES", 2)
     build(fleet, tmp_path / "whole", form)
     out = tmp_path / "killed"
     command = [sys.executable, "-c", _KILLED, str(fleet.archive), fleet.tables, str(out), form.value]

@@ -16,14 +16,12 @@ from tasks.datasets.format import Classes, Format, OutputFile, annotated
 from tasks.datasets.formats import FORMATS
 from tasks.datasets.image_store import Content
 from tasks.errors import UsageError, UserError
-from tasks.footage.archive import find_sources
-from tasks.footage.frames import read_frame
+from tasks.footage.archive import Sources, find_sources
+from tasks.footage.frames import KINDS, read_frame
 from tasks.footage.image_files import is_image
 from tasks.footage.images import BadImage, decode_image
-from tasks.footage.kinds import KINDS
 from tasks.footage.source_kind import Fix, Frame, Inside, SourceKind, open_header
-from tasks.footage.sources import Sources
-from tasks.scanning.footage_length import expected_frames, with_footage
+from tasks.scanning.plan import expected_frames, with_footage
 from tasks.tables import Tables, open_table
 from tests.tasks.dataset_samples import judged_fleet, scan_fleet, write_fleet
 from tests.tasks.samples import image_bytes

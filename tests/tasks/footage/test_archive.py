@@ -14,8 +14,7 @@ from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
 from tasks.errors import DeniedError
 from tasks.footage.archive import find_sources, list_images, list_sources
-from tasks.footage.frames import read_frames
-from tasks.footage.kinds import current_etag, kind_of
+from tasks.footage.frames import current_etag, kind_of, read_frames
 from tasks.footage.source_folder import FOLDER
 from tasks.footage.source_tar import TAR
 from tasks.footage.source_video import VIDEO, look_into

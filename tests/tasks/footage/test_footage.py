@@ -5,12 +5,10 @@ import pyarrow as pa
 import pytest
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, Source, SourceOutcome, Stages
-from tasks.footage.archive import find_sources, list_sources
-from tasks.footage.opening import open_source
-from tasks.footage.sources import Sources
-from tasks.scanning import footage_length as planning
-from tasks.scanning.footage_length import with_footage
-from tasks.scanning.plan import plan
+from tasks.footage.archive import Sources, find_sources, list_sources
+from tasks.footage.frames import open_source
+from tasks.scanning import plan as planning
+from tasks.scanning.plan import plan, with_footage
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 from tasks.tables.commits import done_of

@@ -46,7 +46,7 @@ def test_an_inventory_lists_what_the_store_lists(archive: Path, tmp_path: Path, 
 
 
 def test_the_captured_of_an_inventory_is_believed(tmp_path: Path) -> None:
-    from tasks.footage.opening import open_source
+    from tasks.footage.frames import open_source
     from tests.tasks.samples import write_video
 
     clip = write_video(tmp_path / "a" / "car7" / "20261122_031500.mp4")

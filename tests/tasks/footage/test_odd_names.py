@@ -8,11 +8,9 @@ import fsspec
 import pytest
 
 from tasks.addresses import printable
-from tasks.footage.archive import find_sources
-from tasks.footage.kinds import kind_of
-from tasks.footage.sources import Sources
-from tasks.scanning.footage_length import with_footage
-from tasks.scanning.plan import plan
+from tasks.footage.archive import Sources, find_sources
+from tasks.footage.frames import kind_of
+from tasks.scanning.plan import plan, with_footage
 from tasks.storage import locate
 
 FEW, MANY = 100, 10_000

@@ -14,8 +14,7 @@ from clipomaly_core.errors import UserError
 from tasks.addresses import file_name
 from tasks.errors import BadUrlError
 from tasks.footage.archive import find_sources, list_sources
-from tasks.footage.frames import read_frame, read_frames
-from tasks.footage.kinds import current_etag
+from tasks.footage.frames import current_etag, read_frame, read_frames
 from tasks.storage import locate
 from tasks.tables import open_table
 from tests.azurite import azurite

@@ -14,7 +14,7 @@ from schemas.records import Source
 from tasks.errors import SourceError
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import Frame, read_frame, read_frames
-from tasks.footage.video_indexing import read_index
+from tasks.footage.video_index import read_index
 from tests.tasks.footage.numbered import add_numbered, number_of, numbered, repack, write_numbered
 
 CLOSED = {"g": "20", "bf": "2", "sc_threshold": "0"}

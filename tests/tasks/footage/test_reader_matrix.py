@@ -15,7 +15,7 @@ from schemas.records import Source
 from tasks.footage.archive import list_sources
 from tasks.footage.frames import Frame, read_frame, read_frames
 from tasks.footage.source_video import video_frames
-from tasks.footage.video_indexing import read_index
+from tasks.footage.video_index import read_index
 from tests.tasks.footage.numbered import number_of, write_numbered
 from tests.tasks.footage.test_reader import CLOSED, HEVC_CLOSED, HEVC_OPEN, ONE_GROUP, PYRAMID, REFRESHED
 

@@ -20,13 +20,11 @@ from tasks.datasets.blurring import Blurrer
 from tasks.datasets.image_store import ImageForm, read_pictures
 from tasks.errors import SourceError
 from tasks.footage import source_recording
-from tasks.footage.archive import find_sources, list_sources
+from tasks.footage.archive import Sources, find_sources, list_sources
 from tasks.footage.frames import Frame, read_frame, read_frames
 from tasks.footage.images import Rgb, decode_image
 from tasks.footage.positions import read_track
-from tasks.footage.sources import Sources
-from tasks.scanning.footage_length import with_footage
-from tasks.scanning.plan import plan
+from tasks.scanning.plan import plan, with_footage
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables

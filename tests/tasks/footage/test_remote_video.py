@@ -17,11 +17,10 @@ import pytest
 from schemas.records import ScanRecord, Shard, Source
 from tasks.errors import SourceError
 from tasks.footage.archive import list_sources
-from tasks.footage.frames import Frame, read_frame, read_frames
-from tasks.footage.opening import open_source
-from tasks.footage.remote_video import RemoteVideo, stored_video
+from tasks.footage.frames import Frame, open_source, read_frame, read_frames
 from tasks.footage.stored_file import count_fetched
-from tasks.footage.video_indexing import read_index
+from tasks.footage.video_file import RemoteVideo, stored_video
+from tasks.footage.video_index import read_index
 from tasks.scanning.shard import scan_shard
 from tasks.scanning.status import read_status
 from tasks.storage import locate

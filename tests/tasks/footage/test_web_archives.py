@@ -16,8 +16,7 @@ from clipomaly_core.errors import UserError
 from schemas.records import TimestampSource
 from tasks.addresses import file_name
 from tasks.footage.archive import find_sources, list_sources
-from tasks.footage.frames import read_frame, read_frames
-from tasks.footage.kinds import current_etag
+from tasks.footage.frames import current_etag, read_frame, read_frames
 from tests.tasks.footage.numbered import add_numbered, number_of, numbered, write_numbered
 from tests.tasks.samples import image_bytes, write_images, write_tar, write_video
 

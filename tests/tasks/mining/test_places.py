@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import UserError
-from tasks.mining.places import FEW, place
+from tasks.mining.neighbours import FEW, place
 
 
 def looks(kinds: int, each: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

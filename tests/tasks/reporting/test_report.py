@@ -18,8 +18,7 @@ from tasks.reporting.comparison import Judged, JudgedChange, compare_scans
 from tasks.reporting.page import render_comparison, render_report
 from tasks.reporting.report import make_report
 from tasks.scanning.plan import plan
-from tasks.scanning.plan_record import Loss, write_plan
-from tasks.scanning.scan_record import make_scan_record
+from tasks.scanning.scan_record import Loss, make_scan_record, write_plan
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables, open_table
 from tests.chromium import needs_chromium

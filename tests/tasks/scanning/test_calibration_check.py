@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from schemas.records import ReferenceNote, ScanRecord
-from tasks.scanning.calibration_check import calibration_misfit
+from tasks.scanning.scan_record import calibration_misfit
 
 PLAIN = ScanRecord(
     "a1", 5, "nano", "00", 8, ("road",), "00", 1, 1.0, {"finds_per_hour": 30.0}, "1", datetime(2026, 1, 1, tzinfo=UTC)

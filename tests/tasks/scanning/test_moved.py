@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.records import ScanRecord
-from tasks.footage.archive import find_sources
-from tasks.footage.sources import Sources
+from tasks.footage.archive import Sources, find_sources
 from tasks.scanning.moved import note_moved
 from tasks.scanning.plan import plan
 from tasks.scanning.shard import scan_shard

@@ -8,9 +8,8 @@ import pytest
 from clipomaly_core import Clipomaly, UserError, default_options
 from clipomaly_core.reference.record import read_reference, reference_bytes
 from demo_fleet import sample_scene
-from tasks.footage.archive import find_sources
-from tasks.footage.opening import open_source
-from tasks.footage.sources import Sources
+from tasks.footage.archive import Sources, find_sources
+from tasks.footage.frames import open_source
 from tasks.scanning.reference import build_reference, find_reference, keep_reference, settling_looks
 
 pytestmark = pytest.mark.whole

@@ -13,15 +13,13 @@ from safetensors.torch import save_file
 from clipomaly_core.reference.thresholds import SURVEYS
 from clipomaly_core.scores import Look
 from demo_fleet import sample_scene
-from tasks.footage.archive import find_sources
-from tasks.footage.opening import open_source
-from tasks.footage.sources import Sources
+from tasks.footage.archive import Sources, find_sources
+from tasks.footage.frames import open_source
 from tasks.model import get_model
 from tasks.model_settings import ModelSettings
-from tasks.scanning.reference import build_reference
-from tasks.scanning.reference_choice import choose_reference
+from tasks.scanning.inference import SourceMaps
+from tasks.scanning.reference import build_reference, choose_reference
 from tasks.scanning.reference_frames import reference_frames
-from tasks.scanning.source_maps import SourceMaps
 
 pytestmark = pytest.mark.whole
 

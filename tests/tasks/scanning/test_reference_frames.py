@@ -4,9 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tasks.footage.archive import find_sources
-from tasks.footage.opening import open_source
-from tasks.footage.sources import Sources
+from tasks.footage.archive import Sources, find_sources
+from tasks.footage.frames import open_source
 from tasks.scanning.reference_frames import reference_frames
 
 

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.scanning.source_maps import SourceMaps
+from tasks.scanning.inference import SourceMaps
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.records import CommitRecord, Outcome, ScanRecord, SourceOutcome, Stages
-from tasks.scanning.plan import match_done, plan
-from tasks.scanning.plan_record import LeftShard, Loss, write_plan
+from tasks.scanning.plan import plan
+from tasks.scanning.scan_record import LeftShard, Loss, write_plan
 from tasks.scanning.status import scan_status
 from tasks.tables import Tables
-from tasks.tables.commits import DONE
+from tasks.tables.commits import DONE, match_done
 from tests.tasks.scanning.test_plan import source
 
 NIGHT = datetime(2026, 11, 25, 2, tzinfo=UTC)

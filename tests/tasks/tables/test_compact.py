@@ -26,8 +26,8 @@ from tasks.tables import Tables, open_table
 from tasks.tables import compact as compacting
 from tasks.tables import merge as merging
 from tasks.tables.compact import DayCompacted
-from tasks.tables.compaction_record import publish_compaction, read_compactions
 from tasks.tables.query import connect
+from tasks.tables.records import publish_compaction, read_compactions
 from tests.tasks.killable import Scans, moments, scans
 from tests.tasks.tables.test_tables import commit, source
 

@@ -19,8 +19,8 @@ from schemas.records import PartFile
 from schemas.tables import FRAMES, INSTANCES, SCHEMA_VERSION, SHARD, Table
 from tasks.tables import Tables, open_table
 from tasks.tables.compact import DayCompacted
-from tasks.tables.compaction_record import publish_compaction, read_compactions
 from tasks.tables.query import connect
+from tasks.tables.records import publish_compaction, read_compactions
 from tests.tasks.killable import moments, scans
 from tests.tasks.tables.test_compact import files, tell
 from tests.tasks.tables.test_publish import check, delta, publish, same, with_deltalake, with_polars

@@ -1,7 +1,7 @@
-"""Folders of a web server, as its pages show them: Python's http.server, nginx, Apache, Caddy, lighttpd and others.
+"""What a listing shows of a file, whatever its storage calls it, and the folders of a web server.
 
-A page is any HTML whose links lead to the files. Only links to what lies directly in the folder count, so that nothing
-leads out of the address of the archive.
+A web server knows of no folders: its pages show them, as Python's http.server, nginx, Apache, Caddy, lighttpd and
+others write these.
 """
 
 import math
@@ -9,6 +9,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from threading import Lock
 from typing import Any
@@ -16,10 +20,49 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from fsspec import AbstractFileSystem
 
+_YEAR_9999 = 253_370_764_800
 _THREADS = 8
 _FRESH_SECONDS = 300.0
 _MOST_REMEMBERED = 100_000
 _DEEPEST = 64  # folders in folders, for servers that show every folder in itself
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as a listing shows it: ``name`` relative to what was listed, ``size`` in bytes; ``captured`` where an
+    inventory tells when its first frame was."""
+
+    name: str
+    size: int
+    etag: str
+    modified: datetime
+    captured: datetime | None = None
+
+
+def entry(name: str, info: dict[str, Any], times: tuple[str, ...] = ()) -> Entry:
+    """Read what a filesystem says of a file. The etag is the store's own, or size and modification time. The time is
+    the first of ``times`` that is told, or else that of the modification."""
+    modified = _modified(info, times)
+    size = int(info.get("size") or 0)
+    etag = str(info.get("ETag") or info.get("etag") or info.get("blob_id") or "").strip('"')
+    if "CRC" in info:  # in a ZIP file, whose times are too coarse to tell a change
+        etag = f"{size:x}-{info['CRC']:08x}"
+    return Entry(name, size, etag or f"{size:x}-{round(modified.timestamp() * 1e6):x}", modified)
+
+
+def _modified(info: dict[str, Any], times: tuple[str, ...]) -> datetime:
+    for key in (*times, "mtime", "LastModified", "last_modified", "updated", "created", "Last-Modified"):
+        value = info.get(key)
+        if isinstance(value, int | float):
+            # Some cameras write what no calendar has: such a time says as little as none.
+            return datetime.fromtimestamp(value, UTC) if 0 <= value < _YEAR_9999 else datetime.fromtimestamp(0, UTC)
+        if isinstance(value, str):
+            value = parsedate_to_datetime(value) if key == "Last-Modified" else datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    with suppress(TypeError, ValueError):  # of a ZIP file: year to second, or digits that are no date
+        return datetime(*info.get("date_time", ())).replace(tzinfo=UTC)
+    return datetime.fromtimestamp(0, UTC)
 
 
 def is_web(fs: AbstractFileSystem) -> bool:
