@@ -11,8 +11,8 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from flows.engines import Engine, EngineGone
+from flows.logs import one_line
 from flows.parameters import ScanParameters
-from flows.steps import one_line
 from flows.worker_check import WorkerState, look, unfit, wanted_for
 from tasks.errors import UserError
 

@@ -15,11 +15,11 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 
 from flows.engines import Engine, EngineGone, server_is_away
+from flows.logs import one_line
 from flows.parameters import ScanParameters
 from flows.runners import start_engine, window_of
-from flows.scan import Begin, Done
 from flows.shard_task import scan_shard_task
-from flows.steps import one_line
+from flows.whole_night import Begin, Done
 from schemas.records import ScanRecord, Shard, ShardResult
 from tasks.errors import UserError
 from tasks.model_settings import ModelSettings

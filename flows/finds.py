@@ -13,8 +13,8 @@ import pyarrow.dataset as ds
 
 from review.errors import BadInputError
 from review.finds import Find, FindsGoneError
+from review.names import check_item
 from review.pictures import FrameGoneError, FrameSource
-from review.validation import check_item
 from schemas.geometry import Box
 from schemas.images import encode_jpeg, shrink_to_width
 from schemas.review import ReviewItem

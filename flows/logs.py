@@ -1,4 +1,4 @@
-"""Logging: the loggers ``clipomaly.*``, on stderr as text or JSON, and in the logs of Prefect's runs."""
+"""Logging: the loggers ``clipomaly.*``, on stderr as text or JSON, and in Prefect's logs; errors in one line."""
 
 import logging
 import os
@@ -8,8 +8,9 @@ from pythonjsonlogger.json import JsonFormatter
 
 from flows.choices import LogFormat, LogLevel
 from flows.engines import server_is_away
-from flows.steps import one_line
+from review.errors import ReviewError
 from schemas.safe_text import masked, printable
+from tasks.errors import UserError
 
 _OURS = logging.getLogger("clipomaly")
 _EXPLAINED = ("gcsfs", "azure", "paramiko")
@@ -89,3 +90,11 @@ def _make_safe(record: logging.LogRecord) -> bool:
         record.exc_text = masked(logging.Formatter().formatException(record.exc_info))
         record.exc_info = None
     return True
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an error, for people, without secrets."""
+    known = isinstance(error, UserError | ReviewError)
+    text = str(error) if known else f"{type(error).__name__}: {error}"
+    lines = text.strip().splitlines()
+    return masked(lines[0]) if lines else type(error).__name__

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from review.errors import BadInputError
+from review.names import check_item
 from review.queue import Enqueued, Queue
-from review.validation import check_item
 from schemas.records import ScanRecord
 from schemas.review import ReviewItem, State
 from tasks.errors import UserError

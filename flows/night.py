@@ -1,17 +1,21 @@
-"""A night: what is to be scanned, and the result."""
+"""A night: what is to be scanned, and the result of its shards and of its other steps."""
 
 import logging
+import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from flows.choices import Decoder
+from flows.logs import one_line
 from flows.parameters import Runner, ScanParameters
 from flows.progress import current_reporter
-from flows.steps import Step, one_line
+from review.errors import ReviewError
 from schemas.records import Outcome, ScanRecord, Shard, ShardResult, SourceOutcome, Stages
 from schemas.safe_text import masked
+from tasks.errors import UserError
 from tasks.footage.accelerated import check_device
 from tasks.footage.archive import Listing, Sources, find_sources
 from tasks.model import describe_model
@@ -49,6 +53,30 @@ class Night:
     def already_done(self) -> int:
         """How many of the sources are committed."""
         return len(self.listing.sources) - len(self.shards.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: whether it succeeded, its result in one line, and how long it took."""
+
+    name: str
+    ok: bool
+    detail: str
+    seconds: float
+
+
+def run_step(name: str, work: Callable[[], str]) -> Step:
+    """Do the work, which returns its result in one line. An error fails the step, never the night."""
+    started = time.perf_counter()
+    try:
+        detail, ok = work(), True
+    except Exception as error:
+        known = isinstance(error, UserError | ReviewError)
+        detail, ok = one_line(error), False
+        log.error("%s failed: %s", name, detail, exc_info=None if known else error)
+    step = Step(name, ok, detail, time.perf_counter() - started)
+    log.info("%s: %s", name, step.detail, extra={"step": name, "ok": ok, "seconds": round(step.seconds, 3)})
+    return step
 
 
 @dataclass(slots=True)

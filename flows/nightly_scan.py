@@ -12,16 +12,14 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.choices import Partial
 from flows.engines import server_is_away
 from flows.fan_out import Job, fan_out
-from flows.logs import set_up_logging
+from flows.logs import one_line, set_up_logging
 from flows.night import Night, Summary, Verdict
 from flows.one_at_a_time import Busy, one_at_a_time
-from flows.parameters import Runner, ScanParameters
-from flows.private import keep_private, refuse_secrets
+from flows.parameters import Runner, ScanParameters, keep_private, refuse_secrets
 from flows.progress import current_reporter
-from flows.scan import Begin, Done, scan_night
 from flows.server import prefect_server
-from flows.steps import one_line
 from flows.telling import ProgressArtifact, tell_night
+from flows.whole_night import Begin, Done, scan_night
 from schemas.records import Shard, ShardResult
 from tasks.errors import UserError
 

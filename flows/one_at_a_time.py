@@ -20,8 +20,8 @@ from prefect.client.schemas.actions import VariableCreate, VariableUpdate
 from prefect.exceptions import ObjectAlreadyExists
 
 from flows.engines import server_is_away
+from flows.logs import one_line
 from flows.parameters import ScanParameters
-from flows.steps import one_line
 
 log = logging.getLogger("clipomaly.night")
 

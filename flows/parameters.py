@@ -1,4 +1,7 @@
-"""The parameters of a scan: of the flow and of the command."""
+"""The parameters of a scan: of the flow and of the command.
+
+Prefect's server shows those of a flow run to everybody who can reach it, so secrets are kept out of them.
+"""
 
 import os
 from difflib import get_close_matches
@@ -7,8 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flows.choices import Decoder, LogFormat, LogLevel, Partial
 from flows.choices import Runner as Runner
+from schemas.safe_text import has_secret
 from tasks.errors import UsageError
 from tasks.model_settings import DEFAULT_MODEL, ModelSettings, present_options, preset
+
+NOTIFY = "CLIPOMALY_NOTIFY"
+"""The variable of the environment that holds the addresses of messages."""
 
 
 class ScanParameters(BaseModel):
@@ -116,3 +123,28 @@ def make_parameters(**values: object) -> ScanParameters:
     except ValidationError as error:
         first = error.errors()[0]
         raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}.") from error
+
+
+def keep_private(parameters: ScanParameters) -> ScanParameters:
+    """The parameters without the addresses for messages, which are put into the environment of this process.
+
+    Raises:
+        UsageError: any other secret among the parameters.
+    """
+    if parameters.notify:
+        os.environ[NOTIFY] = parameters.notify
+        parameters = parameters.model_copy(update={"notify": None})
+    refuse_secrets(parameters)
+    return parameters
+
+
+def refuse_secrets(parameters: ScanParameters) -> None:
+    """Raises UsageError where a parameter of a flow run holds a secret."""
+    if parameters.notify:
+        raise UsageError(f"notify holds secrets, which Prefect's API would show: set {NOTIFY} where the flow runs.")
+    for name, value in parameters:
+        if isinstance(value, str) and has_secret(value):
+            raise UsageError(
+                f"{name} holds a password, which Prefect's API would show. Give it where the flow runs: by "
+                "~/.pgpass or PGPASSWORD for PostgreSQL, the environment or fsspec's configuration for storage."
+            )

@@ -17,8 +17,7 @@ from pydantic import ValidationError
 
 from flows.metrics import serve_metrics
 from flows.nightly_scan import nightly_scan
-from flows.parameters import ScanParameters
-from flows.private import keep_private
+from flows.parameters import ScanParameters, keep_private
 from flows.server import prefect_server
 from tasks.errors import UsageError
 

@@ -17,11 +17,11 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from flows.closing import Told
+from flows.logs import one_line
 from flows.night import Night, Summary
 from flows.parameters import ScanParameters
 from flows.report import link_to
-from flows.steps import one_line
+from flows.whole_night import Told
 from schemas.records import Outcome
 from schemas.safe_text import masked
 from tasks.scanning.status import scan_status

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from flows.logs import one_line
 from flows.parameters import ScanParameters
-from flows.steps import one_line
 from tasks.errors import UserError
 from tasks.storage import create_file, exists, is_local, locate, remove_files
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from review.errors import BadInputError, ConflictError, ReviewError, UnavailableError, UnknownItemError
 
 if TYPE_CHECKING:
-    from review.filters import Filters
     from review.queue import Enqueued, Queue
+    from review.reads import Filters
 
 __all__ = [
     "BadInputError",
@@ -20,7 +20,7 @@ __all__ = [
     "UnknownItemError",
 ]
 
-_HOMES = {"Enqueued": "review.queue", "Filters": "review.filters", "Queue": "review.queue"}
+_HOMES = {"Enqueued": "review.queue", "Filters": "review.reads", "Queue": "review.queue"}
 
 
 def __getattr__(name: str) -> object:

@@ -11,8 +11,7 @@ from sqlalchemy import Connection, RowMapping, Select, Table, bindparam, insert,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from review.errors import BadInputError, ConflictError, UnknownItemError
-from review.rows import status_columns, status_json, status_of
-from review.tables import events, items
+from review.tables import events, items, status_columns, status_json, status_of
 from schemas.review import EventKind, ItemStatus, State
 
 CHUNK = 200

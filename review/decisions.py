@@ -10,8 +10,7 @@ from review.changes import Change, apply_changes, check_open, insert_into, is_do
 from review.errors import BadInputError, ConflictError
 from review.names import check_class_name
 from review.reads import read_chosen, read_items
-from review.rows import event_of, status_of
-from review.tables import contents, events, items, names
+from review.tables import contents, event_of, events, items, names, status_of
 from schemas.review import UNKNOWN_NAME, Decision, Event, EventKind, ItemStatus, QueuedItem, Second, State, Verdict
 
 # Events after which a decision still belongs to its reviewer.

@@ -9,8 +9,17 @@ from sqlalchemy import Connection, insert, select, text, update
 from review.changes import Change, apply_changes, insert_into, is_held, lock_items
 from review.errors import BadInputError
 from review.names import clean_name
-from review.rows import content_columns, item_columns, picture_columns, status_of
-from review.tables import contents, forgotten_items, items, names, pictures
+from review.tables import (
+    content_columns,
+    contents,
+    forgotten_items,
+    item_columns,
+    items,
+    names,
+    picture_columns,
+    pictures,
+    status_of,
+)
 from schemas.review import EventKind, ItemStatus, ReviewItem, State
 
 _ENQUEUE_LOCK = 0x636C6971  # an arbitrary number that every enqueueing process agrees on

@@ -6,8 +6,17 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select
 
 from review.changes import Change, apply_changes, lock_items
-from review.rows import status_of
-from review.tables import contents, events, forgotten_items, items, opinions, pictures, places, repaired_masks
+from review.tables import (
+    contents,
+    events,
+    forgotten_items,
+    items,
+    opinions,
+    pictures,
+    places,
+    repaired_masks,
+    status_of,
+)
 from schemas.review import EventKind, ItemStatus, State
 
 

@@ -6,10 +6,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from review.changes import Change, apply_changes
-from review.filters import Filters
-from review.reads import read_items
-from review.rows import status_of
-from review.tables import items
+from review.reads import Filters, read_items
+from review.tables import items, status_of
 from schemas.review import EventKind, ItemStatus, QueuedItem, State
 
 _MOST_WOKEN = 1000

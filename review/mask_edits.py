@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from review.edits import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from review.errors import BadInputError
+from review.masks import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from schemas.masks import Mask, decode_mask
 from schemas.review import ReviewItem
 

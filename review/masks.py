@@ -1,7 +1,12 @@
-"""What people say about masks, and the masks that they repaired. The masks in the tables do not change."""
+"""What people say about masks, and the masks that they repaired, with the steps of the repair.
+
+The masks in the tables do not change. An edit is data, so the steps can be stored with the mask.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import Connection, delete, update
 
@@ -9,6 +14,36 @@ from review.changes import insert_into
 from review.revisions import note_event
 from review.tables import items, repaired_masks
 from schemas.review import EventKind, MaskState
+
+MOST_EDITS = 50
+MOST_POINTS = 400
+
+
+class EditKind(StrEnum):
+    """What an edit does; ``keep`` and ``drop`` mean the connected part nearest to a place."""
+
+    KEEP = "keep"
+    DROP = "drop"
+    BOX = "box"
+    LASSO = "lasso"
+    ERASE = "erase"
+    GROW = "grow"
+    SHRINK = "shrink"
+    SNAP = "snap"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One step. ``points``: one for keep and drop, two corners for a box, three or more for a lasso (which adds) and
+    for erase (which takes away), none for the others."""
+
+    kind: EditKind
+    points: tuple[tuple[float, float], ...] = ()
+
+    def told(self) -> str:
+        """In words, as it is stored."""
+        places = " ".join(f"{x:.4f},{y:.4f}" for x, y in self.points)
+        return f"{self.kind.value} {places}".strip()
 
 
 def set_state(

@@ -12,8 +12,7 @@ from review.changes import Change, apply_changes, lock_items, read_rows, unknown
 from review.errors import BadInputError, ConflictError
 from review.names import same_name
 from review.reads import read_chosen, read_items
-from review.rows import opinion_of, status_of
-from review.tables import items, opinions
+from review.tables import items, opinion_of, opinions, status_of
 from schemas.review import JUDGED, EventKind, Opinion, QueuedItem, Second, Verdict
 
 

@@ -8,14 +8,13 @@ from sqlalchemy import Connection
 
 from review import decisions, enqueue, forget, leases, masks, opinions, places, revisions
 from review.changes import CHUNK, MOST_AT_ONCE, check_action, in_chunks, new_action, unique_ids
-from review.edits import Edit
 from review.enqueue import Enqueued as Enqueued
 from review.errors import BadInputError
-from review.filters import Filters
-from review.names import check_class_name, check_reviewer
+from review.masks import Edit
+from review.names import check_class_name, check_item, check_reviewer
 from review.queue_reads import EVERYTHING, QueueToRead
 from review.reads import Cluster as Cluster
-from review.validation import check_item
+from review.reads import Filters
 from schemas.masks import encode_mask
 from schemas.review import JUDGED as JUDGED
 from schemas.review import OPEN as OPEN

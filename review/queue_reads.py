@@ -13,14 +13,12 @@ from review.audit import Audit, audit
 from review.changes import CHUNK, read_rows, unknown_item
 from review.database import Database, database_time
 from review.errors import BadInputError
-from review.filters import Filters
 from review.names import NO_NAMES, KnownName
 from review.opinions import Agreement, Disagreement
 from review.places import Embedded, FindsMap
-from review.reads import Cluster
-from review.rows import event_of
+from review.reads import Cluster, Filters
 from review.statistics import Stats, read_stats
-from review.tables import events, names
+from review.tables import event_of, events, names
 from schemas.review import OPEN, Decision, Event, QueuedItem, State
 
 Result = TypeVar("Result")

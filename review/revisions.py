@@ -8,8 +8,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from review.changes import CHUNK, Change, apply_changes, insert_into, lock_items, unknown_item
 from review.errors import BadInputError, ConflictError
-from review.rows import status_of
-from review.tables import events, items, names, opinions
+from review.tables import events, items, names, opinions, status_of
 from schemas.review import JUDGED, EventKind, ItemStatus, State, Verdict
 
 LONGEST_NOTE = 2000

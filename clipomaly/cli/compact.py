@@ -33,8 +33,7 @@ def compact(
     """
     from datetime import timedelta
 
-    from clipomaly.cli.rendering.compact import print_day, print_indexed
-    from clipomaly.cli.rendering.publish import print_published
+    from clipomaly.cli.rendering.tables import print_day, print_indexed, print_published
     from tasks.tables import Tables as Opened
 
     days = troubles = 0

@@ -70,7 +70,7 @@ def build(
 
     Example: clipomaly dataset build --queue queue.db --tables tables --out dataset --format coco
     """
-    from clipomaly.cli.rendering.bar import progress_bar
+    from clipomaly.cli.rendering.console import progress_bar
     from clipomaly.cli.rendering.dataset import print_built
     from flows.dataset_request import DatasetRequest, build_from_queue
     from tasks.datasets.build import DatasetOptions
@@ -112,7 +112,7 @@ def diff(
 
     Example: clipomaly dataset diff dataset-november dataset-december
     """
-    from clipomaly.cli.rendering.dataset_diff import print_diff
+    from clipomaly.cli.rendering.dataset import print_diff
     from tasks.datasets.diff import diff_datasets
 
     print_diff(diff_datasets(before, after), as_json)

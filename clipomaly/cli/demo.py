@@ -30,8 +30,7 @@ def demo(
     """
     from clipomaly.cli.arguments import Format
     from clipomaly.cli.demo_grade import grade_demo
-    from clipomaly.cli.rendering.console import stdout
-    from clipomaly.cli.rendering.models import say_nano
+    from clipomaly.cli.rendering.console import say_nano, stdout
     from clipomaly.cli.rendering.query import print_answer
     from clipomaly.cli.rendering.scan import print_summary
     from flows.parameters import ScanParameters

@@ -1,20 +1,32 @@
 """``clipomaly doctor``: whether everything that a scan needs is there, and how to mend what is not."""
 
+import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipomaly.cli.arguments import Device, Json, Model, VocabularyFile, Weights
-from clipomaly.cli.check import Check
+from clipomaly.cli.rendering.console import from_outside, stdout
 from tasks.errors import UserError
 
 if TYPE_CHECKING:
     from flows.parameters import ScanParameters
 
 _OPENED = 64  # sources of an archive, however large
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked, and the result. ``good`` is None if it is not used here; ``mend`` says what to do."""
+
+    what: str
+    found: str
+    good: bool | None
+    mend: str = ""
 
 
 def doctor(
@@ -36,7 +48,6 @@ def doctor(
 
     Example: clipomaly doctor --archive s3://fleet/2026-11-22 --tables s3://fleet/tables
     """
-    from clipomaly.cli.rendering.doctor import print_checks
     from clipomaly.cli.settings import scan_parameters
 
     given = {"model": model, "weights": weights, "vocabulary": vocabulary, "device": device}
@@ -195,3 +206,18 @@ def _queue(url: str) -> Check:
     except ReviewError as error:
         return Check("queue", str(error), False, "clipomaly mine TABLES --queue URL makes it")
     return Check("queue", f"{waiting} items wait", True)
+
+
+_MARKS = {True: "[green]ok  [/]", False: "[bold red]BAD [/]", None: "[dim]-   [/]"}
+
+
+def print_checks(checks: Sequence[Check], as_json: bool) -> None:
+    """What each check found, and how to mend what is wrong."""
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+        return
+    console = stdout()
+    for check in checks:
+        console.print(f"{_MARKS[check.good]} [bold]{check.what}[/]: {from_outside(check.found)}")
+        if check.mend:
+            console.print(f"     {'to solve it' if check.good is False else 'to use it'}: {from_outside(check.mend)}")

@@ -61,9 +61,8 @@ def evaluate(
 
     Example: clipomaly evaluate --dataset RoadAnomaly --format roadanomaly --set score=entropy --out report
     """
-    from clipomaly.cli.rendering.bar import progress_bar
+    from clipomaly.cli.rendering.console import progress_bar, say_nano
     from clipomaly.cli.rendering.evaluate import print_evaluation
-    from clipomaly.cli.rendering.models import say_nano
     from clipomaly.cli.settings import scan_parameters
     from tasks.errors import UsageError
     from tasks.evaluation.evaluate import EvaluationSettings

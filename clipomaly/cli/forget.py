@@ -43,9 +43,8 @@ def forget(
     from datetime import timedelta
     from functools import partial
 
-    from clipomaly.cli.rendering.compact import print_day, print_indexed
     from clipomaly.cli.rendering.console import plural
-    from clipomaly.cli.rendering.publish import print_published
+    from clipomaly.cli.rendering.tables import print_day, print_indexed, print_published
     from tasks.tables import Tables as Opened
 
     there = Opened.at(tables)
@@ -99,8 +98,7 @@ def _from_queue(url: str, sources: Iterable[str]) -> str:
 
 
 def _from_dataset(url: str, sources: Collection[str]) -> str:
-    from clipomaly.cli.rendering.bar import progress_bar
-    from clipomaly.cli.rendering.console import plural
+    from clipomaly.cli.rendering.console import plural, progress_bar
     from tasks.datasets.forget import forget_in_dataset
 
     with progress_bar("frames") as bar:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.check_tables import check
+from clipomaly.cli.check import check
 from clipomaly.cli.compact import compact
 from clipomaly.cli.config import config
 from clipomaly.cli.dataset import dataset

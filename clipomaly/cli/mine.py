@@ -1,10 +1,17 @@
 """``clipomaly mine``."""
 
-from typing import Annotated
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipomaly.cli.arguments import Json, Tables
+from clipomaly.cli.rendering.console import from_outside, plural, stdout
+
+if TYPE_CHECKING:
+    from flows.mine import MiningSummary
 
 
 def mine(
@@ -44,7 +51,6 @@ def mine(
 
     Example: clipomaly mine tables --queue queue.db --count 100
     """
-    from clipomaly.cli.rendering.mine import print_mining
     from flows.mine import run_mine
     from tasks.mining.mine import MiningOptions
 
@@ -62,3 +68,36 @@ def mine(
         seed=seed,
     )
     print_mining(run_mine(tables, queue, options), queue, as_json)
+
+
+def print_mining(summary: "MiningSummary", queue: str, as_json: bool = False) -> None:
+    """What mining handed in, what it left alone, and how to go on."""
+    if summary.warning:
+        print(f"warning: {summary.warning}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(asdict(summary)))
+        return
+    if not summary.candidates:
+        print("nothing to add: the tables hold no finds")
+        return
+    console = stdout()
+    done = summary.enqueued
+    console.print(
+        f"[bold]{done.added}[/] item{plural(done.added)} added "
+        f"({done.new} new, {done.replacing} in the place of older ones), "
+        f"of {summary.candidates} object{plural(summary.candidates)} found; "
+        f"{summary.there} {'was' if summary.there == 1 else 'were'} in the queue already"
+    )
+    if done.duplicates:
+        console.print(f"{done.duplicates} more added as duplicate{plural(done.duplicates)}: the same object as an item")
+    if done.superseded or summary.judged:
+        console.print(
+            f"{done.superseded} older item{plural(done.superseded)} replaced by the newer scan; "
+            f"{summary.judged} object{plural(summary.judged)} had been judged before"
+        )
+    if summary.lost:
+        console.print(f"[yellow]{summary.lost} left out[/]: {from_outside(summary.reason)}")
+    if summary.no_map:
+        console.print(f"[yellow]the map of finds stays as it is[/]: {from_outside(summary.no_map)}")
+    if done.added:
+        console.print(f"next: clipomaly review serve --queue {queue}", markup=False)

@@ -22,7 +22,7 @@ def precision(
     import json
     from dataclasses import asdict
 
-    from clipomaly.cli.rendering.precision import print_precision
+    from clipomaly.cli.rendering.review import print_precision
     from review import Queue
     from schemas.review import JUDGED
     from tasks.evaluation.precision import calibrate

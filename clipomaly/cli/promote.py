@@ -32,7 +32,7 @@ def promote(
 
     Example: clipomaly vocabulary promote --queue queue.db --tables tables --out words-2.yaml
     """
-    from clipomaly.cli.rendering.promote import print_promotion
+    from clipomaly.cli.rendering.vocabulary import print_promotion
     from flows.promote import propose_from_queue
     from tasks.vocabularies.promote import write_promotion
 

@@ -25,7 +25,7 @@ def publish(
     """
     from datetime import timedelta
 
-    from clipomaly.cli.rendering.publish import print_published
+    from clipomaly.cli.rendering.tables import print_published
     from tasks.tables import Tables as Opened
 
     for published in Opened.at(tables).publish(timedelta(hours=grace)):

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Json, QueueUrl, one_of
+from clipomaly.cli.arguments import Items, Json, QueueUrl, Who, choosing, one_of, open_queue, who
 from clipomaly.cli.precision import precision
-from clipomaly.cli.review_options import Items, Who, choosing, open_queue, who
 from clipomaly.cli.review_second import second
 from clipomaly.cli.review_upkeep import backup, check, comment, names, reopen
 from schemas.review import State

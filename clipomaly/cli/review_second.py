@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clipomaly.cli.arguments import Json, QueueUrl
-from clipomaly.cli.review_options import Item, Note, Who, open_queue, who
+from clipomaly.cli.arguments import Item, Json, Note, QueueUrl, Who, open_queue, who
 
 second = typer.Typer(
     help="Second opinions: ask for them, and see disagreements and how well reviewers agree.", no_args_is_help=True

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from clipomaly.cli.arguments import Json, QueueUrl
-from clipomaly.cli.review_options import Item, Items, Note, Who, open_queue, who
+from clipomaly.cli.arguments import Item, Items, Json, Note, QueueUrl, Who, open_queue, who
 
 
 class ListByDefault(TyperGroup):

@@ -90,7 +90,7 @@ def scan(
     Example: clipomaly scan s3://fleet/2026-11-22 --out s3://fleet/tables --fps 2 --runner processes
     """
     from clipomaly.cli.interrupts import interruptible
-    from clipomaly.cli.rendering.models import say_nano
+    from clipomaly.cli.rendering.console import say_nano
     from clipomaly.cli.rendering.scan import print_profile, print_summary
     from clipomaly.cli.settings import scan_parameters
     from flows.night import Verdict

@@ -1,11 +1,16 @@
 """``clipomaly segment``."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipomaly.cli.arguments import Device, Method, Model, Preset, VocabularyFile, Weights
+from schemas.safe_text import printable
+
+if TYPE_CHECKING:
+    from tasks.segmentation import SegmentedImage
 
 
 def segment(
@@ -23,8 +28,7 @@ def segment(
 
     Example: clipomaly segment photos/*.jpg --out segmented
     """
-    from clipomaly.cli.rendering.models import say_nano
-    from clipomaly.cli.rendering.segment import print_segmented
+    from clipomaly.cli.rendering.console import say_nano
     from clipomaly.cli.settings import scan_parameters
     from tasks.segmentation import segment_images
 
@@ -37,3 +41,16 @@ def segment(
         written += segmented.error is None
     if not written:
         raise typer.Exit(1)
+
+
+_MOST_NAMES = 5
+
+
+def print_segmented(segmented: "SegmentedImage") -> None:
+    """Where the picture is and what was found in it, or why there is no picture."""
+    if segmented.error is not None:
+        print(printable(f"{segmented.image}: {segmented.error}"), file=sys.stderr)
+        return
+    found = segmented.instances[:_MOST_NAMES]
+    names = ", ".join(f"{instance.name} {instance.score:.2f}" for instance in found) or "nothing unknown"
+    print(printable(f"{segmented.written}: {names}"))

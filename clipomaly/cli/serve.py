@@ -48,7 +48,7 @@ def serve(
 
     Example: clipomaly serve s3://fleet/dashcam --out s3://fleet/tables --cron "0 2 * * *" --timezone Europe/Berlin
     """
-    from clipomaly.cli.rendering.models import say_nano
+    from clipomaly.cli.rendering.console import say_nano
     from clipomaly.cli.settings import scan_parameters
     from flows.serve import serve_scan
 

@@ -25,8 +25,8 @@ def status(
 
     Example: clipomaly status s3://fleet/tables
     """
-    from clipomaly.cli.rendering.publish import print_behind
     from clipomaly.cli.rendering.status import print_outdated, print_status, print_status_json
+    from clipomaly.cli.rendering.tables import print_behind
     from tasks.scanning.status import no_tables, read_status
     from tasks.tables import Tables as Opened
 

@@ -15,7 +15,7 @@ from clipomaly_core.towers.families import image_tower
 from clipomaly_core.towers.protocol import Preprocessing, TextTower, Tower
 from clipomaly_core.towers.text import OpenClipText
 from clipomaly_core.weight_files import WeightFile, from_transformers, is_transformers, read_weights
-from clipomaly_core.weights import ROAD, Checkpoint, activation, register_nano
+from clipomaly_core.weights import NANO, ROAD, Checkpoint, activation, find_checkpoint, register_nano
 
 _IMAGES = "visual."  # before the names of the image tower's weights
 
@@ -38,7 +38,7 @@ def load_tower(checkpoint: Checkpoint, device: torch.device) -> Tower:
     if checkpoint.architecture == ROAD:
         from clipomaly_core.towers.road.tower import load_road  # its libraries take a while to import
 
-        return load_road(checkpoint.path, device)
+        return load_road(checkpoint.path, load_tower(find_checkpoint(NANO), device), device)
     network = load_network(checkpoint, device)
     return Tower(
         image=image_tower(network.visual),
@@ -177,9 +177,9 @@ def load_text(checkpoint: Checkpoint, device: torch.device) -> TextTower:
         UserError: as ``load_tower``.
     """
     if checkpoint.architecture == ROAD:
-        from clipomaly_core.towers.road.tower import load_road_text  # its libraries take a while to import
+        from clipomaly_core.towers.road.tower import road_text  # its libraries take a while to import
 
-        return load_road_text(device)
+        return road_text(load_text(find_checkpoint(NANO), device))
     register_nano()
     config = open_clip.get_model_config(checkpoint.architecture) or {}
     if not config or not config.keys() <= _PLAIN or "hf_model_name" in config["text_cfg"]:

@@ -7,9 +7,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from review.changes import MOST_AT_ONCE
-from review.edits import MOST_EDITS, MOST_POINTS, Edit, EditKind
-from review.filters import Filters
+from review.masks import MOST_EDITS, MOST_POINTS, Edit, EditKind
 from review.names import unclear_reason
+from review.reads import Filters
 from review.revisions import LONGEST_NOTE
 from schemas.review import Event, ItemStatus, MaskState, QueuedItem, Second, State, Verdict
 from schemas.shares import unusualness

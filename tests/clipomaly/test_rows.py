@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipomaly.cli.rendering import rows
-from clipomaly.cli.rendering.rows import print_rows
+from clipomaly.cli.rendering import console
+from clipomaly.cli.rendering.console import print_rows
 
 COLUMNS = ("score", "name", "source")
 ROWS = [("0.9", "deer", "s3://fleet/drive-01/a.mp4"), ("10.25", "bo\x1b[31mar\n", "s3://fleet/drive-01/b.mp4")]
@@ -18,7 +18,7 @@ def terminal(monkeypatch):
 
     def of(width: int) -> None:
         shown: dict[str, Any] = {"soft_wrap": True, "highlight": False, "force_terminal": True, "color_system": None}
-        monkeypatch.setattr(rows, "stdout", lambda **options: Console(width=width, **options, **shown))
+        monkeypatch.setattr(console, "stdout", lambda **options: Console(width=width, **options, **shown))
 
     return of
 

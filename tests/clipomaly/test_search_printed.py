@@ -2,7 +2,7 @@
 
 import pytest
 
-from clipomaly.cli.rendering.search import print_hits
+from clipomaly.cli.search import print_hits
 from tasks.tables.text_search import SearchResult
 
 

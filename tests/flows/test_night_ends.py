@@ -13,11 +13,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from flows.choices import LogFormat, LogLevel
 from flows.logs import set_up_logging
 from flows.metrics import metrics_text, serve_metrics
-from flows.night import Summary, Verdict
+from flows.night import Step, Summary, Verdict, run_step
 from flows.notify import night_message, send
-from flows.parameters import Runner, ScanParameters
-from flows.private import keep_private, refuse_secrets
-from flows.steps import Step, run_step
+from flows.parameters import Runner, ScanParameters, keep_private, refuse_secrets
 from schemas.records import Outcome, Shard, ShardResult, Source, SourceOutcome, Stages, TimestampSource
 from tasks.errors import UsageError, UserError
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 
 from review import Queue, ReviewError, UnknownItemError
-from review.edits import Edit, EditKind
+from review.masks import Edit, EditKind
 from review.tables import contents, events, items, metadata, opinions, pictures, repaired_masks
 from schemas.masks import decode_mask
 from schemas.review import EventKind, State, Verdict

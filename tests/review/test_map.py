@@ -7,8 +7,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Connection, text
 
 from review import Queue
-from review.filters import Filters
 from review.places import MapPoint
+from review.reads import Filters
 from review.web.app import create_app
 from schemas.review import UNKNOWN_NAME, State, Verdict
 from tests.review.samples import make_item, make_items

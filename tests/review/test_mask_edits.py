@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from review import BadInputError, Queue, UnknownItemError
-from review.edits import Edit, EditKind
 from review.mask_edits import apply_edits
+from review.masks import Edit, EditKind
 from schemas.masks import decode_mask, encode_mask
 from schemas.review import EventKind, MaskState, ReviewItem
 from tests.review.samples import HEIGHT, WIDTH, make_item, make_items, scene

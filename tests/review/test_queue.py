@@ -19,8 +19,7 @@ from sqlalchemy.exc import DBAPIError
 import review
 from review import BadInputError, ConflictError, Filters, Queue, ReviewError, UnknownItemError
 from review.database import Database
-from review.rows import content_columns, item_columns, picture_columns
-from review.tables import events, items, metadata
+from review.tables import content_columns, events, item_columns, items, metadata, picture_columns
 from schemas.review import Box, EventKind, ItemStatus, NameScore, State, Verdict
 from tests.review.conftest import Clock
 from tests.review.samples import make_item, make_items

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from clipomaly.cli.rendering.console import percent, stdout
-from clipomaly.cli.rendering.rows import print_rows
+from clipomaly.cli.rendering.console import percent, print_rows, stdout
 from tasks.evaluation.evaluate import OUTPUTS
 from tasks.evaluation.results import Evaluation, NamingScore
 from tasks.evaluation.suite import SUITE_FILES, RowResult

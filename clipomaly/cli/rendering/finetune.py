@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from rich.progress import Progress, TaskID, TextColumn
 from rich.table import Table
 
-from clipomaly.cli.rendering.bar import progress_bar
-from clipomaly.cli.rendering.console import percent, stdout
+from clipomaly.cli.rendering.console import percent, progress_bar, stdout
 from tasks.finetune import WEIGHTS, Epoch, Finetuned, FinetuneSettings
 
 _LINE_SECONDS = 10.0  # between plain lines, if there is no terminal for a bar

@@ -1,4 +1,4 @@
-"""What ``clipomaly models`` prints, and the note on the built-in model."""
+"""What ``clipomaly models`` prints."""
 
 import json
 import sys
@@ -6,25 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from clipomaly.cli.rendering.console import stdout
-from clipomaly.cli.rendering.rows import print_rows
+from clipomaly.cli.rendering.console import NANO, print_rows, stdout
 from tasks.model import ModelDescription
 
 if TYPE_CHECKING:
     from clipomaly_core.towers.architectures import Architecture
 
-NANO = (
-    "nano is a small model for demonstration and tests, trained on drawn scenes only; "
-    "for real footage use road, the default, or give --model and --weights of a real CLIP"
-)
 ROAD = "the default: sees real photographs through frozen ImageNet features and understands any word"
 _EXAMPLES = ("ViT-B-16-quickgelu/openai", "ViT-B-16-SigLIP2/webli", "convnext_base_w/laion2b_s13b_b82k_augreg")
-
-
-def say_nano(model: str, weights: str | None) -> None:
-    """Once per command that scans: what the built-in model is for."""
-    if model == "nano" and weights is None:
-        print(f"note: {NANO}", file=sys.stderr)
 
 
 def print_models(built_in: Sequence[ModelDescription], pretrained: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from clipomaly.cli.arguments import Format
-from clipomaly.cli.rendering.rows import print_rows
+from clipomaly.cli.rendering.console import print_rows
 from tasks.tables.query import Answer
 
 # How a formula begins, also after what spreadsheets skip.

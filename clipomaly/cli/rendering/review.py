@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from pydantic import BaseModel, TypeAdapter
+from rich.table import Table
 
-from clipomaly.cli.rendering.rows import print_block, print_rows
+from clipomaly.cli.rendering.console import print_block, print_rows, stdout
 from review.audit import Audit
 from review.names import KnownName, unclear_reason
 from review.opinions import Agreement, Disagreement
@@ -16,6 +17,7 @@ from review.statistics import Stats
 from review.web.messages import DecisionAnswer, event_answer, item_answer
 from schemas.review import JUDGED, Decision, Event, ItemStatus, QueuedItem, State, Verdict
 from schemas.shares import in_percent, place_of, unusualness
+from tasks.evaluation.precision import Calibration
 
 _MOST_NAMES = 15
 
@@ -288,3 +290,31 @@ def _dump(answers: Sequence[BaseModel]) -> None:
 
 def _dump_records(records: Sequence[KnownName]) -> None:
     print(json.dumps([asdict(record) for record in records], indent=2))
+
+
+def print_precision(found: Calibration, wished: float) -> None:
+    """How often each band of scores is right, and the threshold for the wished precision."""
+    console = stdout()
+    if not found.judged:
+        console.print("none of the judged items was drawn at random: nothing can be estimated yet")
+        return
+    table = Table("score", "judged", "real", "precision", "95 % interval", box=None, header_style="dim", pad_edge=False)
+    for band in found.bands:
+        score = f"{band.low:.3f} to {band.high:.3f}"
+        if band.share is None:
+            table.add_row(score, "0", "0", "-", "-")
+        else:
+            interval = f"{band.least:.0%} to {band.most:.0%}"
+            table.add_row(score, str(band.judged), str(band.real), f"{band.share:.0%}", interval)
+    console.print(table)
+    if found.threshold is None:
+        console.print(
+            f"no score is shown to have a precision of {wished:.0%}: the {found.judged} items drawn at random are too "
+            "few or too often wrong"
+        )
+    else:
+        cut = found.threshold
+        console.print(
+            f"from score {cut.score:.3f} on {cut.share:.0%} are real, at least {cut.least:.0%} with 97.5 % confidence "
+            f"({cut.judged} judged); that keeps {cut.kept:.0%} of the real objects among the judged"
+        )

@@ -15,12 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, normalize
 
-from clipomaly_core.towers.load import load_text, load_tower
 from clipomaly_core.towers.protocol import ImageTower, Preprocessing, TextTower, Tower
 from clipomaly_core.towers.road.eye import Seen, class_logits, load_eye, see
 from clipomaly_core.towers.road.packages import LOOK, MEAN, MEANING, STD
 from clipomaly_core.towers.road.sentences import SentenceEncoder
-from clipomaly_core.weights import NANO, find_checkpoint
+from clipomaly_core.weights import NANO
 
 SIZE = 224
 """Side of the crops."""
@@ -181,11 +180,12 @@ def _joined(parts: Sequence[Tensor], weights: Sequence[float], dim: int) -> Tens
     return torch.cat(scaled, dim=dim)
 
 
-def load_road(path: Path, device: torch.device) -> Tower:
+def load_road(path: Path, nano: Tower, device: torch.device) -> Tower:
     """Build the model on a device, in float32 and evaluation mode, without gradients.
 
     Args:
         path: of ``road.safetensors``, what was made for the model by ``training.road``.
+        nano: the model ``nano`` on the device, of which road takes a part.
         device: where it runs; the sentence encoder stays on the CPU.
 
     Raises:
@@ -193,22 +193,17 @@ def load_road(path: Path, device: torch.device) -> Tower:
     """
     own = {name: value.float() for name, value in load_file(path).items()}
     prototypes = Prototypes(own["centre"], own["looks"], own["meanings"])
-    nano = load_tower(find_checkpoint(NANO), device)
     assert isinstance(nano.network, open_clip.CLIP)
     network = RoadNetwork(nano.network, load_eye(), own["classes"], prototypes)
     mean, std = nano.preprocessing.mean, nano.preprocessing.std
     return Tower(
         image=RoadImage(network.to(device).eval().requires_grad_(False), nano.image, mean, std),
-        text=_text(nano.text),
+        text=road_text(nano.text),
         preprocessing=Preprocessing(mean=MEAN, std=STD, interpolation="bilinear", image_size=(SIZE, SIZE)),
         network=network,
     )
 
 
-def load_road_text(device: torch.device) -> TextTower:
-    """The text tower alone. Raises UserError as ``load_road``."""
-    return _text(load_text(find_checkpoint(NANO), device))
-
-
-def _text(nano: TextTower) -> RoadText:
+def road_text(nano: TextTower) -> RoadText:
+    """The text tower, of that of nano. Raises UserError as ``load_road``."""
     return RoadText(nano, SentenceEncoder(), (open_clip.get_model_config(NANO) or {})["text_cfg"]["context_length"])

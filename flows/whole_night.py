@@ -1,19 +1,30 @@
-"""The steps of a night after its shards are scanned: records, mining, report, message, metrics."""
+"""A whole night, whoever scans its shards: listing and planning, the shards, and the other steps that are asked for."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flows.night import Night, Summary, note_losses
-from flows.parameters import ScanParameters
-from flows.private import NOTIFY
-from flows.steps import run_step
+from flows.engines import EngineGone
+from flows.logs import one_line
+from flows.night import Night, Step, Summary, begin, note_losses, prepare, run_step, summary_of
+from flows.parameters import NOTIFY, ScanParameters
+from flows.progress import current_reporter
+from schemas.records import ScanRecord, Shard, ShardResult
+from tasks.scanning.plan import expected_frames
 from tasks.scanning.scan_record import calibration_misfit
 from tasks.tables import Tables
 
 if TYPE_CHECKING:
     from flows.metrics import MetricsFile
+
+
+Begin = Callable[[], ScanRecord]
+"""Called when the first shard can begin; gives the record of the scan."""
+Done = Callable[[Shard, ShardResult | BaseException], None]
+"""Called with the outcome of each shard."""
+Scanning = Callable[[Night, Begin, Done], None]
+"""Scans the shards of a night. It calls back when the first can begin, and with the result of each."""
 
 
 @dataclass(slots=True)
@@ -23,6 +34,50 @@ class Told:
     report: str | None = None
     gist: str | None = None
     new_names: list[str] = field(default_factory=list)
+
+
+def scan_night(parameters: ScanParameters, scan: Scanning) -> tuple[Night, Summary, Told]:
+    """A whole night, whoever scans its shards. Raises UserError if it could not begin."""
+    try:
+        night = prepare(parameters)
+        summary = summary_of(night)
+        metrics = _metrics(parameters)
+        watch = current_reporter()
+
+        def start() -> ScanRecord:
+            scan_record = begin(parameters, night)
+            summary.run = scan_record.run
+            watch.begin(expected_frames(night.shards.sources, parameters.fps), len(night.shards))
+            return scan_record
+
+        def done(shard: Shard, outcome: ShardResult | BaseException) -> None:
+            if isinstance(outcome, ShardResult):
+                summary.add(outcome)
+            else:
+                summary.lose(shard, outcome)
+            watch.shard()
+            if metrics is not None:
+                metrics.update(summary)
+
+        if not night.shards:
+            start()
+        else:
+            try:
+                scan(night, start, done)
+            except EngineGone as error:
+                summary.steps.append(Step("engine", False, str(error), 0.0))
+    except Exception as error:
+        send_failure(parameters, one_line(error))
+        raise
+    return night, summary, close_night(parameters, night, summary, metrics)
+
+
+def _metrics(parameters: ScanParameters) -> "MetricsFile | None":
+    if parameters.metrics is None:
+        return None
+    from flows.metrics import MetricsFile
+
+    return MetricsFile(parameters.metrics, parameters.tables)
 
 
 def close_night(parameters: ScanParameters, night: Night, summary: Summary, metrics: "MetricsFile | None") -> Told:
