@@ -26,7 +26,7 @@ MOVED = {
     "clipomaly_core.steps": "clipomaly_core.timing",
     "clipomaly_core.suppression": "clipomaly_core.prompted_vocabulary",
 }
-sys.meta_path.append(Moved(MOVED))
+sys.meta_path.append(Moved(__name__, MOVED))
 
 _ROOMS = {
     "Clipomaly": "clipomaly",

@@ -12,8 +12,16 @@ from types import ModuleType
 class Moved(MetaPathFinder, Loader):
     """Import a module by its old name: the same module object, and one line that names the new one."""
 
-    def __init__(self, moved: Mapping[str, str], gone_folders: Sequence[str] = ()) -> None:
-        """``moved``: new names by old ones. ``gone_folders``: packages of which only moved modules are left."""
+    def __init__(self, room: str, moved: Mapping[str, str], gone_folders: Sequence[str] = ()) -> None:
+        """
+        Args:
+            room: name of the package whose modules were moved, which is being imported.
+            moved: new names by old ones.
+            gone_folders: packages of which only moved modules are left.
+        """
+        # Holding the package holds its modules, and Python empties at exit what is held. Else what a daemon thread
+        # still uses of a module would keep DuckDB alive, which then tells of leaks on the terminal.
+        self._room = sys.modules[room]
         self._moved, self._gone_folders = moved, gone_folders
 
     def find_spec(
@@ -30,6 +38,5 @@ class Moved(MetaPathFinder, Loader):
             module.__path__ = []  # a folder that is gone: only its modules are looked for
             return
         new = self._moved[old]
-        # The logger of the room that the module was in.
-        logging.getLogger(old.split(".")[0]).warning("%s is now %s; the old name will go.", old, new)
+        logging.getLogger(self._room.__name__).warning("%s is now %s; the old name will go.", old, new)
         sys.modules[old] = importlib.import_module(new)

@@ -51,4 +51,4 @@ MOVED = {
     "tasks.records.scan": "tasks.scanning.scan_record",
 }
 
-sys.meta_path.append(Moved(MOVED, ("tasks.promotion", "tasks.records")))
+sys.meta_path.append(Moved(__name__, MOVED, ("tasks.promotion", "tasks.records")))
