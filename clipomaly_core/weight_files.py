@@ -108,11 +108,11 @@ def read_weights(path: Path, without_images: bool = False) -> WeightFile:
     Raises:
         Exception: whatever the readers raise for a file that is none of these.
     """
-    if is_torchscript(path):
-        state = read_torchscript(path)
-        return WeightFile(_without(state, _OPENAI), openai=True)
     if _is_safetensors(path):
         loaded: object = _of_safetensors(path, without_images)
+    elif is_torchscript(path):
+        state = read_torchscript(path)
+        return WeightFile(_without(state, _OPENAI), openai=True)
     else:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     state = _unwrapped(loaded)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from review import Queue
+from review.queue import Queue
 from schemas.review import JUDGED, QueuedItem
 from tasks.datasets.build import Built, DatasetOptions, build_dataset
 

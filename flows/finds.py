@@ -15,10 +15,9 @@ from review.errors import BadInputError
 from review.finds import Find, FindsGoneError
 from review.names import check_item
 from review.pictures import FrameGoneError, FrameSource
-from schemas.geometry import Box
+from schemas.geometry import Box, window
 from schemas.images import encode_jpeg, shrink_to_width
 from schemas.review import ReviewItem
-from tasks.drawing import window
 from tasks.errors import UserError
 from tasks.mining.candidates import read_candidates
 from tasks.mining.items import Lost, make_items

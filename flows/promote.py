@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
-from review import Queue
+from review.queue import Queue
 from schemas.review import JUDGED, State
 from tasks.errors import UserError
 from tasks.tables import Tables

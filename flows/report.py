@@ -88,7 +88,7 @@ def _plain(text: str) -> str:
 
 
 def _judged(url: str) -> Iterator[Judged]:
-    from review import Queue
+    from review.queue import Queue
     from schemas.review import JUDGED
 
     with Queue.open(url, create=False) as queue:

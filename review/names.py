@@ -3,6 +3,7 @@
 Whatever passes can be shown, exported and searched.
 """
 
+import getpass
 import io
 import math
 import re
@@ -14,7 +15,7 @@ from PIL import Image
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-from review.errors import BadInputError
+from review.errors import BadInputError, ReviewError
 from schemas.masks import mask_area
 from schemas.review import UNKNOWN_NAME, ReviewItem, Unclear, Verdict
 
@@ -209,3 +210,11 @@ def _is_jpeg(data: bytes) -> bool:
             return picture.width * picture.height <= MOST_PIXELS
     except (OSError, Image.DecompressionBombError):
         return False
+
+
+def local_user() -> str:
+    """The name of a reviewer who did not sign in: the account on this machine."""
+    try:
+        return check_reviewer(getpass.getuser())
+    except (OSError, KeyError, ReviewError):
+        return "local"

@@ -1,7 +1,6 @@
 """Reviewers and their tokens. Only a salted scrypt hash of a token is stored."""
 
 import base64
-import getpass
 import hashlib
 import hmac
 import secrets
@@ -13,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from review.changes import insert_into
 from review.database import database_time
-from review.errors import BadInputError, ConflictError, ReviewError
+from review.errors import BadInputError, ConflictError
 from review.names import check_reviewer
 from review.queue import Queue
 from review.tables import ended_sessions as ended
@@ -31,14 +30,6 @@ class Reviewer:
     name: str
     created_at: datetime
     credential: str
-
-
-def local_user() -> str:
-    """The name of a reviewer who did not sign in: the account on this machine."""
-    try:
-        return check_reviewer(getpass.getuser())
-    except (OSError, KeyError, ReviewError):
-        return "local"
 
 
 def add_reviewer(queue: Queue, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+ASPECT = 16 / 9
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -35,3 +37,17 @@ def box_iou(one: Box, other: Box) -> float:
     height = min(one.y + one.height, other.y + other.height) - max(one.y, other.y)
     shared = max(width, 0) * max(height, 0)
     return shared / (one.area + other.area - shared)
+
+
+def window(bbox: tuple[int, int, int, int], rows: int, columns: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of what to show of a frame of ``rows`` by ``columns`` pixels around a box.
+
+    Three times the box (x, y, width, height), at least a third of the frame, 16:9, moved inside the frame.
+    """
+    x, y, width, height = bbox
+    wide = max(3 * width, 3 * height * ASPECT, columns / 3)
+    wide = min(wide, columns, rows * ASPECT)
+    tall = wide / ASPECT
+    left = min(max(x + width / 2 - wide / 2, 0), columns - wide)
+    top = min(max(y + height / 2 - tall / 2, 0), rows - tall)
+    return round(left), round(top), round(left + wide), round(top + tall)

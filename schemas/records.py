@@ -109,6 +109,12 @@ class PartFile:
     size: int
     sha256: str
 
+    @property
+    def day(self) -> date:
+        """The capture day of its rows."""
+        folder = self.path.rsplit("/", 2)[1]
+        return date.fromisoformat(folder.removeprefix("dt="))
+
 
 @dataclass(frozen=True, slots=True)
 class Stages:

@@ -39,6 +39,7 @@ MOVED = {
     "tasks.footage.kinds": "tasks.footage.frames",
     "tasks.footage.length": "tasks.scanning.plan",
     "tasks.footage.opening": "tasks.footage.frames",
+    "tasks.footage.positions": "tasks.footage.frames",
     "tasks.footage.time_in_name": "tasks.footage.capture_time",
     "tasks.footage.video": "tasks.footage.source_video",
     "tasks.mining.past": "tasks.mining.queue_index",

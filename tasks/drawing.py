@@ -23,7 +23,6 @@ _COLOURS = (
     (190, 140, 255),
     (255, 235, 90),
 )
-ASPECT = 16 / 9
 _PAPER = (24, 26, 30)
 _INK = (236, 238, 240)
 
@@ -76,20 +75,6 @@ def _label(picture: Picture, text: str, corner: tuple[int, int], height: int, co
     draw.rectangle((x, y, x + width, y + tall), fill=colour)
     draw.text((x + size // 4 - left, y + size // 4 - top), text, fill=(16, 16, 16), font=font)
     return np.asarray(canvas)
-
-
-def window(bbox: tuple[int, int, int, int], rows: int, columns: int) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of what to show of a frame of ``rows`` by ``columns`` pixels around a box.
-
-    Three times the box (x, y, width, height), at least a third of the frame, 16:9, moved inside the frame.
-    """
-    x, y, width, height = bbox
-    wide = max(3 * width, 3 * height * ASPECT, columns / 3)
-    wide = min(wide, columns, rows * ASPECT)
-    tall = wide / ASPECT
-    left = float(np.clip(x + width / 2 - wide / 2, 0, columns - wide))
-    top = float(np.clip(y + height / 2 - tall / 2, 0, rows - tall))
-    return round(left), round(top), round(left + wide), round(top + tall)
 
 
 def heatmap(frame: Picture, score: npt.NDArray[np.float32]) -> Picture:

@@ -12,7 +12,7 @@ import typer
 from flows.choices import LogFormat, LogLevel
 
 if TYPE_CHECKING:
-    from review import Queue
+    from review.queue import Queue
 
 Who = Annotated[
     str | None, typer.Option("--reviewer", help="Who judges (default: the name of your account on this machine).")
@@ -79,20 +79,20 @@ class Format(StrEnum):
 
 def open_queue(url: str, *, create: bool = False) -> "Queue":
     """The queue of ``--queue``."""
-    from review import Queue
+    from review.queue import Queue
 
     return Queue.open(url, create=create)
 
 
 def who(reviewer: str | None) -> str:
     """Whose name is recorded."""
-    from review.reviewers import local_user
+    from review.names import local_user
 
     return reviewer or local_user()
 
 
 if TYPE_CHECKING:
-    from review import Filters
+    from review.reads import Filters
 
 
 def _filters(
@@ -108,7 +108,7 @@ def _filters(
     min_score: Annotated[float | None, typer.Option(min=0, max=1, help="Anomaly score, at least.")] = None,
     max_score: Annotated[float | None, typer.Option(min=0, max=1, help="Anomaly score, at most.")] = None,
 ) -> "Filters":
-    from review import Filters
+    from review.reads import Filters
 
     return Filters(name, drive, cluster, first and first.date(), last and last.date(), min_score, max_score)
 

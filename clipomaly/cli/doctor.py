@@ -196,8 +196,8 @@ def _prefect() -> Check:
 
 
 def _queue(url: str) -> Check:
-    from review import Queue
     from review.errors import ReviewError
+    from review.queue import Queue
     from schemas.review import State
 
     try:

@@ -90,7 +90,7 @@ def _told(url: str, remove: Callable[[], str]) -> bool:
 
 def _from_queue(url: str, sources: Iterable[str]) -> str:
     from clipomaly.cli.rendering.console import plural
-    from review import Queue
+    from review.queue import Queue
 
     with Queue.open(url, create=False) as queue:
         removed = queue.forget_sources("forget", sources)

@@ -23,7 +23,7 @@ def precision(
     from dataclasses import asdict
 
     from clipomaly.cli.rendering.review import print_precision
-    from review import Queue
+    from review.queue import Queue
     from schemas.review import JUDGED
     from tasks.evaluation.precision import calibrate
 

@@ -14,7 +14,7 @@ from clipomaly.cli.review_upkeep import backup, check, comment, names, reopen
 from schemas.review import State
 
 if TYPE_CHECKING:
-    from review import Filters
+    from review.reads import Filters
 
 review = typer.Typer(
     help="Judge finds: the review page, and everything on it as a command.",

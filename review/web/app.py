@@ -12,9 +12,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from review.errors import ConflictError, ReviewError, UnavailableError, UnknownItemError
 from review.finds import FindSource
+from review.names import local_user
 from review.pictures import FrameSource, Pictures
 from review.queue import Queue
-from review.reviewers import list_reviewers, local_user
+from review.reviewers import list_reviewers
 from review.web.api import api
 from review.web.finds_api import finds as finds_api
 from review.web.judging_api import judging

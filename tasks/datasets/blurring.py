@@ -65,10 +65,10 @@ def read_blurs(words: Iterable[str]) -> tuple[Blur, ...]:
         raise UsageError(f"{error}: there are {', '.join(Blur)}.") from error
 
 
-def load_blurrer(wanted: Sequence[Blur]) -> Blurrer | None:
-    """What blurs these; None for nothing. Raises UserError when a package or its model is missing."""
+def load_blurrer(wanted: Sequence[Blur]) -> Blurrer:
+    """What blurs these. Raises UserError when a package or its model is missing."""
     loaders = {Blur.FACES: _load_faces, Blur.PLATES: _load_plates}
-    return Blurrer([loaders[what]() for what in wanted]) if wanted else None
+    return Blurrer([loaders[what]() for what in wanted])
 
 
 def blur_boxes(image: Rgb, boxes: Sequence[Box]) -> Rgb:

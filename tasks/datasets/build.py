@@ -87,7 +87,7 @@ def build_dataset(
     """
     out = locate(out_url)
     format_named(options.format)  # raises before anything is read
-    blur = load_blurrer(options.blur)
+    blur = load_blurrer(options.blur) if options.blur else None
     detectors = blur.detectors if blur else ()
     resumed = exists(out.child(f"{BUILD}/plan.json"))
     if resumed and not exists(out.child("manifest.json")):

@@ -58,7 +58,7 @@ def forget_in_dataset(
         )
     if manifest is not None:
         plan = _plan_without(out, manifest, left)
-    blur = load_blurrer(plan.options.blur)
+    blur = load_blurrer(plan.options.blur) if plan.options.blur else None
     if plan.detectors != (blur.detectors if blur else ()):
         packages = ", ".join(detector.package for detector in plan.detectors)
         raise UserError(

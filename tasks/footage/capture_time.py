@@ -231,7 +231,7 @@ class Event:
 class Sidecar:
     """What ``<name>.json`` beside a source may say of it. Degrees; a time without a zone is UTC.
 
-    ``track`` is read by ``tasks.footage.positions``, when the source is. ``wrong`` are the fields with values that
+    ``track`` is read by ``tasks.footage.frames``, when the source is. ``wrong`` are the fields with values that
     cannot be; if half of a place is wrong, all of it is left out.
     """
 

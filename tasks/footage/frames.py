@@ -1,13 +1,15 @@
-"""Sources of any kind: what opening one tells of it, and its frames as RGB arrays with their times, one by one.
+"""Sources of any kind: what opening one tells of it, its track, and its frames as RGB arrays, one by one.
 
 The kind follows from how the name of a file ends; the name of a folder ends in a slash.
 """
 
+import csv
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from xml.etree import ElementTree
 
 from clipomaly_core.plugins import plugins
 from schemas.records import Source, TimestampSource
@@ -18,10 +20,13 @@ from tasks.footage.image_files import PROXY_SUFFIXES
 from tasks.footage.images import BadImage, Rgb, decode_image, read_image
 from tasks.footage.layouts import comma_moments, described_elsewhere
 from tasks.footage.source_folder import FOLDER
-from tasks.footage.source_kind import CHANGED, GONE, Frame, Inside, SourceKind
+from tasks.footage.source_kind import CHANGED, GONE, BadTrack, Fix, Frame, Inside, SourceKind
 from tasks.footage.source_recording import RECORDING, RECORDING_SUFFIXES
 from tasks.footage.source_tar import TAR, TAR_SUFFIXES
 from tasks.footage.source_video import VIDEO, VIDEO_SUFFIXES
+from tasks.footage.track import Position, Track
+from tasks.footage.track_files import TRACK_SUFFIXES, parse_track
+from tasks.footage.track_rows import fix_of
 from tasks.storage import Location, cannot_read, locate, reason
 from tasks.storage_errors import is_denied, is_missing, is_out_of_reach, storage_errors
 
@@ -34,7 +39,23 @@ KINDS: dict[str, SourceKind] = {
 PLUGINS = "clipomaly.sources"
 """Entry points of other packages: the name is how a file ends, without the dot, the object a ``SourceKind``."""
 _LARGEST_SIDECAR = 1024 * 1024
-__all__ = ["Frame", "Rgb", "SourceError", "read_frame", "read_frames", "read_image"]
+__all__ = [
+    "TRACK_SUFFIXES",
+    "BadTrack",
+    "Fix",
+    "Frame",
+    "Position",
+    "Rgb",
+    "SourceError",
+    "Track",
+    "parse_track",
+    "read_frame",
+    "read_frames",
+    "read_image",
+    "read_track",
+]
+
+_LARGEST_TRACK = 64 * 1024 * 1024
 
 
 def kinds() -> dict[str, SourceKind]:
@@ -54,10 +75,14 @@ def is_source(name: str) -> bool:
 def kind_of(uri: str) -> SourceKind:
     """The kind of a source. Raises SourceError if its name is of no known kind."""
     name = place_in_chain(uri).lower()
-    for suffix, kind in kinds().items():
-        if name.endswith(suffix):
-            return kind
-    raise SourceError("of an unknown kind")
+    kind = _kind_by_end(name, KINDS) or _kind_by_end(name, kinds())  # plugins are asked for last
+    if kind is None:
+        raise SourceError("of an unknown kind")
+    return kind
+
+
+def _kind_by_end(name: str, of: Mapping[str, SourceKind]) -> SourceKind | None:
+    return next((kind for suffix, kind in of.items() if name.endswith(suffix)), None)
 
 
 def current_etag(source: Source) -> str:
@@ -211,3 +236,49 @@ def read_frame(uri: str | os.PathLike[str], index: int) -> Rgb:
         return decode_image(stored) if isinstance(stored, bytes) else stored
     except storage_errors(BadImage, SourceError) as error:
         raise UserError(f"Frame {index} of {uri} cannot be read any more: {reason(error)}.") from error
+
+
+def read_track(source: Source) -> Track | None:
+    """The track beside a source, else the track inside it, as in recordings; None if it has no track.
+
+    GPX: every ``trkpt`` and ``rtept`` with a time. CSV: a header with a time (``time`` or ``timestamp``: ISO 8601
+    or a count since 1970, of seconds to nanoseconds; ``date`` and ``time``; or ``seconds`` since the first frame),
+    ``latitude`` and ``longitude``. JSON: a list ``track`` or ``locations`` of objects with the same names. NMEA: RMC
+    sentences. SRT: subtitles that tell latitude and longitude. Times without a zone are UTC. Fixes without a place are
+    left out.
+
+    Raises BadTrack when the file is none of these, or what is inside is not understood;
+    UserError when the storage is out of reach.
+    """
+    if source.track is None:
+        return _track_inside(source)
+    place = locate(source.track)
+    try:
+        if int(place.fs.info(place.path)["size"] or 0) > _LARGEST_TRACK:
+            raise BadTrack(f"larger than {_LARGEST_TRACK // 2**20} MB")
+        data = place.fs.cat_file(place.path)
+    except storage_errors() as error:
+        if is_out_of_reach(error):
+            raise cannot_read(place, error) from error
+        raise BadTrack(f"cannot be read: {reason(error)}") from error
+    try:
+        fixes = parse_track(file_name(source.track), data, source.captured)
+    except (ValueError, ElementTree.ParseError, csv.Error, RecursionError) as error:
+        raise BadTrack(f"no track: {reason(error)}") from error
+    if not fixes:
+        raise BadTrack("no fix with a time and a place in it")
+    return Track(fixes)
+
+
+def _track_inside(source: Source) -> Track | None:
+    if source.error:
+        return None
+    place = locate(source.uri)
+    try:
+        fixes = list(kind_of(source.uri).fixes(place, source))
+    except storage_errors(DeniedError) as error:
+        if is_out_of_reach(error):
+            raise cannot_read(place, error) from error
+        return None  # reading the frames reports it
+    found = [part for fix in fixes for part in fix_of(fix.moment, fix.latitude, fix.longitude)]
+    return Track(found) if found else None

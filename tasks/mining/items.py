@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from schemas.geometry import window
 from schemas.images import encode_jpeg, shrink_to_width
 from schemas.review import UNKNOWN_NAME, Box, NameScore, ReviewItem, TrackFrame, Unclear
-from tasks.drawing import window
 from tasks.errors import UserError
 from tasks.footage.frames import Rgb, read_frame
 from tasks.mining.candidates import Candidates, read_shown

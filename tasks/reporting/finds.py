@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from schemas.geometry import ASPECT, window
 from schemas.review import NameScore
 from schemas.tables import Table
-from tasks.drawing import ASPECT, Picture, contact_sheet, label, outline, window
+from tasks.drawing import Picture, contact_sheet, label, outline
 from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask

@@ -17,8 +17,7 @@ from clipomaly_core.object_tracks import Sighting, link
 from clipomaly_core.types import UNKNOWN_NAME, FrameResult, NameScore
 from schemas.records import FrameStatus, Source
 from schemas.tables import Table, written_schema
-from tasks.footage.frames import Frame
-from tasks.footage.positions import Position
+from tasks.footage.frames import Frame, Position
 from tasks.masks import encode_mask
 
 _LEFT_OUT = 0.5

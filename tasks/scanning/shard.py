@@ -30,8 +30,7 @@ from schemas.records import (
 )
 from tasks.errors import DeniedError, SourceError, UserError
 from tasks.footage.accelerated import check_device, decoding_on
-from tasks.footage.frames import Frame, open_source, read_frames
-from tasks.footage.positions import BadTrack, Position, Track, read_track
+from tasks.footage.frames import BadTrack, Frame, Position, Track, open_source, read_frames, read_track
 from tasks.footage.stored_file import Fetched, count_fetched, fingerprint
 from tasks.scanning.inference import Inference, L, Model, Ready, SourceMaps, in_batches, made_ahead
 from tasks.scanning.rows import ShardRows

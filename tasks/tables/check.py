@@ -30,7 +30,6 @@ from tasks.tables.commits import (
 )
 from tasks.tables.compact import compact_day
 from tasks.tables.indexing import damaged_indexes
-from tasks.tables.parts import file_day
 from tasks.tables.records import (
     compaction_numbers,
     compaction_place,
@@ -244,7 +243,7 @@ def _freed(
     remove_files(commit_place(root, scan_id, commit.shard_id) for commit in gone)
     remove_files(root.child(file.path) for commit in gone for file in commit.files)
     # Their rows of other days may be in merged files, too.
-    for day in sorted({file_day(file) for commit in gone for file in commit.files}):
+    for day in sorted({file.day for commit in gone for file in commit.files}):
         compact_day(root, scan_id, day, [commit for commit in others if _has(commit, day)], timedelta())
     return by_day
 
@@ -259,7 +258,7 @@ def _unmerge(root: Location, scan_id: str, day: date, commits: Sequence[CommitRe
         for commit in commits
         if commit.shard_id in merged
         for file in commit.files
-        if file_day(file) == day
+        if file.day == day
     ]
     lost = {file.item.shard_id for file in _damaged(root, parts, hashes)}
     remove_files(compaction_place(root, scan_id, day, number) for number in numbers)
@@ -272,4 +271,4 @@ def _distinct(files: Iterable[PartFile]) -> list[PartFile]:
 
 
 def _has(commit: CommitRecord, day: date) -> bool:
-    return any(file_day(file) == day for file in commit.files)
+    return any(file.day == day for file in commit.files)

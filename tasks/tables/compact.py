@@ -15,7 +15,7 @@ from schemas.tables import SCHEMA_VERSION, Table
 from tasks.storage import Location, copy_file, file_names, leftovers, remove_files, replace_file
 from tasks.tables.commits import fold_commits, is_committed, read_commit, read_commits
 from tasks.tables.merge import LARGEST, Keep, merge, read_whole
-from tasks.tables.parts import day_folder, file_day, upgraded
+from tasks.tables.parts import day_folder, upgraded
 from tasks.tables.publish import files_in_use
 from tasks.tables.records import (
     compaction_numbers,
@@ -62,7 +62,7 @@ def compact(root: Location, grace: timedelta, *, upgrade: bool = False) -> Itera
         fold_commits(root, scan.scan_id)
         days: dict[date, list[CommitRecord]] = defaultdict(list)
         for commit in read_commits(root, scan.scan_id):
-            for day in {file_day(file) for file in commit.files}:
+            for day in {file.day for file in commit.files}:
                 days[day].append(commit)
         numbers = compaction_numbers(root, scan.scan_id)
         records = read_compactions(root, scan.scan_id)
@@ -188,7 +188,7 @@ def _merge(
             commit.shard_id: file
             for commit in work.new
             for file in commit.files
-            if file.table == table and file_day(file) == day
+            if file.table == table and file.day == day
         }
         earlier = [file for file in record.files if file.table == table] if record else []
         again = [file for file in earlier if work.rewrites or file.size < _SMALL]

@@ -15,8 +15,7 @@ import pyarrow.dataset as ds
 from schemas.records import ScanRecord
 from schemas.tables import Table
 from tasks.errors import UserError
-from tasks.tables.dataset import open_rows
-from tasks.tables.ids import id_keys
+from tasks.tables.dataset import id_keys, open_rows
 from tasks.tables.tables import Tables
 
 Vectors = npt.NDArray[np.float16]

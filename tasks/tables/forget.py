@@ -14,7 +14,6 @@ from tasks.errors import UsageError
 from tasks.storage import Location, locate
 from tasks.tables.commits import read_commits
 from tasks.tables.compact import DayCompacted, compact_day
-from tasks.tables.parts import file_day
 from tasks.tables.records import ForgottenSource, read_moved, scans_there, write_forgotten
 
 
@@ -67,7 +66,7 @@ def _with_other_addresses(uris: set[str], moves: Mapping[str, str]) -> set[str]:
 
 def _days_of(commits: Iterable[CommitRecord], uris: set[str]) -> set[tuple[str, date]]:
     return {
-        (commit.scan_id, file_day(file))
+        (commit.scan_id, file.day)
         for commit in commits
         if any(source.uri in uris for source in commit.sources)
         for file in commit.files
@@ -77,7 +76,5 @@ def _days_of(commits: Iterable[CommitRecord], uris: set[str]) -> set[tuple[str, 
 def remove_rows(root: Location, forgotten: Forgotten, grace: timedelta) -> Iterator[DayCompacted]:
     """Write the files of these days again without the rows; the old ones are removed after ``grace``."""
     for scan_id, day in forgotten.days:
-        of_day = [
-            commit for commit in read_commits(root, scan_id) if any(file_day(file) == day for file in commit.files)
-        ]
+        of_day = [commit for commit in read_commits(root, scan_id) if any(file.day == day for file in commit.files)]
         yield compact_day(root, scan_id, day, of_day, grace)

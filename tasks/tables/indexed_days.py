@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from tasks.storage import Location
-from tasks.tables.dataset import read_rows, whole_files
+from tasks.tables.dataset import Keys, id_keys, read_rows, whole_files
 from tasks.tables.embeddings import cosines_of
-from tasks.tables.ids import Keys, id_keys
 from tasks.tables.indexing import MergedDay, index_names, merged_days, open_day, vectors_of
 from tasks.tables.selection import Selection
 from tasks.tables.vector_index import BadIndexError, Floats, Mask, VectorIndex

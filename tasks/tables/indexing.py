@@ -16,8 +16,7 @@ from schemas.records import CompactionRecord, PartFile
 from schemas.tables import Table
 from tasks.errors import UserError
 from tasks.storage import Location, file_names, folder_names, is_local, leftovers, read_file, remove_files, replace_file
-from tasks.tables.dataset import read_in_order, read_rows
-from tasks.tables.ids import id_keys, object_keys
+from tasks.tables.dataset import id_keys, object_keys, read_in_order, read_rows
 from tasks.tables.selection import Selection, choose, read_committed
 from tasks.tables.vector_index import TRAINED_ON, BadIndexError, Floats, VectorIndex, encode, is_whole, open_index
 

@@ -105,9 +105,3 @@ def _empty_file(schema: pa.Schema) -> io.BytesIO:
     buffer = io.BytesIO()
     pq.write_table(schema.empty_table(), buffer)
     return buffer
-
-
-def file_day(file: PartFile) -> date:
-    """The capture day of its rows."""
-    folder = file.path.rsplit("/", 2)[1]
-    return date.fromisoformat(folder.removeprefix("dt="))

@@ -17,7 +17,6 @@ from schemas.tables import SCHEMA_VERSION, Table
 from tasks.storage import Location, cannot_read, is_local, is_object_store
 from tasks.storage_errors import storage_errors
 from tasks.tables.commits import read_commits
-from tasks.tables.parts import file_day
 from tasks.tables.records import read_compactions, read_moved, scans_there
 
 _THREADS = 16
@@ -85,7 +84,7 @@ def committed_files(commits: Iterable[CommitRecord], compactions: Compactions) -
     used: set[tuple[str, date]] = set()
     for commit in commits:
         for file in commit.files:
-            key = commit.scan_id, file_day(file)
+            key = commit.scan_id, file.day
             if key in compactions and commit.shard_id in compactions[key].shards:
                 used.add(key)
             else:
@@ -101,7 +100,7 @@ def committed_files(commits: Iterable[CommitRecord], compactions: Compactions) -
 def file_of_shard(file: PartFile, commit: CommitRecord) -> SelectedFile:
     """A file of this commit, as it was written."""
     shard = commit.shard_id
-    return SelectedFile(file, commit.scan_id, file_day(file), shard, frozenset([shard]), commit.committed)
+    return SelectedFile(file, commit.scan_id, file.day, shard, frozenset([shard]), commit.committed)
 
 
 def wrong_sizes(root: Location, files: Sequence[SelectedFile]) -> list[DamagedFile]:
@@ -380,7 +379,7 @@ def _superseded(shards: Sequence[LiveShard]) -> Iterator[LeftOut]:
         commits = [(shard.commit, shard.superseded) for shard in affected if shard.commit.scan_id == scan_id]
         yield LeftOut(
             scan_id,
-            days=frozenset(file_day(file) for commit, _ in commits for file in commit.files),
+            days=frozenset(file.day for commit, _ in commits for file in commit.files),
             shards=frozenset(commit.shard_id for commit, _ in commits),
             sources=frozenset((commit.shard_id, uri) for commit, superseded in commits for uri in superseded),
         )

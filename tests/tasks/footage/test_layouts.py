@@ -14,8 +14,7 @@ from PIL import ExifTags, Image
 
 from schemas.records import ScanRecord, Source, TimestampSource
 from tasks.footage.archive import find_sources, list_sources
-from tasks.footage.frames import Frame, read_frames
-from tasks.footage.positions import Position, read_track
+from tasks.footage.frames import Frame, Position, read_frames, read_track
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 from tests.tasks.footage.numbered import write_numbered

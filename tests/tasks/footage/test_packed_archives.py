@@ -13,8 +13,7 @@ from clipomaly_core.errors import UserError
 from tasks.addresses import file_name, split_chain
 from tasks.errors import BadUrlError
 from tasks.footage.archive import find_sources, list_sources
-from tasks.footage.frames import current_etag, read_frame, read_frames
-from tasks.footage.positions import read_track
+from tasks.footage.frames import current_etag, read_frame, read_frames, read_track
 from tasks.footage.track import Position
 from tests.tasks.footage.numbered import number_of, write_numbered
 from tests.tasks.samples import write_images

@@ -13,7 +13,7 @@ import pytest
 
 from schemas.records import Outcome, ScanRecord, TimestampSource
 from tasks.footage.archive import list_sources
-from tasks.footage.positions import BadTrack, Position, Track, parse_track, read_track
+from tasks.footage.frames import BadTrack, Position, Track, parse_track, read_track
 from tasks.footage.source_kind import Fix
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables

@@ -19,8 +19,7 @@ from mcap_protobuf.writer import Writer as ProtobufWriter
 from mcap_ros2.writer import Writer as Ros2Writer
 
 from tasks.footage.archive import list_sources
-from tasks.footage.frames import read_frame
-from tasks.footage.positions import Position, read_track
+from tasks.footage.frames import Position, read_frame, read_track
 from tests.tasks.footage.numbered import SIZE, number_of, numbered, priority_as_before
 from tests.tasks.footage.test_frames import listed, read
 from tests.tasks.recordings import COMPRESSED_IMAGE, ROS2_HEADER, SECOND, START, Shot, drive, write_recording

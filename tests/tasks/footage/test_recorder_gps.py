@@ -9,7 +9,7 @@ import pytest
 
 from schemas.records import Outcome, ScanRecord
 from tasks.footage.archive import list_sources
-from tasks.footage.positions import BadTrack, Position, read_track
+from tasks.footage.frames import BadTrack, Position, read_track
 from tasks.scanning.shard import scan_shard
 from tasks.tables import Tables
 from tests.tasks.footage.recorded_gps import (

@@ -21,9 +21,8 @@ from tasks.datasets.image_store import ImageForm, read_pictures
 from tasks.errors import SourceError
 from tasks.footage import source_recording
 from tasks.footage.archive import Sources, find_sources, list_sources
-from tasks.footage.frames import Frame, read_frame, read_frames
+from tasks.footage.frames import Frame, read_frame, read_frames, read_track
 from tasks.footage.images import Rgb, decode_image
-from tasks.footage.positions import read_track
 from tasks.scanning.plan import plan, with_footage
 from tasks.scanning.scan_record import make_scan_record
 from tasks.scanning.shard import scan_shard
