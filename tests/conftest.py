@@ -34,9 +34,11 @@ settings.load_profile("patient")
 WHOLE = {
     "chromium",
     "clipomaly",
+    "cluster",
     "drawn_archive",
     "fleet",
     "nano",
+    "page",
     "prefect_home",
     "s3",
     "scanned",
