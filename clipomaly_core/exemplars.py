@@ -26,7 +26,7 @@ _CLEAR_MOST = 0.3
 """The most that they reach there, in widths of the widest: about what is the same object."""
 _UNCLEAR = 0.25
 """What the texts count beside exemplars where none of them is clear."""
-_RIVALRY = 0.125
+_RIVALRY = 0.1
 """How much farther an exemplar of another name must be to be e times less likely, in widths of the widest."""
 
 

@@ -19,7 +19,7 @@ _LONGEST_GAP = 2.1  # after so many seconds without an instance, an object count
 _MOST_FRAMES = 30  # frames with finds that a track waits: images may all have the same time
 _VANISHING_POINT = (0.5, 0.5)  # as a share of width and height: the usual vanishing point of dashcams
 _GROWTH = np.geomspace(0.8, 5.0, 20)  # from one instance to the next
-_USUAL_GROWTH = 2.2  # a second; beyond it, and below 1, growth costs its logarithm
+_USUAL_GROWTH = 2.2  # a second; beyond it, growth costs its logarithm
 _WANDERING = 0.03  # as a share of the width in a second: cameras shake, animals walk
 _MEMORY = 0.3  # share of the past in a track's embedding: one instance may be half hidden, or show another side
 _UNALIKE = 0.6  # 1 - cosine beyond which two instances never show one object, however well the places fit
@@ -30,7 +30,8 @@ _DISTANCE = 1.0  # from where the object should be, in lengths of the object
 _SIZE = 0.25  # logarithm of the size over what it should be
 _LOOK = 1 / 0.45  # 1 - cosine of the embeddings
 _NAME = 0.05  # another name
-_WAITING = 0.4  # a second more than the track seen last
+_SHRINKING = 3.0  # logarithm of the growth below 1: what is smaller and farther ahead is mostly the next object
+_WAITING = 0.7  # a second more than the track seen last
 _MOST = 2.2
 
 
@@ -116,7 +117,7 @@ def _costs(tracks: Sequence[_Track], seen: Sequence[Sighting]) -> Floats:
     distance = np.linalg.norm(expected - now, axis=-1) / length
     size = np.abs(np.log(now_size / expected_size))
     log = np.log(growth)
-    unusual = np.maximum(log - seconds * np.log(_USUAL_GROWTH), 0) + np.maximum(-log, 0)
+    unusual = np.maximum(log - seconds * np.log(_USUAL_GROWTH), 0) + _SHRINKING * np.maximum(-log, 0)
     place = (_DISTANCE * distance + _SIZE * size + unusual).min(axis=0)
 
     looks = np.stack([track.look for track in tracks]) @ np.stack([_unit(s.embedding) for s in seen]).T

@@ -1,8 +1,9 @@
 """Judged objects as exemplars of their names: how far each is trusted, and how far it reaches.
 
 An exemplar is trusted more if its name has more decisions, and if more of its look-alikes got the same verdict. It
-reaches only to the same object if its name rests on a single verdict. What was judged otherwise limits it: these
-sightings lie beside it in the file with a weight of 0.
+reaches farther if a model sees one object differently from sighting to sighting, and only to the same object if its
+name rests on a single verdict. What was judged otherwise limits it: these sightings lie beside it in the file with a
+weight of 0.
 """
 
 from collections import Counter
@@ -22,7 +23,9 @@ from tasks.vocabularies.verdicts import Judged, Space, unit_vector
 
 Floats = npt.NDArray[np.float32]
 
-_WIDTH = 0.4  # distance (see tasks/mining/neighbours.py) at which an exemplar is trusted 1/e as much
+_WIDTH = 0.4  # distance (see tasks/mining/neighbours.py) at which an exemplar is trusted 1/e as much, or more:
+_STEPS = 2.0  # times the distance between successive sightings of one object
+_FEWEST_STEPS = 10  # between sightings; the median of fewer says little
 _NARROW = 0.15  # the same, where one verdict stands for all: about what mining takes for one object
 _STEP = 0.3  # distance up to which two sightings of a track show one object: a track may go over to another one
 _ALIKE = 0.2  # distance up to which objects are look-alikes that should be judged the same
@@ -66,12 +69,13 @@ def propose_exemplars(
         by_name = {key: [one for one in of_model if _label(one) == key] for key in set(map(_label, of_model))}
         often = sorted(key for key, own in by_name.items() if key in names and len(own) >= least)
         acting = []
+        reach = _reach(of_model, space)
         for key in often:
             own = by_name[key]
             tensors = f"{key} {space.model[:_DIGITS]}"
             before = next((exemplar for exemplar in there if exemplar.tensors == tensors), None)
             direct = sum(not decision.duplicate for decision in own)
-            width = _WIDTH if direct >= min(least, 2) else _NARROW
+            width = reach if direct >= min(least, 2) else _NARROW * space.distances.usual
             made = _exemplars(key, names[key], tensors, own, sighted, space, width, before, account)
             if made is None:
                 continue
@@ -84,7 +88,7 @@ def propose_exemplars(
                     Change(ChangeKind.EXEMPLARS, names[key], made.reason, exemplars=made, items=part_of(own))
                 )
         if acting:
-            changes += _limits(sighted, acting, space, there)
+            changes += _limits(sighted, acting, space, reach, there)
     return changes
 
 
@@ -94,14 +98,26 @@ def _label(decision: Judged) -> str:
     return _NOTHING
 
 
-def _limits(sighted: _Sighted, acting: Sequence[str], space: Space, there: Sequence[Exemplars]) -> list[Change]:
+def _reach(judged: Iterable[Judged], space: Space) -> float:
+    """1 - cosine at which an exemplar is trusted 1/e as much: farther where sightings of one object differ more."""
+    steps: list[float] = []
+    for one in judged:
+        vectors = np.stack([unit_vector(sight) for sight in one.sightings])
+        steps += (1 - np.einsum("ij,ij->i", vectors[:-1], vectors[1:])).tolist()
+    usual = float(np.median(steps)) if len(steps) >= _FEWEST_STEPS else 0.0
+    return max(_WIDTH * space.distances.usual, _STEPS * usual)
+
+
+def _limits(
+    sighted: _Sighted, acting: Sequence[str], space: Space, reach: float, there: Sequence[Exemplars]
+) -> list[Change]:
     """The sightings that speak for no name: what is nearer to them keeps the name that its text gives."""
     others = np.flatnonzero(~np.isin(sighted.labels, acting))[-_MOST_OTHERS:]
     tensors = f"others {space.model[:_DIGITS]}"
     before = next((exemplar for exemplar in there if exemplar.tensors == tensors), None)
     if before is None and not len(others):
         return []
-    rows = _rows(sighted.vectors[others], np.zeros(len(others)), np.full(len(others), _WIDTH * space.distances.usual))
+    rows = _rows(sighted.vectors[others], np.zeros(len(others)), np.full(len(others), reach))
     reason = f"{len(others)} sightings that were judged otherwise or too seldom limit the exemplars of names"
     made = make_exemplars(reason, space.model, None, tensors, *_joined(rows, before, sighted))
     if before is not None and before.sha256 == made.sha256:
@@ -157,8 +173,7 @@ def _exemplars(
     weights = (1 - 0.5 ** len(own)) * agreement[kept]
     left = len(kept) - int(kept.sum())
     reason = f"{_told(own)}; {int(kept.sum())} sightings" + (f", {left} left out that look like others" if left else "")
-    widths = np.full(len(weights), width * space.distances.usual)
-    rows = _rows(sighted.vectors[mine][kept], weights, widths)
+    rows = _rows(sighted.vectors[mine][kept], weights, np.full(len(weights), width))
     replaced = {lemma(one.best) for one in own if one.verdict is Verdict.RELABEL} - {key, lemma(UNKNOWN_NAME)}
     instead_of = tuple(sorted(replaced | set(before.instead_of if before else ())))
     made = make_exemplars(reason, space.model, name, tensors, *_joined(rows, before, sighted))

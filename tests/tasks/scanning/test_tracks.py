@@ -95,6 +95,17 @@ def test_where_one_object_ends_another_that_looks_different_begins() -> None:
     assert link([first, at(0.3)]) == [0, 1]
 
 
+def test_what_is_farther_ahead_is_the_next_object_of_its_kind() -> None:
+    """A row of cones: while one leaves the picture, the next one appears, smaller and nearer to the vanishing point."""
+    passed, ahead = sighting(0, 80, 163, 31), sighting(0.5, 120, 132, 12)
+    assert link([passed, ahead]) == [0, 1]
+    assert link([passed, replace(passed, frame_index=5, timestamp=ahead.timestamp)]) == [0, 0]  # the car stands
+    turned = sighting(0.5, 120, 163, 31)
+    assert link([passed, turned]) == [0, 0]
+    drives_away = [sighting(0.5 * step, 160 + 60 * 0.8**step, 90 + 30 * 0.8**step, 20 * 0.8**step) for step in range(4)]
+    assert link(drives_away) == [0, 0, 0, 0]
+
+
 def test_a_frame_gives_a_track_one_sighting() -> None:
     twins = [sighting(0, 200, 100, 20), sighting(0.5, 202, 101, 21), sighting(0.5, 206, 101, 21)]
     assert link(twins) == [0, 0, 2]

@@ -84,6 +84,21 @@ def test_sightings_of_a_track_that_went_over_to_another_object_are_no_exemplars(
     assert (cows @ other > -0.5).all()
 
 
+def test_exemplars_reach_farther_where_sightings_of_one_object_differ_more():
+    items = judged(3, Verdict.RELABEL, "cow", "boulder", direction(1))
+    items = [replace(one, item=replace(one.item, track_id=f"track-{number}")) for number, one in enumerate(items)]
+
+    def reach(spread: float) -> float:
+        looks = [judged(8, Verdict.ACCEPT, "x", "x", direction(1), spread, seed) for seed in range(3)]
+        sightings = {f"track-{n}": tuple(one.item.embedding for one in own) for n, own in enumerate(looks)}
+        [width] = set(np.frombuffer(exemplars(promote(items, sightings=sightings))["cow"].widths, "<f4").tolist())
+        return width
+
+    steady, less_steady, restless = (reach(spread) for spread in (0.05, 0.3, 0.6))
+    assert steady == less_steady
+    assert restless > 1.2 * steady
+
+
 def test_one_decision_and_its_duplicates_reach_less_far_than_several():
     [first, second, *others] = judged(5, Verdict.RELABEL, "cow", "boulder", direction(1))
     duplicates = [replace(one, status=ItemStatus(State.DUPLICATE, duplicate_of=first.item.item_id)) for one in others]
