@@ -37,7 +37,8 @@ def test_what_was_decided_on_one_drive_holds_on_the_next(clipomaly: Run, words: 
     archive, tables, queue, promoted = (tmp_path / name for name in ("archive", "tables", "queue.db", "words-2.yaml"))
     write_archive(archive, drives=2, clips=1, seconds=4.0, objects=8, nights=0, seed=51, kinds=[MISSING] * 6 + ["sofa"])
     # With a margin of its own: what is shown here is the loop, not how much nano finds.
-    scan = ("scan", archive, "--out", tables, "--fps", 2, "--set", "reassign_known_margin=0.05", "--vocabulary")
+    own = ("--set", "reassign_known_margin=0.05", "--set", "short_side=352")
+    scan = ("scan", archive, "--out", tables, "--fps", 2, *own, "--vocabulary")
     assert clipomaly(*scan, words).code == 0
     [first] = Tables.at(tables).scans()
     seen = rows(tables, first.scan_id, "drive-01")
