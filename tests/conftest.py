@@ -35,6 +35,7 @@ WHOLE = {
     "chromium",
     "clipomaly",
     "cluster",
+    "concepts",
     "drawn_archive",
     "fleet",
     "nano",

@@ -306,6 +306,7 @@ def test_what_looks_like_a_suppressed_region_is_found_no_more(tmp_path):
     assert run("0" * 64) == tuple(one.bbox for one in before)  # another model's suppression means nothing here
 
 
+@pytest.mark.whole
 def test_a_suppression_of_the_wrong_length_is_one_clear_error():
     from dataclasses import replace
 

@@ -204,6 +204,7 @@ def test_an_exemplar_file_lies_beside_the_vocabulary(tmp_path, name):
         Vocabulary.load(str(write(tmp_path, exemplars("sofa", LOOK), says=f'"{name}"')))
 
 
+@pytest.mark.whole
 def test_a_find_gets_the_name_that_was_given_to_what_looks_the_same(tmp_path):
     from demo_fleet import Scene
 
@@ -222,6 +223,7 @@ def test_a_find_gets_the_name_that_was_given_to_what_looks_the_same(tmp_path):
     assert [names[one.bbox] for one in others] == [one.name for one in others]
 
 
+@pytest.mark.whole
 def test_what_people_rejected_is_no_find_however_high_its_score_is():
     from demo_fleet import Scene
 

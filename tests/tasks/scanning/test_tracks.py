@@ -119,6 +119,7 @@ def test_images_of_one_time_neither_fail_nor_wait_for_ever() -> None:
     assert link([]) == []
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("fps", [1, 2])
 def test_drawn_drives(fps: int) -> None:
     """True boxes, a little off, of objects on eight drawn drives: nearly all get one track, and none shares it."""

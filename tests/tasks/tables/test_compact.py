@@ -422,6 +422,7 @@ def test_two_at_once(tmp_path: Path, record: ScanRecord, monkeypatch: pytest.Mon
     assert len(files(tables)) == 3 and run(tables) == []
 
 
+@pytest.mark.whole
 def test_two_processes_at_once(tmp_path: Path, record: ScanRecord, running: Scans) -> None:
     for place in ("alone", "both"):
         for number in range(6):

@@ -28,6 +28,7 @@ threading.Thread(target=keep, args=(compare_scans, run_query, make_report), daem
 """
 
 
+@pytest.mark.whole
 def test_a_thread_that_outlives_the_program_leaves_no_words() -> None:
     """Prefect has such threads, and they hold the flow; DuckDB then told of leaks on the terminal."""
     ran = subprocess.run(
