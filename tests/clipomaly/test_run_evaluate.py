@@ -24,7 +24,8 @@ def metrics(tmp_path: Path) -> Any:
     return json.loads((tmp_path / "out" / "metrics.json").read_text())
 
 
-def test_scan_reads_the_calibrated_config(clipomaly: Run, tmp_path: Path) -> None:
+def test_scan_reads_the_calibrated_config(clipomaly: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLIPOMALY_METHOD__SHORT_SIDE")
     config = tmp_path / "given.toml"
     config.write_text('fps = 2.0\nrunner = "threads"\n[method]\nmargin = 0.2\nthreshold = 0.9\n')
     ran = clipomaly("evaluate", *judged_maps(tmp_path), "--calibrate", 0.1, "--config", config)
