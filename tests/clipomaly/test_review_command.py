@@ -25,6 +25,8 @@ from schemas.review import Box, ReviewItem, State, TrackFrame, Verdict
 from tests.command import Run
 from tests.review.samples import HEIGHT, WIDTH, make_item, make_items, scene
 
+pytestmark = pytest.mark.whole
+
 COMMANDS = [
     "serve",
     "stats",

@@ -28,6 +28,8 @@ from schemas.review import Verdict
 from tests.review.postgres import Cluster
 from tests.review.samples import make_items
 
+pytestmark = pytest.mark.whole
+
 PAGE = {"Accept": "text/html"}
 
 

@@ -23,6 +23,8 @@ from tests.sftp import sftp_server
 from tests.tasks.footage.numbered import number_of, write_numbered
 from tests.tasks.samples import image_bytes, write_images, write_tar
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def night(tmp_path: Path) -> Path:

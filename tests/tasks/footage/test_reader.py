@@ -17,6 +17,8 @@ from tasks.footage.frames import Frame, read_frame, read_frames
 from tasks.footage.video_index import read_index
 from tests.tasks.footage.numbered import add_numbered, number_of, numbered, repack, write_numbered
 
+pytestmark = pytest.mark.whole
+
 CLOSED = {"g": "20", "bf": "2", "sc_threshold": "0"}
 PYRAMID = {"g": "30", "bf": "3", "x264-params": "b-pyramid=normal:open-gop=1:scenecut=0:keyint=15:min-keyint=15"}
 ONE_GROUP = {"g": "1000", "bf": "2"}

@@ -19,6 +19,8 @@ from tasks.footage.video_index import read_index
 from tests.tasks.footage.numbered import number_of, write_numbered
 from tests.tasks.footage.test_reader import CLOSED, HEVC_CLOSED, HEVC_OPEN, ONE_GROUP, PYRAMID, REFRESHED
 
+pytestmark = pytest.mark.whole
+
 HEVC_LAYERS = {"x265-params": "keyint=20:min-keyint=20:temporal-layers=2:bframes=4:scenecut=0:log-level=none"}
 CODECS = {
     "h264": ("libx264", CLOSED),

@@ -20,6 +20,8 @@ from tasks.footage.frames import current_etag, read_frame, read_frames
 from tests.tasks.footage.numbered import add_numbered, number_of, numbered, write_numbered
 from tests.tasks.samples import image_bytes, write_images, write_tar, write_video
 
+pytestmark = pytest.mark.whole
+
 asked: Counter[str] = Counter()
 """What the server that runs was asked for, by method and path."""
 
