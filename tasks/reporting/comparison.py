@@ -11,7 +11,7 @@ from schemas.records import ScanRecord
 from schemas.review import Box
 from tasks.errors import UsageError, UserError
 from tasks.tables import Tables
-from tasks.tables.query import Connection
+from tasks.tables.late import Connection
 
 _SAME_OBJECT = 0.5
 """Boxes that overlap by this IoU on the same frame are one object."""

@@ -16,7 +16,8 @@ from tasks.errors import UserError
 from tasks.footage.frames import read_frame
 from tasks.masks import decode_mask
 from tasks.tables import Tables
-from tasks.tables.query import Connection, connect
+from tasks.tables.late import Connection
+from tasks.tables.query import connect
 
 _WIDTH = 768
 

@@ -19,7 +19,8 @@ from tasks.footage.archive import Listing
 from tasks.reporting.finds import Find, find_picture, select_finds
 from tasks.scanning.scan_record import PlanProgress, calibration_misfit, read_progress
 from tasks.tables import Tables
-from tasks.tables.query import Connection, connect
+from tasks.tables.late import Connection
+from tasks.tables.query import connect
 
 WEEKS = 4
 SCORE_BINS = 40

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 import numpy as np
@@ -20,6 +20,10 @@ from tasks.tables.selection import Selection, select
 
 _MOST = 10_000  # rows: for many, reading everything is as fast
 _ROW, _COUNTS = "_row", "_counts"
+
+# Not the class itself: a thread of Prefect that outlives the run keeps our functions, and an annotation that holds the
+# class would keep DuckDB loaded until after its own end, of which it complains.
+Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class _Asked:
     rest: str
 
     @classmethod
-    def parse(cls, connection: duckdb.DuckDBPyConnection, sql: str) -> "_Asked | None":
+    def parse(cls, connection: Connection, sql: str) -> "_Asked | None":
         told = json.loads(_only(connection, "SELECT json_serialize_sql(?)", sql))
         if told["error"] or len(told["statements"]) != 1:
             return None
@@ -90,7 +94,7 @@ class _Asked:
         )
 
 
-def _only(connection: duckdb.DuckDBPyConnection, sql: str, value: str) -> str:
+def _only(connection: Connection, sql: str, value: str) -> str:
     [(told,)] = connection.execute(sql, [value]).fetchall()
     return str(told)
 

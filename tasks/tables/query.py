@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import duckdb
 
@@ -12,7 +11,7 @@ from schemas.tables import Table
 from tasks.errors import UsageError, UserError
 from tasks.storage import is_local
 from tasks.tables.dataset import LocalFiles, local_files
-from tasks.tables.late import read_late
+from tasks.tables.late import Connection, read_late
 from tasks.tables.tables import Tables
 
 _GLOB = frozenset("*?[{")  # DuckDB takes a path with one of these for a pattern
@@ -25,10 +24,6 @@ _FROM_PATH = {
     # Files of schema versions before 3 lack it. Each of them holds one shard and has its name.
     "shard": f"coalesce(shard, regexp_extract(filename, '{_FOLDERS}', 3))",
 }
-
-# Not the class itself: a thread of Prefect that outlives the run keeps our functions, and an annotation that holds the
-# class would keep DuckDB loaded until after its own end, of which it complains.
-Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
 
 def connect(
