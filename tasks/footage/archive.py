@@ -26,7 +26,6 @@ from tasks.footage.capture_time import is_ahead, time_in_folders, time_in_path
 from tasks.footage.frames import KINDS, is_source, open_source
 from tasks.footage.image_files import (
     folder_etag,
-    image_members,
     image_suffixes,
     is_file,
     is_image,
@@ -208,25 +207,6 @@ def _single_file(file: Location, info: dict[str, Any]) -> tuple[Location, list[L
         if beside != name and file.fs.exists(base.child(beside).path):
             found.append(entry(beside, file.fs.info(base.child(beside).path)))
     return base, found
-
-
-def list_images(url: str) -> list[str]:
-    """URLs of the images at a URL: itself, or those directly in it, by name.
-
-    Raises UserError when there are none or they cannot be listed.
-    """
-    place = locate(url)
-    if is_image(place.path):
-        return [place.url]
-    try:
-        images = [place.child(member.name).url for member in image_members(place)]
-    except FileNotFoundError as error:
-        raise UserError(f"There is nothing at {place.url}. Check the address.") from error
-    except storage_errors() as error:
-        raise cannot_read(place, error) from error
-    if not images:
-        raise UserError(f"No images at {place.url}. Clipomaly reads {_spoken(image_suffixes())}.")
-    return images
 
 
 def _spoken(suffixes: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from clipomaly_core.errors import UserError
 from schemas.records import Source, TimestampSource
 from tasks.errors import DeniedError
-from tasks.footage.archive import find_sources, list_images, list_sources
+from tasks.footage.archive import find_sources, list_sources
 from tasks.footage.frames import current_etag, kind_of, read_frames
 from tasks.footage.source_folder import FOLDER
 from tasks.footage.source_tar import TAR
@@ -287,16 +287,3 @@ def test_only_headers_are_read(tmp_path: Path) -> None:
     file = Counting(video[:head] + free + video[head:])
     assert look_into(file, datetime.now(UTC)).seconds == 2.0
     assert file.total < 2 * 2**20
-
-
-def test_list_images(tmp_path: Path, s3: str) -> None:
-    write_images(tmp_path / "photos", 2)
-    write_video(tmp_path / "photos" / "clip.mp4")
-    urls = list_images(str(tmp_path / "photos"))
-    assert [url.rsplit("/", 1)[-1] for url in urls] == ["000.jpg", "001.jpg"]
-    assert list_images(urls[0]) == urls[:1]
-    remote = list_images(upload(tmp_path / "photos", f"{s3}/photos"))
-    assert remote == [f"{s3}/photos/000.jpg", f"{s3}/photos/001.jpg"]
-    for empty in (str(tmp_path), str(tmp_path / "nowhere")):
-        with pytest.raises(UserError):
-            list_images(empty)
